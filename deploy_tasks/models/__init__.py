@@ -1,0 +1,24 @@
+"""The rows. They import no runner, no SSH and no journal: arrows point inwards."""
+
+from deploy_tasks.models.audit import AuditEntry
+from deploy_tasks.models.instance import Instance
+from deploy_tasks.models.inventory import Credential, Game, Host, HostKey, Machine, Release
+from deploy_tasks.models.jobs import Attempt, Event, HostRun, Job
+from deploy_tasks.models.recipes import Recipe, RecipeRevision
+
+__all__ = [
+    "Attempt",
+    "AuditEntry",
+    "Credential",
+    "Event",
+    "Game",
+    "Host",
+    "HostKey",
+    "HostRun",
+    "Instance",
+    "Job",
+    "Machine",
+    "Recipe",
+    "RecipeRevision",
+    "Release",
+]

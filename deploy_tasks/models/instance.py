@@ -1,0 +1,22 @@
+"""What is true of this installation as a whole."""
+
+import secrets
+
+from django.db import models
+
+
+def new_epoch() -> str:
+    return secrets.token_hex(4)
+
+
+class Instance(models.Model):
+    """One row. A watcher that knew another ``epoch`` forgets all and starts at 0."""
+
+    epoch = models.CharField(max_length=16, default=new_epoch)
+
+    def __str__(self) -> str:
+        return self.epoch
+
+    @classmethod
+    def current(cls) -> "Instance":
+        return cls.objects.get_or_create(pk=1)[0]

@@ -1,0 +1,47 @@
+"""Who may do what, and how programs log in."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from deploy_tasks.models import Game
+
+
+class Role(models.TextChoices):
+    """Each role may do what the one before it may. A superuser is an administrator everywhere."""
+
+    VIEWER = "viewer", _("viewer")
+    OPERATOR = "operator", _("operator")
+    ADMINISTRATOR = "administrator", _("administrator")
+
+
+class Grant(models.Model):
+    """A user's role in one game, or in all of them (``game`` is null)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="grants")
+    game = models.ForeignKey(Game, models.CASCADE, null=True, blank=True, related_name="grants")
+    role = models.CharField(max_length=16, choices=Role)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "game"], name="one_role_per_user_and_game"),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(game__isnull=True), name="one_role_for_all_games"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.role} {self.game or '*'}"
+
+
+class ApiToken(models.Model):
+    """Lets a program act as a user. Only the sha256 of the token is stored; it is shown once."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.created_at:%Y-%m-%d}"
