@@ -1,0 +1,80 @@
+"""Who may see and do what: the one module that decides, for pages, the API and the socket alike.
+
+A right comes from a grant in one game or in all games; without a grant nothing is visible.
+"""
+
+from enum import IntEnum
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
+
+from deploy_tasks.models import Game, Host, Job, Release
+from webapp.models import Grant, Role
+
+
+class Right(IntEnum):
+    """Each right holds the ones before it."""
+
+    SEE = 1
+    OPERATE = 2
+    ADMINISTER = 3
+
+
+GIVEN_BY = {
+    Role.VIEWER: Right.SEE,
+    Role.OPERATOR: Right.OPERATE,
+    Role.ADMINISTRATOR: Right.ADMINISTER,
+}
+
+#: As the request carries it: logged in, or not.
+Visitor = AbstractBaseUser | AnonymousUser
+
+
+def may(user: Visitor, right: Right, game: Game | None) -> bool:
+    """Does the user have the right in this game, or (``game`` is None) in all games?"""
+    if game is None:
+        return user.is_active and (is_superuser(user) or _grants(user, right, game=None).exists())
+    return games(user, right).filter(pk=game.pk).exists()
+
+
+def require(user: Visitor, right: Right, game: Game | None) -> None:
+    if not may(user, right, game):
+        raise PermissionDenied(_("Your role does not allow this."))
+
+
+def games(user: Visitor, right: Right) -> QuerySet[Game]:
+    """The games in which the user has the right."""
+    if not user.is_active:
+        return Game.objects.none()
+    if is_superuser(user):
+        return Game.objects.all()
+    here = _grants(user, right, game=OuterRef("pk"))
+    everywhere = _grants(user, right, game=None)
+    return Game.objects.filter(Exists(here) | Exists(everywhere))
+
+
+def visible_games(user: Visitor) -> QuerySet[Game]:
+    return games(user, Right.SEE)
+
+
+def visible_jobs(user: Visitor) -> QuerySet[Job]:
+    return Job.objects.filter(game__in=visible_games(user))
+
+
+def visible_hosts(user: Visitor) -> QuerySet[Host]:
+    return Host.objects.filter(game__in=visible_games(user))
+
+
+def visible_releases(user: Visitor) -> QuerySet[Release]:
+    return Release.objects.filter(game__in=visible_games(user))
+
+
+def is_superuser(user: Visitor) -> bool:
+    return bool(getattr(user, "is_superuser", False))
+
+
+def _grants(user: Visitor, right: Right, *, game: OuterRef | None) -> QuerySet[Grant]:
+    roles = [role for role, given in GIVEN_BY.items() if given >= right]
+    return Grant.objects.filter(user=user.pk, role__in=roles, game=game)

@@ -1,0 +1,195 @@
+"""What is said of a job, by the API, the page and the stream alike.
+
+Shapes are those of the HTTP API; times are ISO 8601 UTC with milliseconds. Every report costs a
+fixed number of queries, however many hosts the job has.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import yaml
+from django.conf import settings
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.urls import reverse
+from django.utils import timezone
+
+from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
+from deploy_tasks.states import (
+    HOST_ENDED,
+    HOST_RETRYABLE,
+    JOB_ENDED,
+    AttemptKind,
+    HostRunState,
+    JobState,
+    Link,
+)
+from webapp import access
+from webapp.verdict import Batch, verdict
+
+
+def job(job: Job, user: access.Visitor) -> dict[str, Any]:
+    """``{id, state, …, counts, batches, can, url}``; ``can`` is what this user may order now."""
+    return jobs([job], user)[0]
+
+
+def jobs(jobs: Sequence[Job], user: access.Visitor) -> list[dict[str, Any]]:
+    """The same of a page of jobs, in its order."""
+    tallies = _tallies(jobs)
+    operable = access.games(user, access.Right.OPERATE)
+    may_operate = set(
+        operable.filter(pk__in={job.game_id for job in jobs}).values_list("pk", flat=True)
+    )
+    return [_job(job, tallies[job.pk], ordering=job.game_id in may_operate) for job in jobs]
+
+
+def hosts(job: Job) -> dict[str, Any]:
+    """``{as_of_seq, hosts: […]}``: how each host stands, and up to which event that is told.
+
+    One statement reads ``last_seq`` with the rows, and a transaction writes both: it is one
+    moment's truth, and the stream goes on right after it.
+    """
+    number = Attempt.objects.filter(
+        host_run=OuterRef("pk"), step=OuterRef("step"), kind=AttemptKind.DO
+    )
+    rows = (
+        HostRun.objects.filter(job=job)
+        .annotate(attempt=Subquery(number.order_by("-number").values("number")[:1]))
+        .order_by("position", "pk")
+        .values(*HOST_COLUMNS, "job__last_seq")
+    )
+    names = step_names(job.revision)
+    found = list(rows)
+    return {
+        "as_of_seq": found[0]["job__last_seq"] if found else job.last_seq,
+        "hosts": [_host(row, names) for row in found],
+    }
+
+
+def iso(at: datetime | None) -> str | None:
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def step_names(revision: RecipeRevision) -> tuple[str, ...]:
+    return _step_names(revision.text)
+
+
+HOST_COLUMNS = (
+    "name",
+    "state",
+    "reason",
+    "error",
+    "step",
+    "batch",
+    "attempt",
+    "version",
+    "previous",
+    "link",
+    "down",
+    "started_at",
+    "ended_at",
+)
+
+
+class _Tally:
+    """How the host runs of one job stand."""
+
+    def __init__(self) -> None:
+        self.of_batch: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.unreachable = 0
+        self.down = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        total: Counter[str] = sum(self.of_batch.values(), Counter())
+        return {state.value: total[state.value] for state in HostRunState}
+
+    @property
+    def batches(self) -> list[Batch]:
+        return [Batch(n, counts) for n, counts in sorted(self.of_batch.items())]
+
+
+def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
+    tallies: defaultdict[int, _Tally] = defaultdict(_Tally)
+    rows = (
+        HostRun.objects.filter(job__in=[job.pk for job in jobs])
+        .values("job", "batch", "state")
+        .annotate(
+            runs=Count("pk"),
+            downs=Count("pk", filter=Q(down=True)),
+            unreachables=Count("pk", filter=Q(link=Link.UNREACHABLE)),
+        )
+    )
+    for row in rows:
+        tally = tallies[row["job"]]
+        tally.of_batch[row["batch"]][row["state"]] += row["runs"]
+        tally.down += row["downs"]
+        if row["state"] not in HOST_ENDED:
+            tally.unreachable += row["unreachables"]
+    return tallies
+
+
+def _job(job: Job, tally: _Tally, *, ordering: bool) -> dict[str, Any]:
+    batches = tally.batches
+    return {
+        "id": job.pk,
+        "state": job.state,
+        "reason": job.reason,
+        "verdict": verdict(
+            job, batches, unreachable=tally.unreachable, down=tally.down, now=timezone.now()
+        ),
+        "game": job.game.name,
+        "version": job.release.version,
+        "by": job.by_name,
+        "created_at": iso(job.created_at),
+        "started_at": iso(job.started_at),
+        "ended_at": iso(job.ended_at),
+        "last_seq": job.last_seq,
+        "counts": tally.counts,
+        "batches": [_batch(batch) for batch in batches],
+        "can": _possible(job, tally) if ordering else [],
+        "url": settings.SITE_ORIGIN + reverse("job", args=[job.pk]),
+    }
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "n": batch.n,
+        "state": batch.state,
+        "hosts": batch.hosts,
+        "failed": batch.failed,
+        "budget": None,
+    }
+
+
+def _possible(job: Job, tally: _Tally) -> list[str]:
+    counts = tally.counts
+    ended = job.state in JOB_ENDED
+    orders = {
+        "retry": (ended or job.state == JobState.HALTED)
+        and any(counts[state] for state in HOST_RETRYABLE),
+        "cancel": not ended and not job.cancelled,
+        "answer": bool(counts[HostRunState.UNKNOWN] or tally.unreachable),
+    }
+    return [order for order, possible in orders.items() if possible]
+
+
+def _host(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    report = {column: row[column] for column in HOST_COLUMNS}
+    begun = row["started_at"] is not None
+    report["step"] = names[row["step"]] if begun and row["step"] < len(names) else None
+    report["version"] = row["version"] or None
+    report["link"] = row["link"] or None
+    report["started_at"] = iso(row["started_at"])
+    report["ended_at"] = iso(row["ended_at"])
+    return report
+
+
+@lru_cache(maxsize=64)
+def _step_names(text: str) -> tuple[str, ...]:
+    """A revision never changes, and reading one takes longer than all the rest of a report."""
+    return tuple(step["name"] for step in yaml.safe_load(text)["steps"])

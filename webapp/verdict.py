@@ -1,0 +1,125 @@
+"""One sentence about a job that is always true: the first thing a person reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from deploy_tasks.models import Job
+from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, HostRunState, JobState
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How many host runs of batch ``n`` are in which state; states that none is in may lack."""
+
+    n: int
+    counts: Mapping[str, int]
+
+    @property
+    def hosts(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        return self.count(HostRunState.FAILED, HostRunState.ROLLED_BACK)
+
+    @property
+    def state(self) -> str:
+        """waiting, running, or how it ended: succeeded, failed, cancelled."""
+        if self.count(HostRunState.WAITING) == self.hosts:
+            return JobState.WAITING.value
+        if self.count(*HOST_ENDED) < self.hosts:
+            return JobState.RUNNING.value
+        if self.failed:
+            return JobState.FAILED.value
+        return (
+            JobState.CANCELLED if self.count(HostRunState.CANCELLED) else JobState.SUCCEEDED
+        ).value
+
+    def count(self, *states: HostRunState) -> int:
+        return sum(self.counts.get(state, 0) for state in states)
+
+
+def verdict(
+    job: Job, batches: Sequence[Batch], *, unreachable: int, down: int, now: datetime
+) -> str:
+    """``unreachable`` and ``down`` count host runs of this job; ``now`` for what lies ahead."""
+    if job.state == JobState.WAITING:
+        return _ahead(job, batches, now)
+    so_far = ", ".join(_findings(batches, unreachable=unreachable, down=down))
+    opening = _opening(job, batches)
+    return f"{opening}: {so_far}." if opening else f"{so_far}."
+
+
+def duration(span: timedelta) -> str:
+    """``48 s``, ``4 min 12 s``, ``1 h 3 min``: as long as a person reads it."""
+    seconds = max(0, round(span.total_seconds()))
+    minutes, rest = divmod(seconds, 60)
+    if not minutes:
+        return _("%(seconds)d s") % {"seconds": seconds}
+    if minutes < 60:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
+    hours, minutes = divmod(minutes, 60)
+    return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+
+
+def _ahead(job: Job, batches: Sequence[Batch], now: datetime) -> str:
+    count = sum(batch.hosts for batch in batches)
+    hosts = ngettext("%(count)d host", "%(count)d hosts", count) % {"count": count}
+    if job.start_at and job.start_at > now:
+        at = job.start_at.strftime("%Y-%m-%d %H:%M")
+        return _("Starts at %(at)s UTC: %(hosts)s.") % {"at": at, "hosts": hosts}
+    return _("Waits for a worker: %(hosts)s.") % {"hosts": hosts}
+
+
+def _opening(job: Job, batches: Sequence[Batch]) -> str:
+    """What comes before the colon; empty where a job of one batch simply runs."""
+    took = duration((job.ended_at or job.created_at) - (job.started_at or job.created_at))
+    match job.state:
+        case JobState.SUCCEEDED:
+            return _("Succeeded in %(took)s") % {"took": took}
+        case JobState.FAILED:
+            return _("Failed after %(took)s") % {"took": took}
+        case JobState.CANCELLED:
+            return _("Cancelled after %(took)s") % {"took": took}
+    if job.cancelled:
+        return _("Cancelling")
+    place = {"n": _current(batches), "of": len(batches)}
+    match job.state:
+        case JobState.PAUSED:
+            return _("Paused in batch %(n)d of %(of)d") % place
+        case JobState.HALTED:
+            return _("Halted in batch %(n)d of %(of)d") % place
+    return _("Batch %(n)d of %(of)d") % place if len(batches) > 1 else ""
+
+
+def _current(batches: Sequence[Batch]) -> int:
+    """The batch that is under way, else the last that was."""
+    begun = [batch for batch in batches if batch.state != JobState.WAITING]
+    under_way = [batch.n for batch in begun if batch.state == JobState.RUNNING]
+    return under_way[0] if under_way else begun[-1].n if begun else 1
+
+
+def _findings(batches: Sequence[Batch], *, unreachable: int, down: int) -> list[str]:
+    def count(*states: HostRunState) -> int:
+        return sum(batch.count(*states) for batch in batches)
+
+    total = sum(batch.hosts for batch in batches)
+    updated = count(HostRunState.SUCCEEDED)
+    further = [
+        (count(HostRunState.SKIPPED), _("%(count)d skipped")),
+        (count(HostRunState.FAILED), _("%(count)d failed")),
+        (count(HostRunState.ROLLED_BACK), _("%(count)d rolled back")),
+        (count(HostRunState.UNKNOWN), _("%(count)d unknown")),
+        (count(HostRunState.CANCELLED), _("%(count)d cancelled")),
+        (count(*HOST_ACTIVE), _("%(count)d running")),
+        (unreachable, _("%(count)d unreachable")),
+        (down, _("%(count)d down")),
+    ]
+    return [
+        _("%(updated)d of %(total)d updated") % {"updated": updated, "total": total},
+        *(text % {"count": n} for n, text in further if n),
+    ]
