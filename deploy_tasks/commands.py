@@ -1,0 +1,259 @@
+"""Remote commands as values: what is sent to a host, built here and run elsewhere.
+
+A `Program` is one command line and what goes to its standard input. The command line is always
+the same loader, harmless to sh, csh and fish log-in shells and empty of scripts, nonces and
+secrets, so that `ps` on the host shows nothing; the program itself follows on standard input.
+The shell sources are in ``deploy_tasks/host/``; each file says what it does.
+"""
+
+import re
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import Literal
+
+HOST_DIR = Path(__file__).parent / "host"
+
+#: ``tail`` sends bytes as they are written; ``loop`` is for hosts whose tail cannot (busybox).
+Follower = Literal["tail", "loop"]
+
+FOLLOWERS: Mapping[Follower, str] = {
+    "tail": "tail -s .1 -c +{first} -f log",
+    "loop": "{{ tail -c +{first}; while :; do cat; sleep .1; done; }} <log",
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """One exec: ``command`` is the line, ``stdin`` what follows it. Shown without its content."""
+
+    command: str
+    stdin: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Asked every ``every`` s until it has answered 0 for ``stable_for`` s, ``at_most`` s long."""
+
+    every: float
+    stable_for: float
+    at_most: float
+
+
+@dataclass(frozen=True)
+class Script:
+    """One attempt of a plan: real ``sh`` text, run as ``sh -eu``. ``limit`` in seconds."""
+
+    text: str
+    limit: float
+    done_if: str | None = None
+    probe: Probe | None = None
+    interrupt: Literal["now", "after"] = "now"
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What every script of a host run is given, as shell variables that are not exported.
+
+    ``literal`` values are sh words already quoted (``"$HOME/…"``); ``secret`` ones go over
+    standard input and are never written to the host's disk.
+    """
+
+    plain: Mapping[str, str]
+    literal: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def assignments(self) -> str:
+        lines = [f"{name}={shlex.quote(value)}" for name, value in self.plain.items()]
+        return "\n".join(lines + [f"{name}={word}" for name, word in self.literal.items()])
+
+    @property
+    def secret_assignments(self) -> str:
+        return "\n".join(f"{name}={shlex.quote(value)}" for name, value in self.secret.items())
+
+
+def launch(
+    plan: str,
+    nonce: str,
+    scripts: Sequence[Script],
+    variables: Variables,
+    *,
+    follower: Follower = "tail",
+) -> Program:
+    """Start a plan on the host, or follow it where it was started before: safe to send twice."""
+    mark = _mark()
+    files = {"vars": variables.assignments + "\n", "run": _runner(scripts, mark)}
+    for number, script in enumerate(scripts, 1):
+        files |= _files_of(number, script, mark, with_secrets=bool(variables.secret))
+    lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
+    claim = _source(
+        "launch.sh",
+        FILES=lay,
+        SLOTS=" ".join(["P"] * (2 * len(scripts) + 1)),
+        MARK=mark,
+        SECRETS=variables.secret_assignments,
+    )
+    return _program(plan, nonce, claim + _follow(follower, 0))
+
+
+def attach(plan: str, nonce: str, offset: int, *, follower: Follower = "tail") -> Program:
+    """Follow a plan that was launched before, from byte ``offset`` of its log."""
+    return _program(plan, nonce, _source("attach.sh") + _follow(follower, offset))
+
+
+def abandon(plan: str, nonce: str, number: int) -> Program:
+    """Make it true that script ``number`` and those after it never start, or learn they have."""
+    return _program(plan, nonce, _source("abandon.sh", NUMBER=str(number)))
+
+
+def cancel(plan: str, nonce: str, *, force: bool = False) -> Program:
+    return _program(plan, nonce, _source("cancel.sh", HOW="force" if force else "now"))
+
+
+def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
+    """A read-only question, answered on standard output behind the mark that is returned."""
+    nonce = new_nonce()
+    body = (
+        f"exec </dev/null\ncd\n{variables.assignments}\n{variables.secret_assignments}\n"
+        f"head_ answer\nset -eu\n{text}\n"
+    )
+    return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
+
+
+def has_artifact(sha256: str) -> tuple[Program, bytes]:
+    nonce = new_nonce()
+    body = f'[ -e "$HOME/{artifact_path(sha256)}" ] && head_ answer\n'
+    return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
+
+
+def receive_artifact(sha256: str, plan: str) -> Program:
+    """Takes the artifact from the rest of standard input; it appears whole or not at all.
+
+    Ends 65 when what came is not what was meant, 73 when there is no room.
+    """
+    body = f"""
+umask 077
+mkdir -p "$HOME/.patchwave/artifacts" && cd "$HOME/.patchwave/artifacts" || exit 73
+part={sha256}.{plan}.part
+trap 'rm -f "$part"' EXIT
+cat >"$part" || exit 73
+sum=$(sha256sum <"$part") || exit 69
+[ "${{sum%% *}}" = {sha256} ] || exit 65
+mv "$part" {sha256}
+"""
+    return _program("", new_nonce(), body)
+
+
+def artifact_path(sha256: str) -> str:
+    """Where an artifact lies on a host, from the SSH user's home."""
+    return f".patchwave/artifacts/{sha256}"
+
+
+def new_plan_id() -> str:
+    return "p" + secrets.token_hex(10)
+
+
+def new_nonce() -> str:
+    """Frames the log's records. A letter first: behind \\036 a digit would be read as octal."""
+    return "n" + secrets.token_hex(8)
+
+
+def _program(plan: str, nonce: str, body: str) -> Program:
+    mark = _mark()
+    head = (
+        f"N={nonce}\nD=$HOME/.patchwave/runs/{plan}\n"
+        "head_() { read -r up _ </proc/uptime; "
+        'printf \'\\036%s H %s %s\\n\' "$N" "$1" "$up"; }\n'
+    )
+    return Program(_loader(mark), f"{head}{body}\n{mark}\n".encode())
+
+
+def _loader(mark: str) -> str:
+    """Reads the program up to the mark, and runs it only if it came whole.
+
+    One line; no quote, no backslash before a quote and no ``!`` inside, for csh and fish.
+    """
+    return (
+        "exec sh -c '"
+        'n=$(printf "\\012.");n=${n%.};p=;w=;'
+        f"while IFS= read -r l;do case $l in {mark})w=1;break;;esac;p=$p$l$n;done;"
+        '[ "$w" ]&&eval "$p"'
+        "'"
+    )
+
+
+def _follow(follower: Follower, offset: int) -> str:
+    return _source("follow.sh", FOLLOWER=FOLLOWERS[follower].format(first=offset + 1))
+
+
+def _runner(scripts: Sequence[Script], mark: str) -> str:
+    steps = []
+    for number, script in enumerate(scripts, 1):
+        wrapped = script.probe is not None or script.done_if is not None
+        flags, name = ("-u", f"{number}.try") if wrapped else ("-eu", f"{number}.sh")
+        optional = "optional" if script.optional else "needed"
+        steps.append(
+            f"step {number} {flags} {name} {ceil(script.limit)} {script.interrupt} {optional}"
+        )
+    return _source("run.sh", STEPS="\n".join(steps), MARK=mark)
+
+
+def _files_of(number: int, script: Script, mark: str, *, with_secrets: bool) -> dict[str, str]:
+    # On the line of the script's first line, so that sh names the recipe's own line numbers.
+    prelude = '. "${0%/*}/vars";' + (". /dev/fd/3;" if with_secrets else "") + "exec 3<&-;"
+    files = {f"{number}.sh": prelude + script.text}
+    if script.probe:
+        files[f"{number}.try"] = _waiting(number, script.probe, mark)
+    if script.done_if is not None:
+        files[f"{number}.if"] = prelude + script.done_if
+        inner, flags = (f"{number}.wait", "-u") if script.probe else (f"{number}.sh", "-eu")
+        if script.probe:
+            files[inner] = files[f"{number}.try"]
+        files[f"{number}.try"] = _source(
+            "unless.sh",
+            PROBE=f"{number}.if",
+            NUMBER=str(number),
+            FLAGS=flags,
+            SCRIPT=inner,
+            MARK=mark,
+        )
+    return files
+
+
+def _waiting(number: int, probe: Probe, mark: str) -> str:
+    return _source(
+        "wait.sh",
+        PROBE=f"{number}.sh",
+        CUT=_seconds(max(probe.every, 10)),
+        STABLE=str(round(probe.stable_for * 100)),
+        MOST=str(round(probe.at_most * 100)),
+        MOST_SAYS=f"{_seconds(probe.at_most)} s",
+        EVERY=_seconds(probe.every),
+        MARK=mark,
+    )
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _mark() -> str:
+    return "E" + secrets.token_hex(8)
+
+
+def _source(name: str, **values: str) -> str:
+    """A shell source with its ``@NAME@`` places filled in one pass: values are never re-read."""
+    return re.sub(r"@([A-Z_]+)@", lambda place: values[place[1]], _stripped(name))
+
+
+@cache
+def _stripped(name: str) -> str:
+    """Without comments and indentation: dash reads a program byte by byte."""
+    lines = (line.strip() for line in (HOST_DIR / name).read_text().splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))

@@ -1,0 +1,40 @@
+# Sends the log from an offset as it grows, and tells about the runner for each line it is sent.
+# The answers go to standard error: standard output is the log and nothing else after the header.
+state_of_runner() {
+  read -r _ pid ticks boot _ <st || return 0
+  read -r now_boot </proc/sys/kernel/random/boot_id
+  if [ -z "$ticks" ]; then echo starting; return; fi
+  if [ "$boot" != "$now_boot" ]; then echo rebooted; return; fi
+  if alive "$pid" && [ "$ticks" = "$found_ticks" ]; then echo alive; return; fi
+  if read -r _ script _ _ <now && [ "$script" != 0 ] && alive "$script" && [ "$found_session" = "$script" ]
+  then echo orphan; return; fi
+  echo dead
+}
+alive() {
+  { read -r stat </proc/"$1"/stat; } 2>/dev/null || return 1
+  set -- ${stat##*) }
+  case $1 in Z|X) return 1;; esac
+  found_session=$4
+  shift 19
+  found_ticks=$1
+}
+last_slot() {
+  last=
+  while read -r slot; do case $slot in P) break;; *) last=$slot;; esac; done <st
+  printf %s "$last"
+}
+report() {
+  runner=$(state_of_runner 2>/dev/null)
+  read -r up _ </proc/uptime
+  case $runner in
+    alive|starting) printf '\036%s R %s %s\n' "$N" "$runner" "$up";;
+    *) printf '\036%s R %s %s %s %s\n' "$N" "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(last_slot)";;
+  esac
+}
+head_ "$word"
+@FOLLOWER@ &
+follower=$!
+# The end of standard input means that the other side is gone or has seen enough.
+while read -r _; do report >&2; done
+kill "$follower"
+wait "$follower"

@@ -1,0 +1,20 @@
+# Claims the plan's directory, lays down its files, starts the runner detached.
+# Sent over standard input and run by the log-in shell's sh; the claim is mkdir, which one caller wins.
+lay() {
+@FILES@
+printf '%-63s\n' @SLOTS@ >st && : >log
+}
+login_umask=$(umask)
+umask 077
+if { mkdir "$D" || { [ ! -d "$D" ] && mkdir -p "${D%/*}" && mkdir "$D"; }; } 2>/dev/null; then
+  if [ -L "$HOME/.patchwave" ] || [ ! -O "$HOME/.patchwave" ]; then head_ foreign; exit 75; fi
+  cd "$D" || exit 75
+  # A full disk shows here: the runner is not started, and the plan is abandoned later.
+  lay 2>/dev/null || { head_ noroom; exit 75; }
+  setsid sh ./run "$N" "$login_umask" >/dev/null 2>&1 <<'@MARK@' &
+@SECRETS@
+@MARK@
+  word=launched
+elif cd "$D" 2>/dev/null && [ -e log ]; then word=exists
+else head_ noplan; exit 75
+fi

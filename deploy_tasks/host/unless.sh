@@ -1,0 +1,14 @@
+# Runs the script unless its work is there already.
+secrets=$(cat <&3)
+exec 3<&-
+D=${0%/*}
+if sh -eu "$D/@PROBE@" >/dev/null 2>&1 3<<@MARK@
+$secrets
+@MARK@
+then
+  : >"$D/skip.@NUMBER@"
+  exit 0
+fi
+exec sh @FLAGS@ "$D/@SCRIPT@" 3<<@MARK@
+$secrets
+@MARK@

@@ -1,0 +1,47 @@
+# Asks again and again: good once the probe has ended 0 without exception for long enough, at least
+# twice. Times are hundredths of a second. Prints what the probe says when that changes.
+secrets=$(cat <&3)
+exec 3<&-
+D=${0%/*}
+clock() { read -r up _ </proc/uptime; now=${up%.*}${up#*.}; }
+trap 'kill -s KILL -- "-$probe"; exit 143' TERM
+clock
+began=$now
+good=0
+said=
+while :; do
+  clock
+  asked=$now
+  setsid sh -eu "$D/@PROBE@" >"$D/@PROBE@.out" 2>&1 3<<@MARK@ &
+$secrets
+@MARK@
+  probe=$!
+  (
+    trap 'kill $nap; exit' TERM
+    sleep @CUT@ &
+    nap=$!
+    wait "$nap"
+    kill -s KILL -- "-$probe"
+  ) >/dev/null 2>&1 &
+  cutter=$!
+  wait "$probe"
+  status=$?
+  kill "$cutter" 2>/dev/null
+  wait "$cutter"
+  says=$(cat "$D/@PROBE@.out")
+  if [ "$says" != "$said" ]; then printf '%s\n' "$says"; fi
+  said=$says
+  clock
+  if [ "$status" = 0 ]; then
+    if [ "$good" = 0 ]; then since=$asked; fi
+    good=$((good + 1))
+    if [ "$good" -ge 2 ] && [ "$((now - since))" -ge @STABLE@ ]; then exit 0; fi
+  else
+    good=0
+  fi
+  if [ "$((now - began))" -ge @MOST@ ]; then
+    echo "gave up after @MOST_SAYS@: the last probe ended with exit status $status"
+    exit 1
+  fi
+  sleep @EVERY@
+done

@@ -1,0 +1,321 @@
+"""The shell sources for real, under every sh we find: launch, follow, wait, end, abandon."""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from deploy_tasks import commands, frames
+from deploy_tasks.commands import Probe, Program, Script, Variables
+
+SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
+NONE = Variables({})
+
+
+class HostShell:
+    """A home directory and a shell to run programs in, as sshd would: one exec each."""
+
+    def __init__(self, home: Path, shell: str) -> None:
+        self.home, self.shell = home, shell
+        self.bin = home.parent / f"bin-{shell}"
+        self.bin.mkdir(exist_ok=True)
+        sh = self.bin / "sh"
+        target = shutil.which(shell)
+        assert target
+        if not sh.exists():
+            sh.symlink_to(target)
+        if shell == "busybox":
+            for applet in ("tail", "cat", "mkdir", "sleep", "setsid", "wc", "mv", "head"):
+                if not (self.bin / applet).exists():
+                    (self.bin / applet).symlink_to(target)
+        self.env = {"HOME": str(home), "PATH": f"{self.bin}:{os.environ['PATH']}"}
+        self.follower: commands.Follower = "loop" if shell == "busybox" else "tail"
+
+    def exec(self, program: Program) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [str(self.bin / "sh"), "-c", program.command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.env,
+            cwd=self.home,
+            start_new_session=True,
+        )
+        assert process.stdin
+        process.stdin.write(program.stdin)
+        process.stdin.flush()
+        return process
+
+    def run(self, program: Program) -> bytes:
+        with self.exec(program) as process:
+            return process.communicate(timeout=20)[0]
+
+    def launch(
+        self, scripts: Sequence[Script], variables: Variables = NONE
+    ) -> tuple[str, str, list[frames.Frame]]:
+        plan, nonce = commands.new_plan_id(), commands.new_nonce()
+        program = commands.launch(plan, nonce, scripts, variables, follower=self.follower)
+        return plan, nonce, self.follow(nonce, program)
+
+    def follow(
+        self, nonce: str, program: Program, position: frames.Position | None = None
+    ) -> list[frames.Frame]:
+        """Every frame up to the runner's last record."""
+        reader = frames.LogReader(nonce, position or frames.Position())
+        found: list[frames.Frame] = []
+        with self.exec(program) as process:
+            # Ends a read that would never end; the assertion below then names what came.
+            guard = threading.Timer(30, process.kill)
+            guard.start()
+            assert process.stdout
+            assert process.stdin
+            while not reader.finished and (data := process.stdout.read1(65536)):  # type: ignore[attr-defined]
+                found += reader.feed(data)
+            guard.cancel()
+            process.stdin.close()
+            process.wait(10)
+        return found
+
+
+@pytest.fixture(params=SHELLS)
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostShell]:
+    home = tmp_path / "home"
+    home.mkdir()
+    yield HostShell(home, request.param)
+
+
+def output(found: Sequence[frames.Frame], number: int) -> bytes:
+    parts = [f for f in found if isinstance(f, frames.Output) and f.number == number]
+    return b"".join(part.data for part in parts)
+
+
+def ends(found: Sequence[frames.Frame]) -> list[tuple[int, int, str]]:
+    return [(f.number, f.status, f.note) for f in found if isinstance(f, frames.Ended)]
+
+
+def test_steps_run_in_order_with_their_variables(host: HostShell) -> None:
+    hostile = 'it\'s $(touch pwned) `x` \\ "q"\nsecond line'
+    scripts = [
+        Script('printf %s "$what"', 10),
+        Script("pwd; echo to-stderr >&2; read -r x || echo no input", 10),
+    ]
+    _, _, found = host.launch(scripts, Variables({"what": hostile}))
+    assert output(found, 1) == hostile.encode()
+    assert output(found, 2).decode() == f"{host.home}\nto-stderr\nno input\n"
+    assert ends(found) == [(1, 0, "-"), (2, 0, "-")]
+    assert found[-1] == frames.Finished("done")
+    assert not (host.home / "pwned").exists()
+
+
+def test_the_first_failure_ends_the_plan(host: HostShell) -> None:
+    _, _, found = host.launch([Script("false; echo never", 10), Script("echo never", 10)])
+    assert ends(found) == [(1, 1, "-")]
+    assert found[-1] == frames.Finished("failed")
+
+
+def test_an_unset_variable_is_a_failure(host: HostShell) -> None:
+    _, _, found = host.launch([Script('echo "$nobody"', 10)])
+    assert ends(found)[0][1] != 0
+
+
+def test_an_optional_step_may_fail(host: HostShell) -> None:
+    _, _, found = host.launch([Script("exit 3", 10, optional=True), Script("echo on", 10)])
+    assert ends(found) == [(1, 3, "-"), (2, 0, "-")]
+
+
+def test_done_if_skips_the_script(host: HostShell) -> None:
+    scripts = [Script("echo made", 10, done_if="true"), Script("echo made", 10, done_if="false")]
+    _, _, found = host.launch(scripts)
+    assert ends(found) == [(1, 0, "skipped"), (2, 0, "-")]
+    assert (output(found, 1), output(found, 2)) == (b"", b"made\n")
+
+
+def test_any_bytes_pass_unchanged(host: HostShell) -> None:
+    text = "printf 'no newline \\036 \\377\\376\\000 end'"
+    _, _, found = host.launch([Script(text, 10), Script("head -c 300000 /dev/zero", 10)])
+    assert output(found, 1) == b"no newline \x1e \xff\xfe\x00 end"
+    assert output(found, 2) == bytes(300_000)
+
+
+def test_a_script_cannot_forge_the_end_of_a_step(host: HostShell) -> None:
+    text = 'cat "$HOME"/.patchwave/runs/*/log >copy; cat copy; exit 4'
+    _, _, found = host.launch([Script("echo one", 10), Script(text, 10)])
+    assert ends(found) == [(1, 0, "-"), (2, 4, "-")]
+    assert b" S 1 " in output(found, 2)
+
+
+def test_a_second_launch_of_the_same_plan_only_follows(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    scripts = [Script("echo once >>count; echo said", 10)]
+    programs = [
+        commands.launch(plan, nonce, scripts, NONE, follower=host.follower) for _ in range(3)
+    ]
+    for program in programs:
+        found = host.follow(nonce, program)
+        assert output(found, 1) == b"said\n"
+    assert (host.home / "count").read_text() == "once\n"
+
+
+def test_a_program_that_was_cut_off_does_nothing(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    program = commands.launch(plan, nonce, [Script("touch ran", 10)], NONE)
+    for cut in range(0, len(program.stdin) - 1, 97):
+        host.run(Program(program.command, program.stdin[:cut]))
+    assert not (host.home / ".patchwave").exists()
+
+
+def test_following_goes_on_from_any_byte(host: HostShell) -> None:
+    script = Script("echo first; echo second", 10)
+    plan, nonce, whole = host.launch([script, script])
+    first = [f for f in whole if isinstance(f, frames.Started)][0]
+    position = frames.Position()
+    reader = frames.LogReader(nonce, position)
+    log = (host.home / ".patchwave/runs" / plan / "log").read_bytes()
+    reader.header = frames.Header("x", 0)
+    reader.feed(log[:60])
+    assert first.number == 1
+    again = commands.attach(plan, nonce, position.offset, follower=host.follower)
+    found = host.follow(nonce, again, position)
+    assert output(found, 2) == b"first\nsecond\n"
+    assert found[-1] == frames.Finished("done")
+
+
+def test_a_step_is_ended_at_its_limit_while_nobody_watches(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    script = Script("echo begun; sleep 60", 1)
+    process = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
+    process.communicate(timeout=10)
+    found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
+    assert ends(found) == [(1, 143, "timeout")]
+    assert found[-1] == frames.Finished("failed")
+
+
+def test_a_cancel_ends_the_script_and_its_children(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    script = Script("sh -c 'echo $$ >child; exec sleep 60'", 60)
+    process = host.exec(commands.launch(plan, nonce, [script, script], NONE))
+    wait_for(lambda: (host.home / "child").exists() and (host.home / "child").read_text())
+    assert b"H wished" in host.run(commands.cancel(plan, nonce))
+    found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
+    assert ends(found) == [(1, 143, "cancelled")]
+    assert found[-1] == frames.Finished("cancelled")
+    assert gone(int((host.home / "child").read_text()))
+    process.communicate(timeout=10)
+
+
+def test_a_cancel_waits_for_a_step_that_must_not_be_interrupted(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    text = "touch begun; while [ ! -e go ]; do sleep .1; done; echo saved"
+    scripts = [Script(text, 60, interrupt="after"), Script("echo never", 60)]
+    process = host.exec(commands.launch(plan, nonce, scripts, NONE))
+    wait_for(lambda: (host.home / "begun").exists())
+    host.run(commands.cancel(plan, nonce))
+    (host.home / "go").touch()
+    found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
+    assert ends(found) == [(1, 0, "-")]
+    assert found[-1] == frames.Finished("cancelled")
+    process.communicate(timeout=10)
+
+
+def test_what_a_step_started_as_its_own_session_lives_on(host: HostShell) -> None:
+    text = "setsid sh -c 'echo $$ >game; exec sleep 30' >/dev/null 2>&1 </dev/null & sleep 60"
+    _, _, found = host.launch([Script(text, 1)])
+    assert ends(found)[0][2] == "timeout"
+    pid = int((host.home / "game").read_text())
+    assert not gone(pid)
+    os.kill(pid, 9)
+
+
+def test_a_plan_that_was_abandoned_never_starts(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    assert b"H abandoned" in host.run(commands.abandon(plan, nonce, 1))
+    answer = host.run(commands.launch(plan, nonce, [Script("touch ran", 10)], NONE))
+    assert b"H noplan" in answer
+    assert not (host.home / "ran").exists()
+
+
+def test_a_plan_that_has_started_cannot_be_abandoned(host: HostShell) -> None:
+    plan, nonce, _ = host.launch([Script("true", 10)])
+    assert b"H started" in host.run(commands.abandon(plan, nonce, 1))
+
+
+def test_a_wait_is_good_after_it_was_stable(host: HostShell) -> None:
+    text = 'echo x >>asked; n=$(wc -l <asked); echo "seen $((n > 2))"; test "$n" -gt 2'
+    probe = Probe(every=0.1, stable_for=0.3, at_most=20)
+    _, _, found = host.launch([Script(text, 60, probe=probe)])
+    assert ends(found) == [(1, 0, "-")]
+    assert output(found, 1) == b"seen 0\nseen 1\n"
+    assert len((host.home / "asked").read_text().splitlines()) >= 5
+
+
+def test_a_wait_gives_up_in_the_end(host: HostShell) -> None:
+    probe = Probe(every=0.1, stable_for=5, at_most=0.5)
+    _, _, found = host.launch([Script("exit 3", 60, probe=probe)])
+    assert ends(found) == [(1, 1, "-")]
+    assert b"gave up after 0.5 s: the last probe ended with exit status 3" in output(found, 1)
+
+
+def test_secrets_reach_the_script_and_no_file(host: HostShell) -> None:
+    secret = "s3cret'$(x)\nline"
+    variables = Variables({"a": "b"}, secret={"password": secret})
+    probe = Probe(every=0.1, stable_for=0, at_most=5)
+    scripts = [
+        Script('printf %s "$password"; env', 10),
+        Script('printf %s "$password"', 10, done_if='test "$password" = wrong'),
+        Script('printf %s "$password"', 10, probe=probe),
+    ]
+    plan, _, found = host.launch(scripts, variables)
+    assert [output(found, n).startswith(secret.encode()) for n in (1, 2, 3)] == [True] * 3
+    assert b"password=" not in output(found, 1)
+    files = (host.home / ".patchwave/runs" / plan).iterdir()
+    leaks = [f.name for f in files if f.name != "log" and b"s3cret" in f.read_bytes()]
+    assert leaks == ["3.sh.out"]
+
+
+def test_the_runner_says_how_it_is(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    script = Script("echo here; exec sleep 60", 60)
+    process = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
+    now = host.home / ".patchwave/runs" / plan / "now"
+    wait_for(lambda: now.exists() and now.read_text().startswith("1 "))
+    pid = int(now.read_text().split()[1])
+    assert report(process, nonce).word == "alive"
+    runner = int((now.parent / "st").read_text().split()[1])
+    os.kill(runner, 9)
+    assert report(process, nonce).word == "orphan"
+    os.killpg(pid, 9)
+    wait_for(lambda: gone(pid))
+    dead = report(process, nonce)
+    assert (dead.word, dead.last[:2]) == ("dead", ("S", "1"))
+    assert dead.size == (now.parent / "log").stat().st_size
+    process.communicate(timeout=10)
+
+
+def report(process: subprocess.Popen[bytes], nonce: str) -> frames.RunnerReport:
+    assert process.stdin
+    assert process.stderr
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    text = b""
+    while not (found := frames.runner_reports(nonce, text)):
+        text += process.stderr.read1(4096)  # type: ignore[attr-defined]
+    return found[-1]
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def wait_for(condition: object, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
