@@ -1,36 +1,163 @@
 """The one reader of the environment: `PATCHWAVE_*` variables, or a `.env` file beside manage.py.
 
-Every field here stands in deploy/env.example; a test keeps it so.
+Every field here stands in deploy/env.example; a test keeps it so. A setting that cannot be used
+ends the program that was starting with one sentence that names the variable.
 """
 
+import hashlib
+import io
+import os
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from dotenv.parser import Binding, parse_stream
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BASE = Path(__file__).resolve().parent.parent
+PREFIX = "PATCHWAVE_"
+# Read by bin/in-venv before any Python runs, and by this module before any field.
+BEFORE_FIELDS = {"PATCHWAVE_VENV", "PATCHWAVE_ENV_FILE"}
+# A unix socket's address holds 107 bytes; the longest name below run/ needs 20 of them.
+LONGEST_RUN_DIR = 86
+
+
+def _absolute(path: Path) -> Path:
+    return (BASE / path.expanduser()).resolve()
+
+
+def _site(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (
+        parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")
+    ):
+        raise ValueError("give scheme, host and port only, such as https://patchwave.example")
+    return url.rstrip("/")
+
+
+def _postgresql(url: str) -> str:
+    if url and urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise ValueError("give postgresql://user:password@host:port/name, or nothing for SQLite")
+    return url
+
+
+def _redis(url: str) -> str:
+    parts = urlsplit(url)
+    tcp = parts.scheme in ("redis", "rediss") and parts.hostname and not parts.path.strip("/")
+    if url and not tcp and not (parts.scheme == "unix" and not parts.query):
+        raise ValueError("give redis://host:port or unix:///path, without a database's number")
+    return url.rstrip("/")
+
+
+def _names(names: str) -> str:
+    if "/" in names:
+        raise ValueError("give names without scheme or path, separated by commas")
+    return names
 
 
 class Env(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="PATCHWAVE_", env_file=BASE / ".env", extra="ignore", env_ignore_empty=True
-    )
+    """What a person may choose. Paths are absolute; a relative one starts at the project."""
 
-    home: Path = Field(default=BASE / "var", description="where all state lives")
-    database_url: str = Field(
-        default="", description="postgresql://…; empty: SQLite below the home"
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True)
+
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default=BASE / "var", description="where all state lives"
     )
-    redis_url: str = Field(
-        default="", description="redis://… or unix://…; empty: the embedded Valkey"
-    )
-    allowed_hosts: str = Field(
+    bind: str = Field(default="127.0.0.1", description="the address bin/serve listens on")
+    port: int = Field(default=8000, ge=1, le=65535, description="the port bin/serve listens on")
+    allowed_hosts: Annotated[str, AfterValidator(_names)] = Field(
         default="", description="names this site answers to, separated by commas"
     )
-    url: str = Field(default="http://127.0.0.1:8000", description="the address people use")
-    debug: bool = False
+    url: Annotated[str, AfterValidator(_site)] = Field(
+        default="", description="the address people use; empty: follows bind and port"
+    )
+    database_url: Annotated[str, AfterValidator(_postgresql)] = Field(
+        default="", description="postgresql://…; empty: SQLite below the home"
+    )
+    redis_url: Annotated[str, AfterValidator(_redis)] = Field(
+        default="", description="redis://… or unix://…; empty: the embedded Valkey"
+    )
     worker_threads: int = Field(
         default=64, ge=1, le=2000, description="host runs at a time per worker"
     )
+    token: SecretStr = Field(default=SecretStr(""), description="how bin/patchwave logs in")
+    debug: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The names this site answers to, as the person gave them."""
+        return [name.strip() for name in self.allowed_hosts.split(",") if name.strip()]
+
+    @property
+    def run_dir(self) -> Path:
+        """Where sockets and pid files of this home are: below it, unless its path is too long."""
+        inside = self.home / "run"
+        if len(os.fsencode(inside)) <= LONGEST_RUN_DIR:
+            return inside
+        # Not XDG_RUNTIME_DIR: a cron job and a log-in shell must come to the same place.
+        return Path("/tmp") / f"patchwave-{hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]}"  # noqa: S108 (made 0700 and checked by webapp.serve)
+
+    @property
+    def site(self) -> str:
+        """The address people use, such as ``http://127.0.0.1:8000``."""
+        if self.url:
+            return self.url
+        try:
+            return (self.run_dir / "url").read_text().strip()  # what bin/serve last listened on
+        except OSError:
+            return site_of(self.bind, self.port, self.names)
 
 
-env = Env()
+def site_of(bind: str, port: int, names: list[str]) -> str:
+    """The address people use for a server on ``bind`` and ``port``."""
+    host = bind
+    if not is_loopback(bind) and names:
+        host = names[0]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(bind: str) -> bool:
+    return bind in ("localhost", "::1") or bind.startswith("127.")
+
+
+def read(env_file: Path) -> Env:
+    """The environment and ``env_file`` below it. Raises SystemExit with one sentence."""
+    _check_file(env_file)
+    try:
+        return Env(_env_file=env_file)
+    except ValidationError as invalid:
+        first = invalid.errors(include_input=False, include_url=False)[0]
+        name = f"{PREFIX}{first['loc'][0]}".upper()
+        raise SystemExit(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def for_programs(**changes: str) -> dict[str, str]:
+    """The environment of a program that we start."""
+    return {**os.environ, **changes}
+
+
+def _check_file(path: Path) -> None:
+    """A line that says nothing, or sets what does not exist, must not be passed over in silence."""
+    try:
+        bindings = list(parse_stream(io.StringIO(path.read_text())))
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{path} cannot be read: {error}") from None
+    known = {f"{PREFIX}{field}".upper() for field in Env.model_fields} | BEFORE_FIELDS
+    for binding in bindings:
+        if binding.error or (binding.key is not None and binding.value is None):
+            raise SystemExit(f"{path}:{_line(binding)}: write NAME=value")
+        if binding.key and binding.key.startswith(PREFIX) and binding.key not in known:
+            raise SystemExit(
+                f"{path}:{_line(binding)}: {binding.key} is no setting; deploy/env.example has all"
+            )
+
+
+def _line(binding: Binding) -> int:
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+env = read(Path(os.environ.get("PATCHWAVE_ENV_FILE") or BASE / ".env"))

@@ -10,15 +10,12 @@ from webapp import keys
 from webapp.env import BASE, env
 
 BASE_DIR = BASE
-HOME = env.home.resolve()
+HOME = env.home
 ARTIFACTS = HOME / "artifacts"
 SECRET_KEY = keys.django_secret(HOME)
 DEBUG = env.debug
-ALLOWED_HOSTS = [name.strip() for name in env.allowed_hosts.split(",") if name.strip()] or [
-    "127.0.0.1",
-    "localhost",
-    "[::1]",
-]
+# Programs on this machine reach the site by loopback, whatever its public name is.
+ALLOWED_HOSTS = [*env.names, "127.0.0.1", "localhost", "[::1]"]
 
 INSTALLED_APPS = [
     "daphne",
@@ -81,13 +78,11 @@ def database() -> dict[str, Any]:
             "PASSWORD": unquote(url.password or ""),
             "HOST": unquote(query.get("host", "")) or url.hostname or "",
             "PORT": str(url.port or query.get("port", "")),
-            "CONN_MAX_AGE": 60,
             "OPTIONS": {"connect_timeout": 5},
         }
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": HOME / "patchwave.sqlite3",
-        "CONN_MAX_AGE": None,
         "OPTIONS": {
             # A writer takes its turn at BEGIN; a read that later wants to write can not deadlock.
             "transaction_mode": "IMMEDIATE",
@@ -105,9 +100,9 @@ DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Database 0 rings watchers, database 1 carries Celery's bells.
-VALKEY_SOCKET = HOME / "run" / "valkey.sock"
+VALKEY_SOCKET = env.run_dir / "valkey.sock"
 REDIS_URL = env.redis_url or f"unix://{VALKEY_SOCKET}"
-LAYER_URL = f"{REDIS_URL}?db=0" if REDIS_URL.startswith("unix://") else f"{REDIS_URL.rstrip('/')}/0"
+LAYER_URL = f"{REDIS_URL}?db=0" if REDIS_URL.startswith("unix://") else f"{REDIS_URL}/0"
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -117,7 +112,7 @@ CHANNEL_LAYERS = {
 CELERY_BROKER_URL = (
     f"redis+socket://{REDIS_URL.removeprefix('unix://')}?virtual_host=1"
     if REDIS_URL.startswith("unix://")
-    else f"{REDIS_URL.rstrip('/')}/1"
+    else f"{REDIS_URL}/1"
 )
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_BACKEND = None
@@ -133,7 +128,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
 }
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "run" / "beat-schedule")
+CELERY_BEAT_SCHEDULE_FILENAME = str(env.run_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {"reconcile": {"task": "deploy_tasks.tasks.reconcile", "schedule": 5.0}}
 
 AUTHENTICATION_BACKENDS = [
@@ -151,15 +146,25 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
 
+SITE_ORIGIN = env.site
+_site = urlsplit(SITE_ORIGIN)
+SECURE_SITE = _site.scheme == "https"
+# Browsers do not tell ports apart: two instances on one machine would log each other's people out.
+_port = _site.port or (443 if SECURE_SITE else 80)
+SESSION_COOKIE_NAME = f"patchwave-session-{_port}"
+CSRF_COOKIE_NAME = f"patchwave-csrf-{_port}"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SECURE_SITE = env.url.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SITE
+SECURE_SSL_REDIRECT = SECURE_SITE
+# Load balancers and bin/serve ask over plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_SITE else None
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_SITE else 0
+# Sub-domains and the browsers' preload list are the owner's domain's business, not ours.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
-CSRF_TRUSTED_ORIGINS = [env.url.rstrip("/")]
-SITE_ORIGIN = env.url.rstrip("/")
+CSRF_TRUSTED_ORIGINS = [SITE_ORIGIN]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

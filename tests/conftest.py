@@ -1,0 +1,52 @@
+"""What every test may ask for. The settings of a run are in tests/settings.py."""
+
+import importlib.util
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from tests import waiting
+from webapp import valkey as embedded
+
+pytest_plugins = [
+    name for name in ("tests.fleet_fixtures",) if importlib.util.find_spec(name) is not None
+]
+
+FAR = {"ssh", "browser", "e2e"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``rows``: what uses the database and nothing outside; bin/test runs it on PostgreSQL too."""
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if "django_db" in marks and not marks & FAR:
+            item.add_marker("rows")
+
+
+@pytest.fixture(scope="session")
+def valkey_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    socket = tmp_path_factory.mktemp("valkey") / "valkey.sock"
+    with subprocess.Popen(embedded.command(socket), stdout=subprocess.DEVNULL) as server:
+        waiting.until(socket.is_socket, "Valkey listens")
+        yield socket
+        server.terminate()
+
+
+@pytest.fixture
+def valkey(valkey_socket: Path, settings: Settings) -> str:
+    """The URL of a real Valkey, empty, that carries the channel layer during this test."""
+    url = f"unix://{valkey_socket}"
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [f"{url}?db=0"]},
+        }
+    }
+    return url

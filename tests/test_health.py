@@ -1,0 +1,54 @@
+"""What load balancers and bin/serve are told."""
+
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from webapp import health
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def _broker(valkey: str, settings: Settings) -> None:
+    settings.REDIS_URL = valkey
+
+
+def test_a_living_process_says_so_without_asking_the_database(
+    client: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(0):
+        assert client.get("/healthz").content == b"ok\n"
+
+
+@pytest.mark.usefixtures("_broker")
+def test_an_instance_whose_parts_all_answer_is_ready(client: Client) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert set(answer.json().values()) == {"ok"}
+    assert set(answer.json()) == set(health.PARTS)
+
+
+def test_an_instance_without_its_broker_is_not_ready(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["broker"] == "away"
+
+
+@pytest.mark.usefixtures("_broker")
+def test_an_instance_with_a_migration_to_do_is_not_ready(client: Client) -> None:
+    MigrationRecorder(connection).record_unapplied("webapp", "0001_initial")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["migrations"] == "missing"
+
+
+def test_the_answer_is_never_kept_by_a_cache(client: Client) -> None:
+    assert "no-store" in client.get("/healthz")["Cache-Control"]

@@ -1,0 +1,69 @@
+"""Whether this instance is well, in one word each, for load balancers, bin/serve and people."""
+
+from collections.abc import Callable
+
+import redis
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+ANSWER_WITHIN = 1.0  # seconds, for each part
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process lives. Asks nobody else, so that a sick database restarts no web process."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when work can be taken, else 503; ``{"database": "ok", "broker": "away", …}``."""
+    found = {part: check() for part, check in PARTS.items()}
+    well = all(word == "ok" for word in found.values())
+    return JsonResponse(found, status=200 if well else 503)
+
+
+def database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return "away"
+    return "ok"
+
+
+def migrations() -> str:
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        return "unknown"
+    return "missing" if missing else "ok"
+
+
+def broker() -> str:
+    client = redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=ANSWER_WITHIN, socket_connect_timeout=ANSWER_WITHIN
+    )
+    try:
+        client.ping()
+    except (redis.RedisError, OSError):
+        return "away"
+    finally:
+        client.close()
+    return "ok"
+
+
+# A part is a word: "ok", or what is wrong.
+PARTS: dict[str, Callable[[], str]] = {
+    "database": database,
+    "migrations": migrations,
+    "broker": broker,
+}
