@@ -1,0 +1,64 @@
+"""What templates need to show states, shares, times and spans."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from deploy_tasks.models import HostRun
+from deploy_tasks.states import HOST_ENDED, HostRunState, Link
+from webapp.reports import iso
+from webapp.verdict import duration
+
+register = template.Library()
+
+#: From what is done to what is still to come: the order in every bar.
+ORDER = (
+    HostRunState.SUCCEEDED,
+    HostRunState.SKIPPED,
+    HostRunState.FAILED,
+    HostRunState.ROLLED_BACK,
+    HostRunState.CANCELLED,
+    HostRunState.UNKNOWN,
+    HostRunState.PAUSED,
+    HostRunState.RUNNING,
+)
+
+
+@register.simple_tag
+def bar(counts: Mapping[str, int]) -> SafeString:
+    """Shares of a job's hosts by state. Widths are SVG attributes: the CSP forbids ``style=``."""
+    total = sum(counts.values()) or 1
+    done, parts = 0, []
+    for state in ORDER:
+        if count := counts.get(state, 0):
+            x, width = f"{100 * done / total:.2f}%", f"{100 * count / total:.2f}%"
+            parts.append((state.value, x, width))
+            done += count
+    rects = format_html_join("", '<rect class="{}" x="{}" width="{}" height="100%"/>', parts)
+    return format_html('<svg class="bar" aria-hidden="true">{}</svg>', rects)
+
+
+@register.filter
+def when(at: datetime | str | None) -> SafeString:
+    """A moment, or one as the reports tell it, in UTC; page.js turns it into the reader's time."""
+    if not at:
+        return SafeString("")
+    moment = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    text = f"{moment:%Y-%m-%d %H:%M} UTC"
+    return format_html('<time datetime="{}">{}</time>', iso(moment), text)
+
+
+@register.filter
+def took(begun: datetime | None, ended: datetime | None) -> str:
+    return duration(ended - begun) if begun and ended else ""
+
+
+@register.filter
+def shown(run: HostRun) -> str:
+    """The state as a square shows it: trouble on the way to a host is no outcome."""
+    if run.link == Link.UNREACHABLE and run.state not in HOST_ENDED:
+        return Link.UNREACHABLE.value
+    return run.state

@@ -1,0 +1,82 @@
+"""The list of jobs, and the page of one."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from deploy_tasks.models import Event, Job
+from deploy_tasks.states import JobState
+from webapp import access, reports
+
+PAGE = 50
+#: Orders, gates and batches: the latest chapters of a job's story.
+ACTIVITY = 30
+TOLD_AS_ACTIVITY = [Event.Kind.ORDER, Event.Kind.JOB, Event.Kind.BATCH, Event.Kind.NOTE]
+
+
+@login_required
+def jobs(request: HttpRequest) -> HttpResponse:
+    """``?state=``, ``?game=`` filter; ``?before=`` goes on below that number."""
+    found = access.visible_jobs(request.user).select_related("game", "release").order_by("-pk")
+    state, game, before = (request.GET.get(key, "") for key in ("state", "game", "before"))
+    if state in JobState:
+        found = found.filter(state=state)
+    if game:
+        found = found.filter(game__name=game)
+    if before.isdecimal():
+        found = found.filter(pk__lt=int(before))
+    page = list(found[: PAGE + 1])
+    return render(
+        request,
+        "jobs.html",
+        {
+            "jobs": reports.jobs(page[:PAGE], request.user),
+            "older_than": page[PAGE - 1].pk if len(page) > PAGE else None,
+            "states": JobState.choices,
+            "games": access.visible_games(request.user).order_by("name"),
+            "state": state,
+            "game": game,
+        },
+    )
+
+
+@login_required
+def job(request: HttpRequest, job_id: int) -> HttpResponse:
+    job = get_object_or_404(
+        access.visible_jobs(request.user).select_related("game", "release", "revision__recipe"),
+        pk=job_id,
+    )
+    report = reports.job(job, request.user)
+    api = f"/api/v1/jobs/{job.pk}"
+    page = {
+        "job": report,
+        "rollout": job.rollout,
+        "steps": reports.step_names(job.revision),
+        "activity": activity(job),
+        "start_at": job.start_at and reports.iso(job.start_at),
+        "cancelled": job.cancelled,
+        "urls": {
+            "job": api,
+            "hosts": f"{api}/hosts",
+            "events": f"{api}/events",
+            "stream": f"/ws/jobs/{job.pk}/",
+            "host": reverse("host", args=["HOST"]),
+        },
+    }
+    return render(request, "job.html", {"job": job, "report": report, "page": page})
+
+
+def activity(job: Job) -> list[dict[str, Any]]:
+    """The newest chapters as stream items, oldest first."""
+    rows = (
+        Event.objects.filter(job=job, kind__in=TOLD_AS_ACTIVITY)
+        .order_by("-seq")
+        .values("seq", "kind", "at", "data")[:ACTIVITY]
+    )
+    return [
+        {"s": row["seq"], "k": row["kind"], "at": reports.iso(row["at"]), **(row["data"] or {})}
+        for row in reversed(rows)
+    ]
