@@ -1,7 +1,7 @@
 """The rows. They import no runner, no SSH and no journal: arrows point inwards."""
 
 from deploy_tasks.models.audit import AuditEntry
-from deploy_tasks.models.instance import Instance
+from deploy_tasks.models.instance import Instance, Worker
 from deploy_tasks.models.inventory import Credential, Game, Host, HostKey, Machine, Release
 from deploy_tasks.models.jobs import Attempt, Event, HostRun, Job
 from deploy_tasks.models.recipes import Recipe, RecipeRevision
@@ -21,4 +21,5 @@ __all__ = [
     "Recipe",
     "RecipeRevision",
     "Release",
+    "Worker",
 ]

@@ -20,3 +20,16 @@ class Instance(models.Model):
     @classmethod
     def current(cls) -> "Instance":
         return cls.objects.get_or_create(pk=1)[0]
+
+
+class Worker(models.Model):
+    """A worker process that lives, or lived: ``seen_at`` is renewed every few seconds.
+
+    ``owner`` names the process for good: boot id, pid and start ticks.
+    """
+
+    owner = models.CharField(max_length=80, unique=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.owner

@@ -80,6 +80,8 @@ class HostRun(models.Model):
     fence = models.PositiveIntegerField(default=0)
     owner = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
+    #: When its Celery bell was rung last; a lost one is rung again.
+    rung_at = models.DateTimeField(null=True, blank=True)
     target = models.JSONField(null=True, blank=True)
     #: Index of the step it is at, or comes to next, in the frozen recipe.
     step = models.PositiveIntegerField(default=0)
