@@ -289,10 +289,6 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('recipe', 'number'), name='one_revision_per_number'),
         ),
         migrations.AddConstraint(
-            model_name='reciperevision',
-            constraint=models.UniqueConstraint(fields=('recipe', 'sha256'), name='one_revision_per_text'),
-        ),
-        migrations.AddConstraint(
             model_name='release',
             constraint=models.UniqueConstraint(fields=('game', 'version'), name='one_release_per_version'),
         ),

@@ -32,7 +32,6 @@ class RecipeRevision(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["recipe", "number"], name="one_revision_per_number"),
-            models.UniqueConstraint(fields=["recipe", "sha256"], name="one_revision_per_text"),
         ]
 
     def __str__(self) -> str:
