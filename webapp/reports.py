@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-import yaml
 from django.conf import settings
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
+from deploy_tasks import recipes
 from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
 from deploy_tasks.states import (
     HOST_ENDED,
@@ -27,15 +27,16 @@ from deploy_tasks.states import (
     Link,
 )
 from webapp import access
+from webapp.shapes import BatchReport, HostRunList, HostRunReport, JobReport
 from webapp.verdict import Batch, verdict
 
 
-def job(job: Job, user: access.Visitor) -> dict[str, Any]:
+def job(job: Job, user: access.Visitor) -> JobReport:
     """``{id, state, …, counts, batches, can, url}``; ``can`` is what this user may order now."""
     return jobs([job], user)[0]
 
 
-def jobs(jobs: Sequence[Job], user: access.Visitor) -> list[dict[str, Any]]:
+def jobs(jobs: Sequence[Job], user: access.Visitor) -> list[JobReport]:
     """The same of a page of jobs, in its order."""
     tallies = _tallies(jobs)
     operable = access.games(user, access.Right.OPERATE)
@@ -45,7 +46,7 @@ def jobs(jobs: Sequence[Job], user: access.Visitor) -> list[dict[str, Any]]:
     return [_job(job, tallies[job.pk], ordering=job.game_id in may_operate) for job in jobs]
 
 
-def hosts(job: Job) -> dict[str, Any]:
+def hosts(job: Job) -> HostRunList:
     """``{as_of_seq, hosts: […]}``: how each host stands, and up to which event that is told.
 
     One statement reads ``last_seq`` with the rows, and a transaction writes both: it is one
@@ -58,7 +59,7 @@ def hosts(job: Job) -> dict[str, Any]:
         HostRun.objects.filter(job=job)
         .annotate(attempt=Subquery(number.order_by("-number").values("number")[:1]))
         .order_by("position", "pk")
-        .values(*HOST_COLUMNS, "job__last_seq")
+        .values(*HostRunReport.__annotations__, "job__last_seq")
     )
     names = step_names(job.revision)
     found = list(rows)
@@ -68,31 +69,12 @@ def hosts(job: Job) -> dict[str, Any]:
     }
 
 
-def iso(at: datetime | None) -> str | None:
-    if at is None:
-        return None
+def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def step_names(revision: RecipeRevision) -> tuple[str, ...]:
     return _step_names(revision.text)
-
-
-HOST_COLUMNS = (
-    "name",
-    "state",
-    "reason",
-    "error",
-    "step",
-    "batch",
-    "attempt",
-    "version",
-    "previous",
-    "link",
-    "down",
-    "started_at",
-    "ended_at",
-)
 
 
 class _Tally:
@@ -133,7 +115,7 @@ def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
     return tallies
 
 
-def _job(job: Job, tally: _Tally, *, ordering: bool) -> dict[str, Any]:
+def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
     batches = tally.batches
     return {
         "id": job.pk,
@@ -146,8 +128,8 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> dict[str, Any]:
         "version": job.release.version,
         "by": job.by_name,
         "created_at": iso(job.created_at),
-        "started_at": iso(job.started_at),
-        "ended_at": iso(job.ended_at),
+        "started_at": iso(job.started_at) if job.started_at else None,
+        "ended_at": iso(job.ended_at) if job.ended_at else None,
         "last_seq": job.last_seq,
         "counts": tally.counts,
         "batches": [_batch(batch) for batch in batches],
@@ -156,7 +138,7 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> dict[str, Any]:
     }
 
 
-def _batch(batch: Batch) -> dict[str, Any]:
+def _batch(batch: Batch) -> BatchReport:
     return {
         "n": batch.n,
         "state": batch.state,
@@ -178,18 +160,26 @@ def _possible(job: Job, tally: _Tally) -> list[str]:
     return [order for order, possible in orders.items() if possible]
 
 
-def _host(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    report = {column: row[column] for column in HOST_COLUMNS}
+def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:
     begun = row["started_at"] is not None
-    report["step"] = names[row["step"]] if begun and row["step"] < len(names) else None
-    report["version"] = row["version"] or None
-    report["link"] = row["link"] or None
-    report["started_at"] = iso(row["started_at"])
-    report["ended_at"] = iso(row["ended_at"])
-    return report
+    return {
+        "name": row["name"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "error": row["error"],
+        "step": names[row["step"]] if begun and row["step"] < len(names) else None,
+        "batch": row["batch"],
+        "attempt": row["attempt"],
+        "version": row["version"] or None,
+        "previous": row["previous"],
+        "link": row["link"] or None,
+        "down": row["down"],
+        "started_at": iso(row["started_at"]) if row["started_at"] else None,
+        "ended_at": iso(row["ended_at"]) if row["ended_at"] else None,
+    }
 
 
 @lru_cache(maxsize=64)
 def _step_names(text: str) -> tuple[str, ...]:
     """A revision never changes, and reading one takes longer than all the rest of a report."""
-    return tuple(step["name"] for step in yaml.safe_load(text)["steps"])
+    return tuple(step.name for step in recipes.parse(text, file="").steps)

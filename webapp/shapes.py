@@ -1,0 +1,145 @@
+"""The JSON shapes that programs rely on: they type the reports and are the API's documentation.
+
+Times are ISO 8601 UTC with milliseconds and ``Z``; sizes are bytes.
+"""
+
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
+
+
+class BatchReport(TypedDict):
+    """``budget`` is how many of its hosts may fail before nothing more starts; null: no limit."""
+
+    n: int
+    state: str
+    hosts: int
+    failed: int
+    budget: int | None
+
+
+class JobReport(TypedDict):
+    """``counts`` has every host state, zeros too; ``can`` what its reader may order now."""
+
+    id: int
+    state: str
+    reason: str
+    verdict: str
+    game: str
+    version: str
+    by: str
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    last_seq: int
+    counts: dict[str, int]
+    batches: list[BatchReport]
+    can: list[str]
+    url: str
+
+
+class JobPage(TypedDict):
+    """Newest first; go on with ``before`` until it is null."""
+
+    jobs: list[JobReport]
+    before: int | None
+
+
+class HostRunReport(TypedDict):
+    """One host in one job. ``attempt`` counts the attempts of ``step``, null before the first."""
+
+    name: str
+    state: str
+    reason: str
+    error: str
+    step: str | None
+    batch: int
+    attempt: int | None
+    version: str | None
+    previous: str | None
+    link: str | None
+    down: bool
+    started_at: str | None
+    ended_at: str | None
+
+
+class HostRunList(TypedDict):
+    """The stream goes on after ``as_of_seq``."""
+
+    as_of_seq: int
+    hosts: list[HostRunReport]
+
+
+class EventPage(TypedDict):
+    """Go on with ``after=to`` until ``to`` is ``last_seq``."""
+
+    events: list[dict[str, Any]]
+    to: int
+    last_seq: int
+
+
+class KeyReport(TypedDict):
+    """A host key; one without ``approved_at`` was offered and waits for a person."""
+
+    type: str
+    fingerprint: str
+    approved_at: str | None
+    approved_by: str | None
+
+
+class HostReport(TypedDict):
+    """What the inventory file says of a host, its keys, and the job that has it now."""
+
+    name: str
+    game: str
+    address: str
+    port: int
+    user: str
+    credential: str
+    labels: dict[str, Any]
+    machine: str | None
+    via: str | None
+    vars: dict[str, Any]
+    keys: list[KeyReport]
+    job: int | None
+
+
+class HostList(TypedDict):
+    hosts: list[HostReport]
+
+
+class ReleaseReport(TypedDict):
+    game: str
+    version: str
+    sha256: str
+    size: int
+    filename: str
+    created_at: str
+
+
+class ReleaseList(TypedDict):
+    releases: list[ReleaseReport]
+
+
+class GameReport(TypedDict):
+    name: str
+    recipe: str
+    vars: dict[str, Any]
+
+
+class GameList(TypedDict):
+    games: list[GameReport]
+
+
+class ErrorReport(TypedDict):
+    """``field`` is a path such as ``hosts[3]``; some codes add more, as ``hosts`` of hosts_busy."""
+
+    code: str
+    message: str
+    field: NotRequired[str]
+    errors: NotRequired[list[dict[str, str]]]
+    hosts: NotRequired[list[dict[str, Any]]]
+
+
+class Refusal(TypedDict):
+    error: ErrorReport
