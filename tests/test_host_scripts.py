@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -83,10 +83,10 @@ class HostShell:
 
 
 @pytest.fixture(params=SHELLS)
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostShell]:
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> HostShell:
     home = tmp_path / "home"
     home.mkdir()
-    yield HostShell(home, request.param)
+    return HostShell(home, request.param)
 
 
 def output(found: Sequence[frames.Frame], number: int) -> bytes:
@@ -172,7 +172,7 @@ def test_a_program_that_was_cut_off_does_nothing(host: HostShell) -> None:
 def test_following_goes_on_from_any_byte(host: HostShell) -> None:
     script = Script("echo first; echo second", 10)
     plan, nonce, whole = host.launch([script, script])
-    first = [f for f in whole if isinstance(f, frames.Started)][0]
+    first = next(f for f in whole if isinstance(f, frames.Started))
     position = frames.Position()
     reader = frames.LogReader(nonce, position)
     log = (host.home / ".patchwave/runs" / plan / "log").read_bytes()

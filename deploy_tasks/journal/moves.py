@@ -1,0 +1,48 @@
+"""Moves of states by orders and the conductor: compare and set, with the event in one breath."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from deploy_tasks.journal.news import News, append
+from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.states import HostRunState, JobState
+
+
+def lock(job_id: int) -> Job:
+    """The job's row, held to the end of the transaction. Every mover of states takes it first.
+
+    On SQLite a transaction holds the whole database already.
+    """
+    return Job.objects.select_for_update().select_related("game", "release").get(pk=job_id)
+
+
+def move_job(
+    job: Job, come_from: Collection[JobState], to: JobState, *, reason: str = "", **changes: Any
+) -> bool:
+    """Take one arrow of the job's states; False when the job is not where the arrow begins."""
+    mine = Job.objects.filter(pk=job.pk, state__in=come_from)
+    if not mine.update(state=to, reason=reason, **changes):
+        return False
+    data = {"to": to.value} | ({"reason": reason} if reason else {})
+    append(job.pk, [News(Event.Kind.JOB, data)])
+    return True
+
+
+def move_host_runs(
+    job: Job,
+    ids: Iterable[int],
+    come_from: Collection[HostRunState],
+    to: HostRunState,
+    *,
+    reason: str = "",
+    **changes: Any,
+) -> list[int]:
+    """Take one arrow for many host runs of a locked job; gives the ids that were moved."""
+    there = HostRun.objects.filter(job=job, pk__in=list(ids), state__in=come_from)
+    moved = list(there.order_by("position").values_list("pk", flat=True))
+    if not moved:
+        return []
+    HostRun.objects.filter(pk__in=moved).update(state=to, reason=reason, **changes)
+    data = {"to": to.value} | ({"reason": reason} if reason else {})
+    append(job.pk, [News(Event.Kind.HOST, data, host_run=pk) for pk in moved])
+    return moved

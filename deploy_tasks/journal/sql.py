@@ -1,0 +1,92 @@
+"""Set-wise statements: one for many rows, through Django's connection and its fields.
+
+The ORM row by row costs five times the processor time of these, and a worker's processor time
+is what an update of 500 hosts waits for. SQLite and PostgreSQL read the same statements.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import Field, Model
+
+#: Rows a statement; keeps it below SQLite's limit of 32,766 values.
+CHUNK = 200
+
+
+def insert(model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
+    """Insert rows and give their ids, in order."""
+    fields = _fields(model, columns)
+    names = ", ".join(_quoted(field) for field in fields)
+    ids: list[int] = []
+    for chunk, places, values in _chunks(fields, rows):
+        statement = f"INSERT INTO {_table(model)} ({names}) VALUES {places} RETURNING id"  # noqa: S608
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            ids += [row[0] for row in cursor.fetchall()]
+        assert len(ids) >= len(chunk)
+    return ids
+
+
+def update(
+    model: type[Model],
+    guards: Sequence[str],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    where: str = "TRUE",
+) -> set[int]:
+    """Compare and set: each row is (id, guard values…, new values…). Gives the ids that won.
+
+    ``where`` is a further condition, our own text, on columns of the table.
+    """
+    fields = _fields(model, ["id", *guards, *columns])
+    given = [(f, _typed(f, f"v.column{place}")) for place, f in enumerate(fields, 1)]
+    same = [f"{_table(model)}.{_quoted(f)} = {value}" for f, value in given[: 1 + len(guards)]]
+    changed = [f"{_quoted(f)} = {value}" for f, value in given[1 + len(guards) :]]
+    won: set[int] = set()
+    for _, places, values in _chunks(fields, rows):
+        statement = (
+            f"UPDATE {_table(model)} SET {', '.join(changed)} FROM (VALUES {places}) AS v "  # noqa: S608
+            f"WHERE {' AND '.join([*same, where])} RETURNING {_table(model)}.id"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            won |= {row[0] for row in cursor.fetchall()}
+    return won
+
+
+def _chunks(
+    fields: Sequence["Field[Any, Any]"], rows: Sequence[Sequence[Any]]
+) -> Iterator[tuple[Sequence[Sequence[Any]], str, list[Any]]]:
+    place = f"({', '.join(['%s'] * len(fields))})"
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        values = [
+            field.get_db_prep_save(value, connection)
+            for row in chunk
+            for field, value in zip(fields, row, strict=True)
+        ]
+        yield chunk, ", ".join([place] * len(chunk)), values
+
+
+def _fields(model: type[Model], names: Sequence[str]) -> list["Field[Any, Any]"]:
+    fields = [model._meta.get_field(name.removesuffix("_id")) for name in names]
+    assert all(isinstance(field, Field) for field in fields)
+    return fields  # type: ignore[return-value]
+
+
+def _typed(field: "Field[Any, Any]", value: str) -> str:
+    # PostgreSQL takes a value in VALUES for text where nothing says otherwise.
+    if connection.vendor != "postgresql":
+        return value
+    kind = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
+    return f"CAST({value} AS {kind})"
+
+
+def _quoted(field: "Field[Any, Any]") -> str:
+    return connection.ops.quote_name(str(field.column))
+
+
+def _table(model: type[Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
