@@ -1,0 +1,309 @@
+"""From an address to a session we may trust: connect, banner, key exchange, host key, log-in."""
+
+import errno
+import logging
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+import paramiko
+from django.utils.translation import gettext as _
+from paramiko.ssh_exception import IncompatiblePeer
+
+from deploy_tasks.errors import ConnectFailed, InvalidInput
+from deploy_tasks.ssh.keys import ALGORITHMS, blob, fingerprint, parse_private_key, public_text
+from deploy_tasks.ssh.session import WINDOW, Session, open_forward
+from deploy_tasks.ssh.wire import Packets, Wire
+
+# The fastest first; the others are for older hosts. No CBC, no SHA-1, no MD5.
+KEX = (
+    "curve25519-sha256@libssh.org",
+    "mlkem768x25519-sha256",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group14-sha256",
+)
+CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+)
+MACS = (
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+)
+
+#: A host has at most one key of each family.
+KEY_FAMILIES = (
+    ("ssh-ed25519",),
+    ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+    ("ssh-rsa",),
+)
+
+# More at a time only make each other slow, and then all of them time out.
+_handshakes = threading.BoundedSemaphore(64)
+
+# What happens here is told by our own errors; paramiko would print tracebacks.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long each part may take, in seconds. A channel is waited for as long, too."""
+
+    connect: float = 10.0
+    banner: float = 15.0
+    kex: float = 15.0
+    auth: float = 30.0
+    channel: float = 15.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to log in, as whom, with what; and by which keys we know that it is the right place.
+
+    ``host_keys`` are the pinned ones, each ``type base64``.
+    """
+
+    name: str
+    address: str
+    port: int
+    user: str
+    host_keys: tuple[str, ...]
+    private_key: str = field(repr=False)
+    via: "Target | None" = None
+
+
+def connect(target: Target, *, limits: Limits = Limits()) -> Session:
+    """Open a session with a host whose key is pinned. Raises ConnectFailed."""
+    if not target.host_keys:
+        raise ConnectFailed(
+            _("no host key is pinned; approve its fingerprint first"), retryable=False
+        )
+    try:
+        return _connect(target, limits)
+    except ConnectFailed as failure:
+        # sshd drops connections like this where too many begin at once.
+        if not isinstance(failure.__cause__, ConnectionResetError):
+            raise
+    return _connect(target, limits)
+
+
+def offered_keys(
+    address: str, port: int, *, via: Target | None = None, limits: Limits = Limits()
+) -> list[str]:
+    """The host keys (``type base64``) a host shows. Does not log in. Raises ConnectFailed."""
+    found = []
+    for kinds in KEY_FAMILIES:
+        with ExitStack() as opened:
+            wire = _reach(address, port, via, limits, opened)
+            try:
+                transport = _exchange_keys(wire, kinds, limits)
+            except _NoSuchHostKey:
+                continue
+            opened.callback(transport.close)
+            found.append(public_text(transport.get_remote_server_key()))
+    return found
+
+
+class _Transport(paramiko.Transport):
+    # An idle connection wakes its thread so often; 0.1 s would eat a core per 5,000 of them.
+    _active_check_timeout = 10.0
+
+
+class _NoSuchHostKey(Exception):
+    """The host has no key of the types we asked for."""
+
+
+def _connect(target: Target, limits: Limits) -> Session:
+    try:
+        pinned = {blob(key): key for key in target.host_keys}
+        private_key = parse_private_key(target.private_key)
+    except InvalidInput as error:
+        raise ConnectFailed(str(error), retryable=False) from None
+    kinds = tuple(dict.fromkeys(key.split()[0] for key in target.host_keys))
+    with ExitStack() as opened:
+        wire = _reach(target.address, target.port, target.via, limits, opened)
+        with _handshakes:
+            try:
+                transport = _exchange_keys(wire, kinds, limits)
+            except _NoSuchHostKey:
+                raise _changed(target, _("no key of type %s") % ", ".join(kinds)) from None
+            opened.callback(transport.close)
+            shown = transport.get_remote_server_key()
+            if shown.asbytes() not in pinned:
+                raise _changed(target, fingerprint(public_text(shown)))
+            _log_in(transport, target.user, private_key, limits)
+        return Session(transport, wire, channel_limit=limits.channel, close=opened.pop_all().close)
+
+
+def _changed(target: Target, shown: str) -> ConnectFailed:
+    return ConnectFailed(
+        _("host key changed: pinned %(pinned)s but the host shows %(shown)s")
+        % {
+            "pinned": ", ".join(fingerprint(key) for key in target.host_keys),
+            "shown": shown,
+        },
+        retryable=False,
+    )
+
+
+def _reach(address: str, port: int, via: Target | None, limits: Limits, opened: ExitStack) -> Wire:
+    """A wire to the address. ``opened`` learns how to close it, and the jump host's session."""
+    if via is None:
+        wire = Wire(_dial(address, port, limits.connect))
+    else:
+        try:
+            gateway = connect(via, limits=limits)
+        except ConnectFailed as failure:
+            raise ConnectFailed(
+                _("jump host %(name)s: %(failure)s") % {"name": via.name, "failure": failure},
+                retryable=failure.retryable,
+            ) from failure.__cause__
+        opened.callback(gateway.close)
+        wire = Wire(open_forward(gateway, via.name, address, port, limits.connect))
+    opened.callback(wire.close)
+    return wire
+
+
+def _dial(address: str, port: int, limit: float) -> socket.socket:
+    deadline = time.monotonic() + limit
+    found = _resolve(address, port, limit)
+    for left, (family, where) in zip(range(len(found), 0, -1), found, strict=True):
+        link = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            link.settimeout(max(0.001, (deadline - time.monotonic()) / left))
+            link.connect(where)
+        except OSError as error:
+            link.close()
+            if left == 1:
+                raise _unreachable(error, address, port, limit) from error
+        except BaseException:
+            link.close()
+            raise
+        else:
+            return link
+    raise AssertionError("a name resolves to one address at least")
+
+
+def _unreachable(error: OSError, address: str, port: int, limit: float) -> ConnectFailed:
+    if isinstance(error, TimeoutError):
+        return ConnectFailed(_("connection timed out after %g s") % limit)
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectFailed(_("connection refused by %s") % _place(address, port))
+    if isinstance(error, ConnectionResetError):
+        return ConnectFailed(_("host closed the connection"))
+    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return ConnectFailed(_("no route to host"))
+    return ConnectFailed(_("connection failed: %s") % (error.strerror or error))
+
+
+def _place(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _resolve(address: str, port: int, limit: float) -> list[tuple[int, tuple[str, int]]]:
+    try:
+        family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
+    except ValueError:
+        return _look_up(address, port, limit)
+    return [(family, (address, port))]
+
+
+def _look_up(name: str, port: int, limit: float) -> list[tuple[int, tuple[str, int]]]:
+    # The resolver knows no time limit: it is waited for in a thread, which may be left behind.
+    answers: list[tuple[int, tuple[str, int]]] = []
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return
+        answers.extend((family, where) for family, _kind, _proto, _name, where in found)  # type: ignore[misc]
+
+    asking = threading.Thread(target=ask, name=f"look up {name}", daemon=True)
+    asking.start()
+    asking.join(limit)
+    if not answers:
+        raise ConnectFailed(_("name %s cannot be resolved") % name)
+    return list(answers)
+
+
+def _exchange_keys(wire: Wire, kinds: tuple[str, ...], limits: Limits) -> _Transport:
+    """Banner and key exchange. The host has proven that the key is its own: is it a pinned one?"""
+    transport = _Transport(wire, packetizer_class=Packets, default_window_size=WINDOW)  # type: ignore[arg-type]
+    options = transport.get_security_options()
+    options.kex = tuple(name for name in KEX if name in options.kex)
+    options.ciphers, options.digests = CIPHERS, MACS
+    options.key_types = tuple(name for kind in kinds for name in ALGORITHMS[kind])
+    done = threading.Event()
+    transport.start_client(event=done)
+    packets: Packets = transport.packetizer  # type: ignore[assignment]
+    try:
+        if not packets.banner_over.wait(limits.banner):
+            raise ConnectFailed(_("no SSH banner within %g s") % limits.banner)
+        if not done.wait(limits.kex):
+            raise ConnectFailed(_("key exchange did not end within %g s") % limits.kex)
+        if not transport.initial_kex_done or not transport.is_active():
+            raise _broken(transport, wire)
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
+def _broken(transport: paramiko.Transport, wire: Wire) -> Exception:
+    error = transport.get_exception()
+    if isinstance(error, IncompatiblePeer):
+        if "host key" in str(error):
+            return _NoSuchHostKey()
+        return ConnectFailed(
+            _("no common way to encrypt: %s") % str(error).partition("(")[2].rstrip(")")
+        )
+    failure = _ended_early(error, wire)
+    reset = error if isinstance(error, ConnectionResetError) else error and error.__context__
+    if isinstance(reset, ConnectionResetError):
+        failure.__cause__ = reset
+    return failure
+
+
+def _ended_early(error: Exception | None, wire: Wire) -> ConnectFailed:
+    if wire.greeting is not None:
+        said = wire.greeting.decode(errors="replace").strip().partition("\n")[0][:200]
+        printable = "".join(char for char in said if char.isprintable())
+        if printable:
+            return ConnectFailed(_("not an SSH host: it says “%s”") % printable)
+        return ConnectFailed(_("host closed the connection before its SSH banner"))
+    if error is None or isinstance(error, EOFError | OSError):
+        return ConnectFailed(_("host closed the connection during the key exchange"))
+    return ConnectFailed(_("key exchange failed: %s") % error)
+
+
+def _log_in(transport: paramiko.Transport, user: str, key: paramiko.PKey, limits: Limits) -> None:
+    answered = threading.Event()
+    transport.auth_publickey(user, key, event=answered)
+    if not answered.wait(limits.auth):
+        raise ConnectFailed(_("no answer to the log-in within %g s") % limits.auth)
+    if transport.is_authenticated():
+        return
+    error = transport.get_exception()
+    if isinstance(error, EOFError | OSError):
+        raise ConnectFailed(_("host closed the connection during the log-in"))
+    refused = _("authentication refused for user %(user)s with the key %(key)s") % {
+        "user": user,
+        "key": fingerprint(public_text(key)),
+    }
+    if isinstance(error, paramiko.BadAuthenticationType):
+        refused += " " + _("(it allows: %s)") % ", ".join(error.allowed_types)
+    # Never again with the same key: hosts lock out whoever keeps on knocking.
+    raise ConnectFailed(refused, retryable=False)

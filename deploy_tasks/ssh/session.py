@@ -1,0 +1,290 @@
+"""An open connection to one host, and the commands that run over it."""
+
+import contextlib
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+from typing import BinaryIO
+
+import paramiko
+from django.utils.translation import gettext as _
+from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
+
+from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost
+from deploy_tasks.ssh.wire import Wire
+
+#: What a host may send before we have read it (bytes per channel).
+WINDOW = 512 * 1024
+#: `Session.run` gives up on more output than this (bytes).
+OUTPUT_LIMIT = 16 * 1024 * 1024
+#: Of stderr the end is kept (bytes).
+STDERR_KEPT = 64 * 1024
+
+#: A host that was silent for so long is asked for a sign of life … (seconds)
+PING_AFTER = 20.0
+#: … which it has to give within (seconds)
+ANSWER_WITHIN = 10.0
+
+_BLOCK = 128 * 1024
+_STALL = 0.1
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended. ``exit_status`` is None where a signal ended it."""
+
+    exit_status: int | None
+    stdout: bytes
+    stderr: bytes
+
+
+class Session:
+    """One authenticated connection. Its commands may run at the same time, each in a thread."""
+
+    def __init__(
+        self,
+        transport: paramiko.Transport,
+        wire: Wire,
+        *,
+        channel_limit: float,
+        close: Callable[[], None],
+    ) -> None:
+        self._transport, self._wire = transport, wire
+        self._channel_limit, self._close = channel_limit, close
+        self._pinged_at = 0.0
+
+    def run(self, command: str, *, stdin: bytes = b"", timeout: float) -> Result:
+        """Run a command to its end. Raises LinkLost, TimeoutError, HostFailed."""
+        return self.send_file(command, io.BytesIO(stdin), timeout=timeout, idle_timeout=timeout)
+
+    def send_file(
+        self,
+        command: str,
+        file: BinaryIO,
+        *,
+        timeout: float,
+        idle_timeout: float = 60.0,
+        progress: Callable[[int], None] | None = None,
+    ) -> Result:
+        """Run a command with a file as its stdin. ``progress`` learns the bytes sent so far.
+
+        A command that ends before it has read everything is no error here: see its result.
+        Raises LinkLost, TimeoutError (also when nothing moves for ``idle_timeout``), HostFailed.
+        """
+        deadline = time.monotonic() + timeout
+        sent = 0
+        with contextlib.closing(self.open(command)) as channel:
+            while not channel.ended and (block := file.read(_BLOCK)):
+                channel.write(block, timeout=min(idle_timeout, deadline - time.monotonic()))
+                sent += len(block)
+                if progress:
+                    progress(sent)
+            channel.close_stdin()
+            stdout = bytearray()
+            while (data := channel.read(deadline - time.monotonic())) != b"":
+                if data is None:
+                    raise TimeoutError(_("the command did not end within %g s") % timeout)
+                stdout += data
+                if len(stdout) > OUTPUT_LIMIT:
+                    raise HostFailed(_("the command printed more than %d bytes") % OUTPUT_LIMIT)
+            status = channel.exit_status(max(1.0, deadline - time.monotonic()))
+            return Result(status, bytes(stdout), channel.read_stderr())
+
+    def open(self, command: str) -> "Channel":
+        """Start a command. Raises LinkLost, or ConnectFailed where the host allows no more."""
+        raw = _open(self, "session", None, self._channel_limit)
+        message = paramiko.Message()
+        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_int(raw.remote_chanid)
+        message.add_string("exec")
+        message.add_boolean(True)
+        message.add_string(command)
+        # Not exec_command: it waits for the answer without a limit. Nobody has to wait: a refusal
+        # closes the channel.
+        self._send(message)
+        return Channel(self, raw)
+
+    def close(self) -> None:
+        self._close()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._transport.is_active()
+
+    def check(self) -> None:
+        """Ask a silent host for a sign of life; raise LinkLost if it gave none to the last asking.
+
+        TCP alone does not notice a proxy that swallows what we send, or a frozen sshd.
+        """
+        now, heard_at = time.monotonic(), self._wire.heard_at
+        if self._pinged_at > heard_at:
+            if now - self._pinged_at >= ANSWER_WITHIN:
+                self._transport.close()
+                raise LinkLost(_("no sign of life from the host for %d s") % (now - heard_at))
+        elif now - heard_at >= PING_AFTER:
+            self._pinged_at = now
+            message = paramiko.Message()
+            message.add_byte(cMSG_GLOBAL_REQUEST)
+            message.add_string("keepalive@openssh.com")
+            message.add_boolean(True)
+            self._send(message)
+
+    @property
+    def next_check(self) -> float:
+        """When `check` has something to do again (monotonic seconds)."""
+        heard_at = self._wire.heard_at
+        if self._pinged_at > heard_at:
+            return self._pinged_at + ANSWER_WITHIN
+        return heard_at + PING_AFTER
+
+    def require_link(self) -> None:
+        """Raise LinkLost unless the connection stands."""
+        # A dying connection closes its channels a moment before it says that it is dead.
+        self._transport.join(0.5 if self.is_alive else 0)
+        if not self.is_alive:
+            error = self._transport.get_exception()
+            reason = str(error) if error and str(error) else _("the host closed it")
+            raise LinkLost(_("connection lost: %s") % reason)
+
+    def _send(self, message: paramiko.Message) -> None:
+        try:
+            self._transport._send_user_message(message)  # type: ignore[attr-defined]
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            self._transport.close()
+            raise LinkLost(_("connection lost: %s") % error) from error
+
+
+class Channel:
+    """One command on a host. To be used by one thread at a time."""
+
+    def __init__(self, session: Session, raw: paramiko.Channel) -> None:
+        self._session, self._raw = session, raw
+        self._early = bytearray()
+        self._stderr = bytearray()
+        # Rings for both streams, so that a full stderr cannot hold up a reader of stdout.
+        self._news = Event()
+        raw.in_buffer.set_event(self._news)
+        raw.in_stderr_buffer.set_event(self._news)
+
+    def read(self, timeout: float) -> bytes | None:
+        """Output as it comes; ``b""`` at its end, None if nothing came within ``timeout`` seconds.
+
+        Raises LinkLost as soon as the connection is known to be dead.
+        """
+        if self._early:
+            early, self._early = bytes(self._early), bytearray()
+            return early
+        deadline = time.monotonic() + timeout
+        while True:
+            self._news.clear()
+            self._drain_stderr()
+            over = self._raw.eof_received or self._raw.closed  # before we look for a rest
+            if self._raw.recv_ready():
+                return self._raw.recv(WINDOW)
+            if over:
+                if not self._raw.eof_received:
+                    self._session.require_link()
+                return b""
+            now = time.monotonic()
+            if now >= deadline:
+                return None
+            self._news.wait(min(deadline, self._session.next_check) - now)
+            self._session.check()
+
+    def read_stderr(self) -> bytes:
+        """What has come on stderr (the last 64 KiB of it). Never waits."""
+        self._drain_stderr()
+        data, self._stderr = bytes(self._stderr), bytearray()
+        return data
+
+    def write(self, data: bytes, *, timeout: float) -> None:
+        """Send to the command's stdin. Raises LinkLost, TimeoutError.
+
+        A command that has ended takes no more, and the rest is dropped: its exit status tells why.
+        """
+        deadline = time.monotonic() + timeout
+        rest = memoryview(data)
+        self._raw.settimeout(_STALL)
+        while rest and not self.ended:
+            try:
+                rest = rest[self._raw.send(rest) :]  # type: ignore[arg-type]
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(_("the command took no input for %g s") % timeout) from None
+                self._session.check()
+                # It may wait for us to read.
+                self._drain_stderr()
+                if self._raw.recv_ready() and len(self._early) < OUTPUT_LIMIT:
+                    self._early += self._raw.recv(WINDOW)
+            except (EOFError, paramiko.SSHException) as error:
+                self._session.close()
+                raise LinkLost(_("connection lost: %s") % error) from error
+            except OSError:
+                break
+        if self.ended and not self._raw.eof_received:
+            self._session.require_link()
+
+    def close_stdin(self) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._raw.shutdown_write()
+
+    @property
+    def ended(self) -> bool:
+        """The command is over, or the link is: nothing can be sent any more."""
+        return self._raw.closed
+
+    def exit_status(self, timeout: float) -> int | None:
+        """Wait for the end; what was not read is dropped. None: a signal ended the command.
+
+        Raises LinkLost, TimeoutError, ConnectFailed where the host would not run a command.
+        """
+        deadline = time.monotonic() + timeout
+        while (data := self.read(deadline - time.monotonic())) != b"":
+            if data is None:
+                raise TimeoutError(_("the command did not end within %g s") % timeout)
+        if not self._raw.status_event.wait(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError(_("the command did not end within %g s") % timeout)
+        if self._raw.exit_status >= 0:
+            return self._raw.exit_status
+        self._session.require_link()
+        if not self._raw.event_ready:
+            raise ConnectFailed(_("the host refuses to run a command"))
+        return None
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._raw.close()
+
+    def _drain_stderr(self) -> None:
+        while self._raw.recv_stderr_ready():
+            self._stderr += self._raw.recv_stderr(WINDOW)
+            del self._stderr[:-STDERR_KEPT]
+
+
+def open_forward(
+    session: Session, name: str, address: str, port: int, limit: float
+) -> paramiko.Channel:
+    """A connection that the host makes for us. Raises ConnectFailed."""
+    try:
+        return _open(session, "direct-tcpip", (address, port), limit)
+    except ConnectFailed as failure:
+        raise ConnectFailed(
+            _("jump host %(name)s cannot reach %(address)s port %(port)d: %(failure)s")
+            % {"name": name, "address": address, "port": port, "failure": failure}
+        ) from None
+
+
+def _open(
+    session: Session, kind: str, to: tuple[str, int] | None, limit: float
+) -> paramiko.Channel:
+    try:
+        return session._transport.open_channel(kind, to, ("127.0.0.1", 0), timeout=limit)
+    except paramiko.ChannelException as error:
+        raise ConnectFailed(_("the host refuses a channel: %s") % error.text) from None
+    except (EOFError, OSError, paramiko.SSHException) as error:
+        if session.is_alive:
+            raise ConnectFailed(_("no channel within %g s") % limit) from error
+        session.require_link()
+        raise

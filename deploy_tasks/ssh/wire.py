@@ -1,0 +1,124 @@
+"""The bytes below SSH: paramiko's view of a socket, quick and with limits."""
+
+import contextlib
+import socket
+import threading
+import time
+
+from paramiko import Channel
+from paramiko.packet import Packetizer
+
+#: More than this before the SSH banner is no host we know (bytes).
+GREETING_LIMIT = 64 * 1024
+#: A connection that takes no byte for so long is given up (seconds).
+STALLED_AFTER = 30.0
+READ_SIZE = 64 * 1024
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Wire:
+    """A socket, or a channel through a jump host, as paramiko reads and writes it.
+
+    paramiko reads a packet in small pieces: one large read serves them all. Nagle's algorithm
+    and delayed acknowledgements, which cost up to 40 ms per exchange, are switched off.
+    """
+
+    def __init__(self, link: socket.socket | Channel) -> None:
+        self._link = link
+        self._socket = link if isinstance(link, socket.socket) else None
+        self._buffer, self._offset = b"", 0
+        self._reader: int | None = None
+        self._stuck_since: float | None = None
+        #: What came before the SSH banner was complete; None from then on.
+        self.greeting: bytes | None = b""
+        #: When the host was last heard (monotonic seconds).
+        self.heard_at = time.monotonic()
+        if self._socket is not None:
+            _tune(self._socket)
+
+    def recv(self, size: int) -> bytes:
+        start = self._offset
+        if start >= len(self._buffer):
+            self._buffer, start = self._receive(), 0
+        self._offset = start + size
+        return self._buffer[start : start + size]
+
+    def send(self, data: bytes) -> int:
+        try:
+            sent = self._link.send(data)
+        except TimeoutError:
+            # paramiko tries again for ever.
+            now = time.monotonic()
+            self._stuck_since = self._stuck_since or now
+            if now - self._stuck_since > STALLED_AFTER:
+                raise ConnectionAbortedError from None
+            raise
+        self._stuck_since = None
+        return sent
+
+    def settimeout(self, seconds: float) -> None:
+        self._link.settimeout(seconds)
+
+    def close(self) -> None:
+        """End the connection. The descriptor itself is closed by the thread that reads it.
+
+        Else its number could be given to another connection while that thread still uses it.
+        """
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        if self._socket is None or self._reader in (None, threading.get_ident()):
+            self._link.close()
+
+    @property
+    def _closed(self) -> bool:
+        return bool(self._link._closed)  # type: ignore[union-attr]
+
+    def _receive(self) -> bytes:
+        self._reader = threading.get_ident()
+        if self._socket is not None and _QUICKACK is not None:
+            # The kernel forgets this by itself.
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        data = self._link.recv(READ_SIZE)
+        self.heard_at = time.monotonic()
+        if self.greeting is not None:
+            self.greeting += data
+            if len(self.greeting) > GREETING_LIMIT:
+                raise EOFError
+        return data
+
+
+class Packets(Packetizer):
+    """paramiko's packet reader, which also tells when the banner has been read.
+
+    It starts no timer thread per connection: whoever waits for the handshake limits it.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)  # type: ignore[arg-type]
+        self._wire = wire
+        #: Set once the banner was read, or will never be.
+        self.banner_over = threading.Event()
+
+    def start_handshake(self, timeout: float) -> None:
+        self._wire.greeting = None
+        self.banner_over.set()
+
+    def close(self) -> None:
+        self.banner_over.set()
+        super().close()
+
+
+def _tune(link: socket.socket) -> None:
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # A peer that is gone without a word is noticed within about 30 s (Linux only).
+    for name, value in {
+        "TCP_KEEPIDLE": 15,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": int(STALLED_AFTER * 1000),
+    }.items():
+        if hasattr(socket, name):
+            link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
