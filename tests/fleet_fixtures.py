@@ -1,0 +1,39 @@
+"""Fixtures with real OpenSSH hosts. A plugin of conftest.py."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy_tasks import ssh
+from tests.fleet import SSHD, Fleet, FleetHost
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Four hosts that all tests of a run share; who stops or cuts them takes `own_fleet`."""
+    if SSHD is None:
+        pytest.skip("sshd is not installed (Debian package openssh-server)")
+    with Fleet(tmp_path_factory.mktemp("fleet"), 4) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def own_fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """Two hosts, each with its own sshd and host key, for one test alone."""
+    if SSHD is None:
+        pytest.skip("sshd is not installed (Debian package openssh-server)")
+    with Fleet(tmp_path / "fleet", 2, own_host_keys=True) as fleet:
+        yield fleet
+
+
+def target_of(fleet: Fleet, host: FleetHost, **changes: object) -> ssh.Target:
+    values = {
+        "name": host.name,
+        "address": host.address,
+        "port": host.port,
+        "user": fleet.user,
+        "host_keys": (host.host_key,),
+        "private_key": fleet.private_key,
+    }
+    return ssh.Target(**{**values, **changes})  # type: ignore[arg-type]
