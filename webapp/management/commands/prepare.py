@@ -1,0 +1,55 @@
+"""``manage.py prepare``: brings a home to where the programs can start; safe to repeat.
+
+Directories, keys, migrations, static files, and at the very first start an administrator.
+"""
+
+import fcntl
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.utils.translation import gettext as _
+
+from deploy_tasks import vault
+
+FIRST_USER = "admin"
+
+
+class Command(BaseCommand):
+    help = "Make directories, keys, tables, static files and the first administrator."
+    # The tables that a check would look at are not there yet.
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for name in ("keys", "log", "artifacts"):
+            (settings.HOME / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Two that prepare at once would both begin the same migration.
+        with (settings.HOME / "keys" / ".prepare").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            vault.ensure_keys()
+            call_command("migrate", verbosity=0, interactive=False)
+            call_command("collectstatic", verbosity=0, interactive=False)
+            self.stdout.write(self._log_in())
+
+    def _log_in(self) -> str:
+        """What to tell the person about logging in; the password is told this once."""
+        users = get_user_model().objects
+        if someone := users.filter(is_superuser=True, is_active=True).order_by("pk").first():
+            return _(
+                "Log in as %(user)s. A lost password is set anew with: "
+                "bin/in-venv python manage.py changepassword %(user)s"
+            ) % {"user": someone.get_username()}
+        if users.exists():
+            return _(
+                "No active administrator is left; make one with: "
+                "bin/in-venv python manage.py createsuperuser"
+            )
+        password = secrets.token_urlsafe(12)
+        users.create_superuser(FIRST_USER, password=password)
+        return _(
+            "Log in as %(user)s with the password %(password)s "
+            "(made for this instance, shown this once)"
+        ) % {"user": FIRST_USER, "password": password}

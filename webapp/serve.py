@@ -1,0 +1,197 @@
+"""``bin/serve``: the whole product on one machine, in the foreground, until it is told to stop."""
+
+import argparse
+import contextlib
+import errno
+import fcntl
+import http.client
+import os
+import resource
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import NoReturn
+
+from webapp import processes
+from webapp.env import BASE, Env, env, for_programs, is_loopback, site_of
+
+READY_WITHIN = 90.0  # seconds; a first start on a slow disk takes about ten
+STOP_WITHIN = 30.0
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    chosen = _arguments()
+    try:
+        with _only_one(chosen):
+            serve(chosen)
+    except KeyboardInterrupt:
+        print("Stopped.", flush=True)
+
+
+def serve(chosen: Env) -> None:
+    """Prepare, start, say where, and stay. Raises KeyboardInterrupt when told to stop."""
+    _make_run_dir(chosen)
+    processes.end(processes.recorded(chosen.run_dir), within=STOP_WITHIN)
+    _refuse_taken_port(chosen)
+    url = chosen.url or site_of(chosen.bind, chosen.port, chosen.names)
+    programs = for_programs(
+        DJANGO_SETTINGS_MODULE="webapp.settings",
+        PATCHWAVE_HOME=str(chosen.home),
+        PATCHWAVE_RUN_DIR=str(chosen.run_dir),
+        PATCHWAVE_BIND=chosen.bind,
+        PATCHWAVE_PORT=str(chosen.port),
+        PATCHWAVE_URL=url,
+        PATCHWAVE_WORKER_THREADS=str(chosen.worker_threads),
+        PATCHWAVE_EMBEDDED_VALKEY="false" if chosen.redis_url else "true",
+        PYTHONUNBUFFERED="1",
+    )
+    prepare = [sys.executable, "-P", BASE / "manage.py", "prepare"]
+    if subprocess.run(prepare, env=programs, check=False, process_group=0).returncode:
+        raise SystemExit(f"{chosen.home} could not be prepared; the reason is above.")
+    with _supervisor(chosen, programs) as supervisor:
+        _wait_until_ready(chosen, supervisor)
+        (chosen.run_dir / "url").write_text(url)
+        print(f"Patchwave is ready: {url}")
+        print(f"Logs are in {chosen.home / 'log'}. Ctrl-C stops it.", flush=True)
+        status = supervisor.wait()
+        raise SystemExit(f"The supervisor ended by itself ({status}); see {chosen.home / 'log'}.")
+
+
+def _arguments() -> Env:
+    parser = argparse.ArgumentParser(prog="bin/serve", description="Start Patchwave.")
+    parser.add_argument("--port", type=int, default=env.port, help="default: %(default)s")
+    parser.add_argument("--bind", default=env.bind, help="default: %(default)s")
+    given = parser.parse_args()
+    if not 1 <= given.port <= 65535:
+        parser.error("--port: give a number from 1 to 65535")
+    if not is_loopback(given.bind) and not env.names:
+        raise SystemExit(
+            f"To listen on {given.bind}, name in PATCHWAVE_ALLOWED_HOSTS what people will type "
+            "to get here, for example PATCHWAVE_ALLOWED_HOSTS=patchwave.example"
+        )
+    return env.model_copy(update={"bind": given.bind, "port": given.port})
+
+
+@contextlib.contextmanager
+def _only_one(chosen: Env) -> Iterator[None]:
+    """Hold the home's lock, which the kernel frees whatever happens to us."""
+    path = chosen.home / "serve.lock"
+    try:
+        chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = path.open("a+")
+    except OSError as error:
+        raise SystemExit(f"PATCHWAVE_HOME: {chosen.home} cannot be written: {error.strerror}")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = path.read_text().strip()
+            raise SystemExit(f"Patchwave already runs on {chosen.home} ({holder}).")
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}, port {chosen.port}")
+        lock.flush()
+        yield
+
+
+def _make_run_dir(chosen: Env) -> None:
+    """0700 and ours: whoever can write there could answer in our Valkey's place."""
+    chosen.run_dir.mkdir(mode=0o700, exist_ok=True)
+    found = chosen.run_dir.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise SystemExit(f"{chosen.run_dir} must be a directory of your own; remove it.")
+    chosen.run_dir.chmod(0o700)
+
+
+def _refuse_taken_port(chosen: Env) -> None:
+    family = socket.AF_INET6 if ":" in chosen.bind else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((chosen.bind, chosen.port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise SystemExit(
+                    f"Port {chosen.port} on {chosen.bind} is taken by another program; "
+                    "choose another with --port."
+                )
+            raise SystemExit(
+                f"Cannot listen on {chosen.bind}, port {chosen.port}: {error.strerror}"
+            )
+
+
+@contextlib.contextmanager
+def _supervisor(chosen: Env, programs: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """The supervisor and its programs; when the block is left, none of them lives."""
+    _allow_many_connections()
+    deploy = BASE / "deploy"
+    command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", "supervisord.conf"]
+    supervisor = subprocess.Popen(
+        [deploy / "program", "supervisor", *command],
+        env=programs,
+        cwd=deploy,
+        stdin=subprocess.DEVNULL,
+        # Ctrl-C reaches us alone; we tell the supervisor, and it the programs.
+        process_group=0,
+    )
+    try:
+        yield supervisor
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        supervisor.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            supervisor.wait(STOP_WITHIN)
+        processes.end(processes.recorded(chosen.run_dir), within=2)
+
+
+def _allow_many_connections() -> None:
+    """As many open files as we may have: each host and each watcher holds one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _wait_until_ready(chosen: Env, supervisor: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while (missing := _not_ready(chosen)) is not None:
+        if supervisor.poll() is not None:
+            _give_up(chosen, "The supervisor could not start", "supervisord")
+        if time.monotonic() > deadline:
+            _give_up(chosen, f"Not ready after {READY_WITHIN:.0f} s ({missing})", "web")
+        time.sleep(0.1)
+
+
+def _not_ready(chosen: Env) -> str | None:
+    """What /readyz misses; None when it misses nothing."""
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (we only ask there)
+    host = anywhere.get(chosen.bind, chosen.bind)
+    connection = http.client.HTTPConnection(host, chosen.port, timeout=5)
+    try:
+        # By a name that the site always answers to, whatever its public one is.
+        connection.request("GET", "/readyz", headers={"Host": "localhost"})
+        answer = connection.getresponse()
+        return None if answer.status == 200 else answer.read(300).decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return "the web process does not answer"
+    finally:
+        connection.close()
+
+
+def _give_up(chosen: Env, what: str, program: str) -> NoReturn:
+    log = chosen.home / "log" / f"{program}.log"
+    with contextlib.suppress(OSError):
+        sys.stderr.write("".join(log.read_text(errors="replace").splitlines(True)[-15:]))
+    raise SystemExit(f"{what}; more in {shlex.quote(str(log.parent))}.")
+
+
+if __name__ == "__main__":
+    main()
