@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { JobModel } from "../../webapp/static/js/model.js";
+
+const AT = "2026-11-21T02:00:00.000Z";
+const LATER = "2026-11-21T02:00:08.400Z";
+const STEPS = ["stage", "unpack", "health"];
+
+function host(name, more = {}) {
+  return {
+    name, state: "waiting", reason: "", error: "", step: null, batch: 1, attempt: null, version: null,
+    previous: null, link: null, down: false, started_at: null, ended_at: null, ...more,
+  };
+}
+
+function model(...hosts) {
+  const made = new JobModel({ job: { id: 1, state: "running", reason: "", started_at: AT, ended_at: null }, steps: STEPS });
+  made.load({ as_of_seq: 10, hosts });
+  return made;
+}
+
+test("a host moves by the items that name it", () => {
+  const job = model(host("eu-1"), host("eu-2"));
+  const changed = job.apply([{ s: 11, h: "eu-1", k: "host", to: "running", at: AT }]);
+  assert.deepEqual([...changed.hosts], ["eu-1"]);
+  assert.equal(job.hosts.get("eu-1").started_at, AT);
+  assert.deepEqual(job.counts(), { running: 1, waiting: 1 });
+});
+
+test("what the list told already is not told again", () => {
+  const job = model(host("eu-1", { state: "failed" }));
+  job.apply([{ s: 10, h: "eu-1", k: "host", to: "running", at: AT }]);
+  assert.equal(job.hosts.get("eu-1").state, "failed");
+});
+
+test("another state forgets why the last one was", () => {
+  const job = model(host("eu-1", { state: "failed", error: "no space", ended_at: AT }));
+  job.apply([{ s: 11, h: "eu-1", k: "host", to: "waiting", at: AT }]);
+  assert.equal(job.hosts.get("eu-1").error, "");
+  assert.equal(job.hosts.get("eu-1").ended_at, null);
+});
+
+test("a lost link shows, and is no outcome", () => {
+  const job = model(host("eu-1", { state: "running", started_at: AT }));
+  job.apply([{ s: 11, h: "eu-1", k: "link", to: "unreachable", reason: "no route", at: AT }]);
+  assert.deepEqual(job.counts(), { unreachable: 1 });
+  assert.deepEqual(job.batches()[0].counts, { running: 1 });
+  job.apply([{ s: 12, h: "eu-1", k: "host", to: "failed", error: "no route", at: AT }]);
+  assert.deepEqual(job.counts(), { failed: 1 });
+});
+
+test("a step knows its attempt, its exit status and how long it took", () => {
+  const job = model(host("eu-1"));
+  job.apply([
+    { s: 11, h: "eu-1", k: "step", step: "unpack", n: 1, to: "running", at: AT },
+    { s: 12, h: "eu-1", k: "step", step: "unpack", n: 1, to: "failed", rc: 2, at: LATER },
+  ]);
+  const { state, n, rc, seconds } = job.hosts.get("eu-1").steps.get("unpack");
+  assert.deepEqual({ state, n, rc, seconds }, { state: "failed", n: 1, rc: 2, seconds: 8.4 });
+  job.apply([{ s: 13, h: "eu-1", k: "step", step: "unpack", n: 2, to: "running", at: LATER }]);
+  assert.equal(job.hosts.get("eu-1").steps.get("unpack").seconds, null);
+  assert.equal(job.hosts.get("eu-1").attempt, 2);
+});
+
+test("where no step was told, the host's place tells", () => {
+  const job = model(host("eu-1", { state: "running", step: "unpack", started_at: AT }));
+  const row = job.hosts.get("eu-1");
+  assert.deepEqual(STEPS.map((name) => job.step(row, name).state), ["succeeded", "running", "waiting"]);
+});
+
+test("steps that are told late do not undo what the stream said since", () => {
+  const job = model(host("eu-1"));
+  job.apply([{ s: 21, h: "eu-1", k: "step", step: "unpack", n: 1, to: "succeeded", at: AT }]);
+  job.loadSteps({
+    as_of_seq: 20,
+    hosts: [{ name: "eu-1", steps: [{ step: "stage", n: 1, state: "succeeded" }, { step: "unpack", n: 1, state: "running" }] }],
+  });
+  const { steps } = job.hosts.get("eu-1");
+  assert.equal(steps.get("stage").state, "succeeded");
+  assert.equal(steps.get("unpack").state, "succeeded");
+});
+
+test("the job itself moves, and what a person should read is told", () => {
+  const job = model(host("eu-1"));
+  const changed = job.apply([
+    { s: 11, k: "order", who: "mira", what: "cancel", at: AT },
+    { s: 12, k: "job", to: "cancelled", at: LATER },
+  ]);
+  assert.equal(job.job.cancelled, true);
+  assert.equal(job.ended, true);
+  assert.equal(job.job.ended_at, LATER);
+  assert.deepEqual(changed.told.map((item) => item.k), ["order", "job"]);
+});
+
+test("kinds and hosts it does not know change nothing", () => {
+  const job = model(host("eu-1"));
+  const changed = job.apply([
+    { s: 11, h: "eu-1", k: "weather", to: "rain", at: AT },
+    { s: 12, h: "us-9", k: "host", to: "failed", at: AT },
+    { s: 13, h: "us-9", k: "step", step: "stage", n: 1, to: "failed", at: AT },
+  ]);
+  assert.equal(changed.hosts.size, 0);
+  assert.equal(job.seq, 13);
+});
+
+test("a running host is never drawn full", () => {
+  const job = model(host("eu-1", { state: "running", step: "health" }), host("eu-2", { state: "queued" }));
+  assert.ok(job.progress(job.hosts.get("eu-1")) <= 6);
+  assert.equal(job.progress(job.hosts.get("eu-2")), 0);
+});

@@ -1,0 +1,176 @@
+// What is known of a job, its batches and its hosts. Pure values: the list is loaded once, then
+// every item of the stream moves it on. Nothing here touches the page.
+
+import { HOST_ENDED, JOB_ENDED, shownState } from "./states.js";
+
+/**
+ * Hosts are as GET /jobs/{id}/hosts tells them, and carry besides:
+ * `shown` (the state of their square) and `steps`, name -> {state, n, kind, rc, seconds, at, s}.
+ */
+export class JobModel {
+  /** @param job as GET /jobs/{id} tells it @param steps names in the recipe's order */
+  constructor({ job, steps, cancelled = false, start_at = null }) {
+    this.job = { ...job, cancelled, start_at };
+    this.steps = steps;
+    this.place = new Map(steps.map((name, index) => [name, index]));
+    this.hosts = new Map();
+    this.seq = 0;
+  }
+
+  /** Take the whole list: at the beginning, and again when the story began anew. */
+  load({ as_of_seq, hosts }) {
+    this.seq = as_of_seq;
+    this.hosts = new Map(hosts.map((host) => [host.name, this.#host(host)]));
+  }
+
+  /** Steps of hosts that were told later than the stream had begun; what we know later stays. */
+  loadSteps({ as_of_seq, hosts }) {
+    for (const { name, steps } of hosts) {
+      const host = this.hosts.get(name);
+      for (const step of host && steps ? steps : []) {
+        if (!(host.steps.get(step.step)?.s > as_of_seq)) host.steps.set(step.step, { ...step, s: as_of_seq });
+      }
+    }
+  }
+
+  /** Move on by items of the stream. Gives what changed: names of hosts, and whether the job did. */
+  apply(items) {
+    const changed = { hosts: new Set(), job: false, told: [] };
+    for (const item of items) {
+      if (item.s <= this.seq) continue;
+      this.seq = item.s;
+      const move = MOVES[item.k];
+      if (move) move.call(this, item, changed);
+    }
+    for (const name of changed.hosts) {
+      const host = this.hosts.get(name);
+      host.shown = shownState(host);
+    }
+    return changed;
+  }
+
+  /** How many hosts show which state. */
+  counts() {
+    const counts = {};
+    for (const { shown } of this.hosts.values()) counts[shown] = (counts[shown] ?? 0) + 1;
+    return counts;
+  }
+
+  /** Batches in order: `{n, counts}`, counts by state as the verdict counts them. */
+  batches() {
+    const found = new Map();
+    for (const host of this.hosts.values()) {
+      if (!found.has(host.batch)) found.set(host.batch, { n: host.batch, counts: {}, shown: {}, hosts: [] });
+      const batch = found.get(host.batch);
+      batch.counts[host.state] = (batch.counts[host.state] ?? 0) + 1;
+      batch.shown[host.shown] = (batch.shown[host.shown] ?? 0) + 1;
+      batch.hosts.push(host);
+    }
+    return [...found.values()].sort((a, b) => a.n - b.n);
+  }
+
+  /** Hosts that cannot be reached now, and those that are down. */
+  troubles() {
+    let unreachable = 0;
+    let down = 0;
+    for (const host of this.hosts.values()) {
+      if (host.shown === "unreachable") unreachable += 1;
+      if (host.down) down += 1;
+    }
+    return { unreachable, down };
+  }
+
+  get ended() {
+    return JOB_ENDED.has(this.job.state);
+  }
+
+  /** How far through its steps a running host is: 0 (queued) to 6, never full. */
+  progress(host) {
+    if (host.state === "queued") return 0;
+    const at = this.place.get(host.step) ?? 0;
+    return 1 + Math.min(5, Math.floor((6 * at) / Math.max(1, this.steps.length)));
+  }
+
+  /** What a host's step shows where nothing was told of it: from where the host stands. */
+  step(host, name) {
+    const known = host.steps.get(name);
+    if (known) return known;
+    const here = this.place.get(host.step);
+    if (host.state === "succeeded" || this.place.get(name) < here) return { state: "succeeded" };
+    if (host.state === "skipped") return { state: "skipped" };
+    return { state: this.place.get(name) === here && host.started_at ? host.shown : "waiting" };
+  }
+
+  #host(row) {
+    const steps = new Map((row.steps ?? []).map((step) => [step.step, { ...step, s: this.seq }]));
+    return { ...row, steps, shown: shownState(row) };
+  }
+}
+
+/** One way to move per kind of item; kinds that are not here change nothing we show. */
+const MOVES = {
+  host(item, changed) {
+    const host = this.hosts.get(item.h);
+    if (!host) return;
+    const moved = item.to !== undefined && item.to !== host.state;
+    if (moved) {
+      // Another state has its own reason; what explained the old one is over.
+      host.reason = host.error = "";
+      host.state = item.to;
+      if (item.to === "running") host.started_at ??= item.at;
+      host.ended_at = HOST_ENDED.has(item.to) ? item.at : null;
+      if (HOST_ENDED.has(item.to)) host.activity = "";
+    }
+    for (const key of ["reason", "error", "step", "version", "previous", "activity", "down"]) {
+      if (item[key] !== undefined) host[key] = item[key];
+    }
+    changed.hosts.add(host.name);
+  },
+
+  step(item, changed) {
+    const host = this.hosts.get(item.h);
+    if (!host) return;
+    const before = host.steps.get(item.step);
+    const same = before && before.n === item.n && before.kind === (item.kind ?? "do");
+    const at = same && item.to !== "running" ? before.at : item.at;
+    const seconds = item.seconds ?? (at && item.to !== "running" ? (Date.parse(item.at) - Date.parse(at)) / 1000 : null);
+    host.steps.set(item.step, {
+      step: item.step, n: item.n, kind: item.kind ?? "do", state: item.to, rc: item.rc ?? null, seconds, at, s: item.s,
+    });
+    host.step = item.step;
+    host.attempt = item.n;
+    changed.hosts.add(host.name);
+  },
+
+  link(item, changed) {
+    const host = this.hosts.get(item.h);
+    if (!host) return;
+    host.link = item.to;
+    host.link_reason = item.reason ?? "";
+    changed.hosts.add(host.name);
+  },
+
+  job(item, changed) {
+    this.job.state = item.to;
+    this.job.reason = item.reason ?? "";
+    this.job.started_at ??= item.to === "running" ? item.at : null;
+    this.job.ended_at = JOB_ENDED.has(item.to) ? item.at : null;
+    changed.job = true;
+    changed.told.push(item);
+  },
+
+  batch(item, changed) {
+    changed.told.push(item);
+  },
+
+  order(item, changed) {
+    if (item.what === "cancel") this.job.cancelled = true;
+    if (item.what === "retry") this.job.cancelled = false;
+    changed.job = true;
+    changed.told.push(item);
+  },
+
+  note(item, changed) {
+    changed.told.push(item);
+  },
+};

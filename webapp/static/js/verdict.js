@@ -1,0 +1,82 @@
+// The one sentence that is always true, while it changes. Says what webapp/verdict.py says: both
+// are held to the same table of cases (tests/verdict_cases.json).
+
+import { HOST_ACTIVE, HOST_ENDED } from "./states.js";
+import { duration, fill, gettext, ngettext } from "./words.js";
+
+/**
+ * @param job state, cancelled, start_at, created_at, started_at, ended_at
+ * @param batches [{n, counts}] @param now milliseconds
+ */
+export function verdict(job, batches, { unreachable = 0, down = 0, now = Date.now() } = {}) {
+  if (job.state === "waiting") return ahead(job, batches, now);
+  const soFar = findings(batches, { unreachable, down }).join(", ");
+  const opening = open(job, batches);
+  return opening ? `${opening}: ${soFar}.` : `${soFar}.`;
+}
+
+/** waiting, running, or how it ended: succeeded, failed, cancelled. */
+export function batchState({ counts }) {
+  const total = count(counts);
+  if (count(counts, ["waiting"]) === total) return "waiting";
+  if (count(counts, HOST_ENDED) < total) return "running";
+  if (count(counts, FAILED)) return "failed";
+  return counts.cancelled ? "cancelled" : "succeeded";
+}
+
+/** The batch that is under way, else the last that was. */
+export function currentBatch(batches) {
+  const begun = batches.filter((batch) => batchState(batch) !== "waiting");
+  const underWay = begun.find((batch) => batchState(batch) === "running");
+  return (underWay ?? begun.at(-1))?.n ?? 1;
+}
+
+export const FAILED = ["failed", "rolled_back"];
+
+export function count(counts, states = Object.keys(counts)) {
+  let sum = 0;
+  for (const state of states) sum += counts[state] ?? 0;
+  return sum;
+}
+
+function ahead(job, batches, now) {
+  const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
+  const hosts = fill(ngettext("%(count)d host", "%(count)d hosts", total), { count: total });
+  if (job.start_at && Date.parse(job.start_at) > now) {
+    const at = new Date(job.start_at).toISOString().slice(0, 16).replace("T", " ");
+    return fill(gettext("Starts at %(at)s UTC: %(hosts)s."), { at, hosts });
+  }
+  return fill(gettext("Waits for a worker: %(hosts)s."), { hosts });
+}
+
+function open(job, batches) {
+  const begun = Date.parse(job.started_at ?? job.created_at);
+  const took = duration((Date.parse(job.ended_at ?? job.created_at) - begun) / 1000);
+  if (job.state === "succeeded") return fill(gettext("Succeeded in %(took)s"), { took });
+  if (job.state === "failed") return fill(gettext("Failed after %(took)s"), { took });
+  if (job.state === "cancelled") return fill(gettext("Cancelled after %(took)s"), { took });
+  if (job.cancelled) return gettext("Cancelling");
+  const place = { n: currentBatch(batches), of: batches.length };
+  if (job.state === "paused") return fill(gettext("Paused in batch %(n)d of %(of)d"), place);
+  if (job.state === "halted") return fill(gettext("Halted in batch %(n)d of %(of)d"), place);
+  return batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "";
+}
+
+function findings(batches, { unreachable, down }) {
+  const over = (...states) => batches.reduce((sum, batch) => sum + count(batch.counts, states), 0);
+  const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
+  const further = [
+    [over("skipped"), gettext("%(count)d skipped")],
+    [over("failed"), gettext("%(count)d failed")],
+    [over("rolled_back"), gettext("%(count)d rolled back")],
+    [over("unknown"), gettext("%(count)d unknown")],
+    [over("cancelled"), gettext("%(count)d cancelled")],
+    [over(...HOST_ACTIVE), gettext("%(count)d running")],
+    [unreachable, gettext("%(count)d unreachable")],
+    [down, gettext("%(count)d down")],
+  ];
+  return [
+    fill(gettext("%(updated)d of %(total)d updated"), { updated: over("succeeded"), total }),
+    ...further.filter(([n]) => n).map(([n, text]) => fill(text, { count: n })),
+  ];
+}

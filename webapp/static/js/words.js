@@ -1,0 +1,52 @@
+// Sentences in the reader's language; numbers, spans and moments as people read them.
+// The catalogue is Django's own script, which has run before any module of the page does.
+
+const catalogue = globalThis.django?.gettext ? globalThis.django : {
+  gettext: (text) => text,
+  ngettext: (one, many, n) => (n === 1 ? one : many),
+};
+
+export const { gettext, ngettext } = catalogue;
+
+/** Put values into the %(name)s places of a sentence. */
+export function fill(text, values) {
+  return text.replace(/%\((\w+)\)[sd]/g, (_, name) => values[name]);
+}
+
+const format = new Intl.NumberFormat(globalThis.document?.documentElement.lang || "en");
+
+export function number(n) {
+  return format.format(n);
+}
+
+/** As long as a person reads it: "48 s", "4 min 12 s", "1 h 3 min". */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const minutes = Math.floor(whole / 60);
+  if (!minutes) return fill(gettext("%(seconds)d s"), { seconds: whole });
+  if (minutes < 60) return fill(gettext("%(minutes)d min %(seconds)d s"), { minutes, seconds: whole % 60 });
+  return fill(gettext("%(hours)d h %(minutes)d min"), { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
+}
+
+/** Of a step: a tenth of a second counts while it is short. */
+export function span(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  return seconds < 9.95 ? fill(gettext("%(seconds)s s"), { seconds: Math.max(0, seconds).toFixed(1) }) : duration(seconds);
+}
+
+/** The reader's own time of day, "03:12:08". */
+export function clock(at, { seconds = true } = {}) {
+  const moment = new Date(at);
+  const parts = [moment.getHours(), moment.getMinutes(), ...(seconds ? [moment.getSeconds()] : [])];
+  return parts.map((part) => String(part).padStart(2, "0")).join(":");
+}
+
+/** A moment as one says it: "03:12" today, "21 Nov 03:12" else. */
+export function moment(at, now = new Date()) {
+  const then = new Date(at);
+  const time = clock(then, { seconds: false });
+  if (then.toDateString() === now.toDateString()) return time;
+  const year = then.getFullYear() === now.getFullYear() ? undefined : "numeric";
+  const day = then.toLocaleDateString(globalThis.document?.documentElement.lang || "en", { day: "numeric", month: "short", year });
+  return `${day} ${time}`;
+}
