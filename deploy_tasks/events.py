@@ -1,0 +1,198 @@
+"""Reads a job's story: the events after a cursor, as watchers and the API get them.
+
+Only the journal writes events, and it gives ``seq`` in commit order: who has read up to N never
+finds N - 1 later.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.times import iso
+
+#: Bytes of a page, as JSON.
+PAGE_BYTES = 1024 * 1024
+#: Items of a page.
+PAGE_ROWS = 10_000
+#: How far a page may reach: bounds the work where a filter leaves nearly everything out.
+PAGE_SPAN = 20_000
+#: Rows held at a time; an output event has at most 8 KiB. A page begins with few, for small ones.
+SLICE = 256
+FIRST_SLICE = 32
+#: What an item weighs beside its output.
+ENVELOPE = 128
+
+
+class Item(NamedTuple):
+    """One event as it is shown: ``{"s", "h"?, "k", …, "at"}``."""
+
+    seq: int
+    #: The host whose output this is; None for all other kinds, which no filter leaves out.
+    output_of: str | None
+    fields: dict[str, Any]
+    #: ``fields`` as JSON, and its length in bytes.
+    text: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """The events ``after`` < seq <= ``to``, less what the filter left out.
+
+    ``last_seq`` and ``state`` are the job's, of one moment: with ``to == last_seq`` all that
+    happened up to that state is here.
+    """
+
+    lines: list[Item]
+    to: int
+    last_seq: int
+    state: str
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        return [line.fields for line in self.lines]
+
+
+def read(
+    job_id: int,
+    *,
+    after: int,
+    limit: int = PAGE_BYTES,
+    rows: int = PAGE_ROWS,
+    hosts: Collection[str] | None = None,
+) -> Page:
+    """The next page after a cursor: at most ``limit`` bytes and ``rows`` items, at least one.
+
+    ``hosts``: leave out the output of all others. Raises Job.DoesNotExist.
+    """
+    last_seq, state = head(job_id)
+    to = min(last_seq, after + PAGE_SPAN)
+    lines: list[Item] = []
+    size = 0
+    for item in _items(job_id, after, to, hosts):
+        size += item.size
+        if lines and (size > limit or len(lines) >= rows):
+            to = item.seq - 1
+            break
+        lines.append(item)
+    return Page(lines, to, last_seq, state)
+
+
+def head(job_id: int) -> tuple[int, str]:
+    """The number of the newest event, and the job's state then. Raises Job.DoesNotExist."""
+    return Job.objects.values_list("last_seq", "state").get(pk=job_id)
+
+
+def weigh(job_id: int, *, after: int, to: int, hosts: Collection[str] | None = None) -> int:
+    """About how many bytes the events ``after`` < seq <= ``to`` are."""
+    found = _between(job_id, after, to, hosts).aggregate(Count("pk"), Sum("raw_length"))
+    return int(found["pk__count"] * ENVELOPE + (found["raw_length__sum"] or 0))
+
+
+def log_bytes(
+    job: Job, host_name: str, step: str | None = None, attempt: int | None = None
+) -> Iterator[bytes]:
+    """A host's stored output, byte for byte, attempts in order; one query for each piece."""
+    host_run = HostRun.objects.filter(job=job, name=host_name).first()
+    output = Event.objects.filter(host_run=host_run, kind=Event.Kind.OUTPUT).order_by("seq")
+    if step is not None:
+        output = output.filter(attempt__name=step)
+    if attempt is not None:
+        output = output.filter(attempt__number=attempt)
+    after = 0
+    while found := list(output.filter(seq__gt=after).values_list("seq", "output")[:SLICE]):
+        yield b"".join(bytes(piece or b"") for _, piece in found)
+        after = found[-1][0]
+
+
+def visible(pieces: Iterable[bytes]) -> Iterator[str]:
+    r"""The same as text that no terminal obeys: ESC becomes ``\x1b``, a bidi override ``\u202e``.
+
+    Line ends and tabs stay; what is not UTF-8 is replaced.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for piece in pieces:
+        yield _OBEYED.sub(_named, decoder.decode(piece))
+    yield _OBEYED.sub(_named, decoder.decode(b"", final=True))
+
+
+#: C0 and C1 controls, and the invisible characters that turn or hide what stands beside them.
+_OBEYED = re.compile(
+    r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f"
+    r"\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+
+
+def _named(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _items(job_id: int, after: int, to: int, hosts: Collection[str] | None) -> Iterator[Item]:
+    rows = FIRST_SLICE
+    while after < to:
+        events = _between(job_id, after, to, hosts).order_by("seq")
+        found = list(events.values_list(*_COLUMNS)[:rows])
+        for row in found:
+            yield _item(*row)
+        if len(found) < rows:
+            return
+        after, rows = found[-1][0], SLICE
+
+
+def _between(
+    job_id: int, after: int, to: int, hosts: Collection[str] | None
+) -> QuerySet[Event, Event]:
+    events = Event.objects.filter(job_id=job_id, seq__gt=after, seq__lte=to)
+    if hosts is None:
+        return events
+    return events.filter(~Q(kind=Event.Kind.OUTPUT) | Q(host_run__name__in=hosts))
+
+
+# The names come with the row: a page costs one query for each SLICE, however many hosts it has.
+_COLUMNS = (
+    "seq",
+    "kind",
+    "at",
+    "host_run__name",
+    "attempt__name",
+    "attempt__number",
+    "offset",
+    "output",
+    "data",
+)
+
+
+def _item(
+    seq: int,
+    kind: str,
+    at: datetime,
+    host: str | None,
+    step: str | None,
+    number: int | None,
+    offset: int | None,
+    output: bytes | None,
+    data: dict[str, Any] | None,
+) -> Item:
+    fields: dict[str, Any] = {"s": seq}
+    if host is not None:
+        fields["h"] = host
+    fields["k"] = kind
+    is_output = kind == Event.Kind.OUTPUT
+    if is_output:
+        text = bytes(output or b"").decode("utf-8", "replace")
+        fields |= {"step": step, "n": number, "o": offset, "d": text}
+    else:
+        fields |= data or {}
+    fields["at"] = iso(at)
+    # Decoded output has no lone surrogates, so it can go as it is: half the size of escapes.
+    text = json.dumps(fields, ensure_ascii=not is_output, separators=(",", ":"))
+    size = len(text.encode()) + len(",")
+    return Item(seq, host if is_output else None, fields, text, size)
