@@ -8,6 +8,7 @@ import http.client
 import os
 import resource
 import shlex
+import shutil
 import signal
 import socket
 import stat
@@ -151,6 +152,8 @@ def _supervisor(chosen: Env, programs: dict[str, str]) -> Iterator[subprocess.Po
         with contextlib.suppress(subprocess.TimeoutExpired):
             supervisor.wait(STOP_WITHIN)
         processes.end(processes.recorded(chosen.run_dir), within=2)
+        if not chosen.run_dir.is_relative_to(chosen.home):
+            shutil.rmtree(chosen.run_dir, ignore_errors=True)
 
 
 def _allow_many_connections() -> None:
