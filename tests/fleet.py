@@ -31,8 +31,9 @@ LOGIN = """#!/bin/sh
 set -- $SSH_CONNECTION
 HOME={homes}/$3 FLEET={token} command=$SSH_ORIGINAL_COMMAND
 export HOME FLEET
-unset SSH_ORIGINAL_COMMAND
+unset SSH_ORIGINAL_COMMAND SHLVL
 cd "$HOME" || exit 111
+[ ! -r .bashrc ] || . ./.bashrc
 [ -n "$command" ] || exec sh -l
 exec sh -c "$command"
 """
@@ -55,6 +56,8 @@ AllowAgentForwarding no
 X11Forwarding no
 AllowTcpForwarding yes
 LogLevel INFO
+# With this, bash does not read the .bashrc of whoever runs the tests; the hosts have their own.
+SetEnv SHLVL=2
 PidFile none
 Subsystem sftp internal-sftp
 """

@@ -1,17 +1,23 @@
 """From an address to a session we may trust: connect, banner, key exchange, host key, log-in."""
 
+import contextlib
 import errno
 import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 import paramiko
 from django.utils.translation import gettext as _
-from paramiko.ssh_exception import IncompatiblePeer
+from paramiko.ssh_exception import (
+    BadAuthenticationType,
+    IncompatiblePeer,
+    PartialAuthentication,
+)
 
 from deploy_tasks.errors import ConnectFailed, InvalidInput
 from deploy_tasks.ssh.keys import ALGORITHMS, blob, fingerprint, parse_private_key, public_text
@@ -107,12 +113,10 @@ def offered_keys(
     for kinds in KEY_FAMILIES:
         with ExitStack() as opened:
             wire = _reach(address, port, via, limits, opened)
-            try:
-                transport = _exchange_keys(wire, kinds, limits)
-            except _NoSuchHostKey:
-                continue
-            opened.callback(transport.close)
-            found.append(public_text(transport.get_remote_server_key()))
+            with _handshakes, contextlib.suppress(_NoSuchHostKey):
+                transport, shown = _exchange_keys(wire, kinds, limits)
+                opened.callback(transport.close)
+                found.append(shown)
     return found
 
 
@@ -127,7 +131,7 @@ class _NoSuchHostKey(Exception):
 
 def _connect(target: Target, limits: Limits) -> Session:
     try:
-        pinned = {blob(key): key for key in target.host_keys}
+        pinned = {blob(key) for key in target.host_keys}
         private_key = parse_private_key(target.private_key)
     except InvalidInput as error:
         raise ConnectFailed(str(error), retryable=False) from None
@@ -136,14 +140,13 @@ def _connect(target: Target, limits: Limits) -> Session:
         wire = _reach(target.address, target.port, target.via, limits, opened)
         with _handshakes:
             try:
-                transport = _exchange_keys(wire, kinds, limits)
+                transport, shown = _exchange_keys(wire, kinds, limits)
             except _NoSuchHostKey:
                 raise _changed(target, _("no key of type %s") % ", ".join(kinds)) from None
             opened.callback(transport.close)
-            shown = transport.get_remote_server_key()
-            if shown.asbytes() not in pinned:
-                raise _changed(target, fingerprint(public_text(shown)))
-            _log_in(transport, target.user, private_key, limits)
+            if blob(shown) not in pinned:
+                raise _changed(target, fingerprint(shown))
+            _log_in(transport, target, private_key, limits.auth)
         return Session(transport, wire, channel_limit=limits.channel, close=opened.pop_all().close)
 
 
@@ -169,7 +172,7 @@ def _reach(address: str, port: int, via: Target | None, limits: Limits, opened: 
             raise ConnectFailed(
                 _("jump host %(name)s: %(failure)s") % {"name": via.name, "failure": failure},
                 retryable=failure.retryable,
-            ) from failure.__cause__
+            ) from None
         opened.callback(gateway.close)
         wire = Wire(open_forward(gateway, via.name, address, port, limits.connect))
     opened.callback(wire.close)
@@ -239,8 +242,8 @@ def _look_up(name: str, port: int, limit: float) -> list[tuple[int, tuple[str, i
     return list(answers)
 
 
-def _exchange_keys(wire: Wire, kinds: tuple[str, ...], limits: Limits) -> _Transport:
-    """Banner and key exchange. The host has proven that the key is its own: is it a pinned one?"""
+def _exchange_keys(wire: Wire, kinds: tuple[str, ...], limits: Limits) -> tuple[_Transport, str]:
+    """Banner and key exchange. The host has proven that the key it showed is its own."""
     transport = _Transport(wire, packetizer_class=Packets, default_window_size=WINDOW)  # type: ignore[arg-type]
     options = transport.get_security_options()
     options.kex = tuple(name for name in KEX if name in options.kex)
@@ -254,12 +257,12 @@ def _exchange_keys(wire: Wire, kinds: tuple[str, ...], limits: Limits) -> _Trans
             raise ConnectFailed(_("no SSH banner within %g s") % limits.banner)
         if not done.wait(limits.kex):
             raise ConnectFailed(_("key exchange did not end within %g s") % limits.kex)
-        if not transport.initial_kex_done or not transport.is_active():
+        if not transport.initial_kex_done or transport.host_key is None:
             raise _broken(transport, wire)
     except BaseException:
         transport.close()
         raise
-    return transport
+    return transport, public_text(transport.host_key)
 
 
 def _broken(transport: paramiko.Transport, wire: Wire) -> Exception:
@@ -267,9 +270,7 @@ def _broken(transport: paramiko.Transport, wire: Wire) -> Exception:
     if isinstance(error, IncompatiblePeer):
         if "host key" in str(error):
             return _NoSuchHostKey()
-        return ConnectFailed(
-            _("no common way to encrypt: %s") % str(error).partition("(")[2].rstrip(")")
-        )
+        return ConnectFailed(_("incompatible host: %s") % str(error).partition("(")[2].rstrip(")"))
     failure = _ended_early(error, wire)
     reset = error if isinstance(error, ConnectionResetError) else error and error.__context__
     if isinstance(reset, ConnectionResetError):
@@ -289,21 +290,32 @@ def _ended_early(error: Exception | None, wire: Wire) -> ConnectFailed:
     return ConnectFailed(_("key exchange failed: %s") % error)
 
 
-def _log_in(transport: paramiko.Transport, user: str, key: paramiko.PKey, limits: Limits) -> None:
+def _log_in(
+    transport: paramiko.Transport, target: Target, key: paramiko.PKey, limit: float
+) -> None:
     answered = threading.Event()
-    transport.auth_publickey(user, key, event=answered)
-    if not answered.wait(limits.auth):
-        raise ConnectFailed(_("no answer to the log-in within %g s") % limits.auth)
-    if transport.is_authenticated():
-        return
-    error = transport.get_exception()
-    if isinstance(error, EOFError | OSError):
-        raise ConnectFailed(_("host closed the connection during the log-in"))
-    refused = _("authentication refused for user %(user)s with the key %(key)s") % {
-        "user": user,
+    try:
+        transport.auth_publickey(target.user, key, event=answered)
+        if not answered.wait(limit):
+            raise ConnectFailed(_("no answer to the log-in within %g s") % limit)
+        if transport.is_authenticated():
+            return
+        error = transport.get_exception()
+        if error is not None:
+            raise error
+    except (BadAuthenticationType, PartialAuthentication) as error:
+        raise _refused(target, key, error.allowed_types) from None
+    except (EOFError, OSError, paramiko.SSHException):
+        raise ConnectFailed(_("host closed the connection during the log-in")) from None
+    raise _refused(target, key)
+
+
+def _refused(target: Target, key: paramiko.PKey, wanted: Sequence[str] = ()) -> ConnectFailed:
+    message = _("authentication refused for user %(user)s with the key %(key)s") % {
+        "user": target.user,
         "key": fingerprint(public_text(key)),
     }
-    if isinstance(error, paramiko.BadAuthenticationType):
-        refused += " " + _("(it allows: %s)") % ", ".join(error.allowed_types)
+    if wanted:
+        message += " " + _("(the host wants: %s)") % ", ".join(wanted)
     # Never again with the same key: hosts lock out whoever keeps on knocking.
-    raise ConnectFailed(refused, retryable=False)
+    return ConnectFailed(message, retryable=False)

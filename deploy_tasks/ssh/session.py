@@ -144,16 +144,14 @@ class Session:
         # A dying connection closes its channels a moment before it says that it is dead.
         self._transport.join(0.5 if self.is_alive else 0)
         if not self.is_alive:
-            error = self._transport.get_exception()
-            reason = str(error) if error and str(error) else _("the host closed it")
-            raise LinkLost(_("connection lost: %s") % reason)
+            raise _lost(self._transport.get_exception())
 
     def _send(self, message: paramiko.Message) -> None:
         try:
             self._transport._send_user_message(message)  # type: ignore[attr-defined]
         except (EOFError, OSError, paramiko.SSHException) as error:
             self._transport.close()
-            raise LinkLost(_("connection lost: %s") % error) from error
+            raise _lost(error) from error
 
 
 class Channel:
@@ -220,7 +218,7 @@ class Channel:
                     self._early += self._raw.recv(WINDOW)
             except (EOFError, paramiko.SSHException) as error:
                 self._session.close()
-                raise LinkLost(_("connection lost: %s") % error) from error
+                raise _lost(error) from error
             except OSError:
                 break
         if self.ended and not self._raw.eof_received:
@@ -288,3 +286,8 @@ def _open(
             raise ConnectFailed(_("no channel within %g s") % limit) from error
         session.require_link()
         raise
+
+
+def _lost(error: Exception | None) -> LinkLost:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error or "")
+    return LinkLost(_("connection lost: %s") % (reason or _("it was closed")))

@@ -5,11 +5,13 @@ import socket
 import threading
 import time
 
-from paramiko import Channel
+from paramiko import Channel, SSHException
 from paramiko.packet import Packetizer
 
-#: More than this before the SSH banner is no host we know (bytes).
-GREETING_LIMIT = 64 * 1024
+#: More text than this before the SSH banner is no host we know (bytes).
+GREETING_LIMIT = 2 * 1024 * 1024
+#: The largest packet we take (bytes); a log-in banner may have 1 MB. paramiko has no limit.
+PACKET_LIMIT = 2 * 1024 * 1024
 #: A connection that takes no byte for so long is given up (seconds).
 STALLED_AFTER = 30.0
 READ_SIZE = 64 * 1024
@@ -30,8 +32,9 @@ class Wire:
         self._buffer, self._offset = b"", 0
         self._reader: int | None = None
         self._stuck_since: float | None = None
-        #: What came before the SSH banner was complete; None from then on.
+        #: The first of what came before the SSH banner was complete; None from then on.
         self.greeting: bytes | None = b""
+        self._greeting_size = 0
         #: When the host was last heard (monotonic seconds).
         self.heard_at = time.monotonic()
         if self._socket is not None:
@@ -69,7 +72,8 @@ class Wire:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
         if self._socket is None or self._reader in (None, threading.get_ident()):
-            self._link.close()
+            with contextlib.suppress(OSError, EOFError, SSHException):
+                self._link.close()
 
     @property
     def _closed(self) -> bool:
@@ -83,14 +87,15 @@ class Wire:
         data = self._link.recv(READ_SIZE)
         self.heard_at = time.monotonic()
         if self.greeting is not None:
-            self.greeting += data
-            if len(self.greeting) > GREETING_LIMIT:
+            self.greeting = (self.greeting + data)[:1024]
+            self._greeting_size += len(data)
+            if self._greeting_size > GREETING_LIMIT:
                 raise EOFError
         return data
 
 
 class Packets(Packetizer):
-    """paramiko's packet reader, which also tells when the banner has been read.
+    """paramiko's packet reader with limits, which also tells when the banner has been read.
 
     It starts no timer thread per connection: whoever waits for the handshake limits it.
     """
@@ -100,6 +105,17 @@ class Packets(Packetizer):
         self._wire = wire
         #: Set once the banner was read, or will never be.
         self.banner_over = threading.Event()
+
+    def readline(self, timeout: float) -> str:
+        # RFC 4253, 4.2: a host may say other things first. paramiko takes 100 lines of it.
+        while not (line := super().readline(timeout)).startswith("SSH-"):
+            pass
+        return line
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        if n > PACKET_LIMIT:
+            raise SSHException(f"a packet of {n} bytes")
+        return super().read_all(n, check_rekey)
 
     def start_handshake(self, timeout: float) -> None:
         self._wire.greeting = None
