@@ -27,7 +27,7 @@ def approve_key(host: Host, *, fingerprint: str, by: User, replace: bool = False
     offered = next((key for key in keys if key.fingerprint == fingerprint), None)
     if offered is None:
         raise InvalidInput(
-            _("%(host)s has not offered a key with this fingerprint.") % {"host": host},
+            _("%(host)s has not offered a key with this fingerprint") % {"host": host},
             field="fingerprint",
         )
     if offered.approved_at:
@@ -36,8 +36,8 @@ def approve_key(host: Host, *, fingerprint: str, by: User, replace: bool = False
     if others and not replace:
         raise OrderRefused(
             _(
-                "%(host)s has another pinned key of this type: %(pinned)s, offered: %(offered)s."
-                " If its key was changed on purpose, replace it."
+                "%(host)s has another pinned key of this type: %(pinned)s, offered: %(offered)s;"
+                " if its key was changed on purpose, replace it"
             )
             % {"host": host, "pinned": others[0].fingerprint, "offered": fingerprint},
             pinned=[key.fingerprint for key in others],
@@ -58,7 +58,7 @@ def remove(host: Host, *, by: User) -> None:
     run = HostRun.objects.filter(host=host, holds_host=True).select_related("job").first()
     if run:
         raise OrderRefused(
-            _("%(host)s is busy with job %(job)s.") % {"host": host, "job": run.job},
+            _("%(host)s is busy with job %(job)s") % {"host": host, "job": run.job},
             job=run.job_id,
         )
     _audit(by, "remove_host", host)
@@ -67,7 +67,7 @@ def remove(host: Host, *, by: User) -> None:
     except ProtectedError:
         behind = ", ".join(host.behind.values_list("name", flat=True))
         raise OrderRefused(
-            _("%(host)s is the way to other hosts: %(behind)s.") % {"host": host, "behind": behind}
+            _("%(host)s is the way to other hosts: %(behind)s") % {"host": host, "behind": behind}
         )
 
 

@@ -6,7 +6,7 @@ from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 
 from deploy_tasks import hosts as host_orders
 from deploy_tasks.models import Game, Host, HostKey, HostRun, Release
-from webapp.reports import iso
+from deploy_tasks.times import iso
 from webapp.shapes import GameReport, HostReport, KeyReport, ReleaseReport
 
 
@@ -26,10 +26,15 @@ def host(host: Host) -> HostReport:
     return hosts(Host.objects.filter(pk=host.pk))[0]
 
 
-def entry(host: Host) -> dict[str, Any]:
-    """The host as an entry of an inventory file, without its keys: leaving them out keeps them."""
-    report: dict[str, Any] = {**_host(host, job=None)}
-    return {key: report[key] for key in report if key not in ("keys", "job")}
+def least_entry(host: Host) -> dict[str, Any]:
+    """What an entry of an inventory file must say of a host; what it leaves out is kept."""
+    return {
+        "name": host.name,
+        "game": host.game.name,
+        "address": host.address,
+        "user": host.user,
+        "credential": host.credential.name,
+    }
 
 
 def release(release: Release) -> ReleaseReport:

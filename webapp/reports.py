@@ -6,7 +6,6 @@ fixed number of queries, however many hosts the job has.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +16,7 @@ from django.utils import timezone
 
 from deploy_tasks import recipes
 from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
+from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import (
     HOST_ENDED,
     HOST_RETRYABLE,
@@ -26,6 +26,7 @@ from deploy_tasks.states import (
     JobState,
     Link,
 )
+from deploy_tasks.times import iso
 from webapp import access
 from webapp.shapes import BatchReport, HostRunList, HostRunReport, JobReport
 from webapp.verdict import Batch, verdict
@@ -67,10 +68,6 @@ def hosts(job: Job) -> HostRunList:
         "as_of_seq": found[0]["job__last_seq"] if found else job.last_seq,
         "hosts": [_host(row, names) for row in found],
     }
-
-
-def iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def step_names(revision: RecipeRevision) -> tuple[str, ...]:
@@ -132,30 +129,37 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "ended_at": iso(job.ended_at) if job.ended_at else None,
         "last_seq": job.last_seq,
         "counts": tally.counts,
-        "batches": [_batch(batch) for batch in batches],
+        "batches": _batches(job, batches),
         "can": _possible(job, tally) if ordering else [],
         "url": settings.SITE_ORIGIN + reverse("job", args=[job.pk]),
     }
 
 
-def _batch(batch: Batch) -> BatchReport:
-    return {
-        "n": batch.n,
-        "state": batch.state,
-        "hosts": batch.hosts,
-        "failed": batch.failed,
-        "budget": None,
-    }
+def _batches(job: Job, batches: Sequence[Batch]) -> list[BatchReport]:
+    rollout = Rollout.model_validate(job.rollout)
+    budget = rollout.budget(sum(batch.hosts for batch in batches))
+    return [
+        {
+            "n": batch.n,
+            "state": batch.state,
+            "hosts": batch.hosts,
+            "failed": batch.failed,
+            "budget": 0 if rollout.canary and place == 0 else budget,
+        }
+        for place, batch in enumerate(batches)
+    ]
 
 
 def _possible(job: Job, tally: _Tally) -> list[str]:
     counts = tally.counts
     ended = job.state in JOB_ENDED
+    being_cancelled = job.cancelled and not ended
+    retryable = any(counts[state] for state in HOST_RETRYABLE)
     orders = {
-        "retry": (ended or job.state == JobState.HALTED)
-        and any(counts[state] for state in HOST_RETRYABLE),
-        "cancel": not ended and not job.cancelled,
-        "answer": bool(counts[HostRunState.UNKNOWN] or tally.unreachable),
+        "retry": (retryable or job.state == JobState.HALTED) and not being_cancelled,
+        # Also a second time: with force, or to repeat an order whose answer was lost.
+        "cancel": not ended,
+        "answer": bool(counts[HostRunState.UNKNOWN]),
     }
     return [order for order, possible in orders.items() if possible]
 

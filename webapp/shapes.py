@@ -9,7 +9,8 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 
 
 class BatchReport(TypedDict):
-    """``budget`` is how many of its hosts may fail before nothing more starts; null: no limit."""
+    """``budget``: how many hosts of the job may fail before it halts, 0 for a canary batch; null:
+    no limit."""
 
     n: int
     state: str

@@ -1,0 +1,25 @@
+"""The HTTP API, version 1: what people, scripts and `bin/patchwave` order and ask."""
+
+from ninja import NinjaAPI
+
+from webapp import converters
+from webapp.api import hosts, inventory, jobs
+from webapp.api.auth import Session, Token
+from webapp.api.errors import answer_errors
+from webapp.api.parser import StrictParser
+
+__all__ = ["api", "converters"]
+
+api = NinjaAPI(
+    title="Patchwave",
+    version="1",
+    description="Rolls game-server updates across a fleet over SSH.",
+    urls_namespace="api",
+    auth=[Token(), Session()],
+    parser=StrictParser(),
+)
+api.add_router("/jobs", jobs.router)
+api.add_router("/hosts", hosts.router)
+api.add_router("/games", inventory.games)
+api.add_router("/releases", inventory.releases)
+answer_errors(api)

@@ -1,0 +1,98 @@
+"""Hosts: which there are, what we know of them, and whether we may log in."""
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from ninja import Router, Status
+
+from deploy_tasks import bells, inventory
+from deploy_tasks import hosts as host_orders
+from deploy_tasks.errors import InvalidInput, OrderRefused
+from deploy_tasks.models import Host
+from deploy_tasks.names import Name
+from webapp import access, inventory_reports
+from webapp.access import Right
+from webapp.api.auth import ApiRequest
+from webapp.api.bodies import REFUSALS, Body
+from webapp.api.inventory import administered_game
+from webapp.shapes import HostList, HostReport, Refusal
+
+router = Router(tags=["hosts"])
+
+
+class KeyApproval(Body):
+    """``replace``: the host's key was changed on purpose, give up the one that is pinned."""
+
+    fingerprint: str
+    replace: bool = False
+
+
+@router.get("", response={200: HostList, REFUSALS: Refusal})
+def list_hosts(request: ApiRequest, game: Name | None = None) -> HostList:
+    hosts = access.visible_hosts(request.auth)
+    if game:
+        hosts = hosts.filter(game__name=game)
+    return {"hosts": inventory_reports.hosts(hosts)}
+
+
+@router.post("", response={201: HostReport, 200: HostReport, REFUSALS: Refusal})
+def add(request: ApiRequest, entry: dict[str, Any]) -> Status[HostReport]:
+    """One entry of the inventory file's ``hosts``. 200 where the host was there already."""
+    administered_game(request, entry.get("game"))
+    known = Host.objects.filter(name=str(entry.get("name"))).select_related("game").first()
+    if known and not access.may(request.auth, Right.ADMINISTER, known.game):
+        # A host of a game that is not theirs must not be taken over by its name.
+        raise OrderRefused(_("the name “%s” is taken") % known.name)
+    host = inventory.import_entry("hosts", entry, by=request.auth)
+    return Status(200 if known else 201, inventory_reports.host(host))
+
+
+@router.get("/{name:name}", response={200: HostReport, REFUSALS: Refusal})
+def show(request: ApiRequest, name: str) -> HostReport:
+    return inventory_reports.host(_host(request, name))
+
+
+@router.patch("/{name:name}", response={200: HostReport, REFUSALS: Refusal})
+def change(request: ApiRequest, name: str, entry: dict[str, Any]) -> HostReport:
+    """The keys of an inventory entry that change; null empties one that may be empty."""
+    host = _host(request, name)
+    access.require(request.auth, Right.ADMINISTER, host.game)
+    if entry.get("name", name) != name:
+        raise InvalidInput(_("a host keeps its name"), field="name")
+    merged = inventory_reports.least_entry(host) | entry
+    administered_game(request, merged["game"])
+    changed = inventory.import_entry("hosts", merged, by=request.auth)
+    return inventory_reports.host(changed)
+
+
+@router.delete("/{name:name}", response={204: None, REFUSALS: Refusal})
+def remove(request: ApiRequest, name: str) -> Status[None]:
+    host = _host(request, name)
+    access.require(request.auth, Right.ADMINISTER, host.game)
+    host_orders.remove(host, by=request.auth)
+    return Status(204, None)
+
+
+@router.post("/{name:name}/test", response={202: HostReport, REFUSALS: Refusal})
+def look(request: ApiRequest, name: str) -> Status[HostReport]:
+    """Ask a worker to connect. Look at the host again for the keys that it offered."""
+    host = _host(request, name)
+    access.require(request.auth, Right.OPERATE, host.game)
+    bells.ring_look(host.pk)
+    return Status(202, inventory_reports.host(host))
+
+
+@router.post("/{name:name}/approve-key", response={200: HostReport, REFUSALS: Refusal})
+def approve_key(request: ApiRequest, name: str, approval: KeyApproval) -> HostReport:
+    """Pin a key that the host has offered."""
+    host = _host(request, name)
+    access.require(request.auth, Right.ADMINISTER, host.game)
+    host_orders.approve_key(
+        host, fingerprint=approval.fingerprint, by=request.auth, replace=approval.replace
+    )
+    return inventory_reports.host(host)
+
+
+def _host(request: ApiRequest, name: str) -> Host:
+    return get_object_or_404(access.visible_hosts(request.auth).select_related("game"), name=name)

@@ -1,0 +1,86 @@
+"""Games and releases, and the rule of who may change what the inventory says."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+from django.utils.translation import gettext as _
+from ninja import File, Form, Router, Status
+from ninja.files import UploadedFile
+
+from deploy_tasks import inventory
+from deploy_tasks.errors import InvalidInput
+from deploy_tasks.models import Game, Release
+from deploy_tasks.names import Name
+from webapp import access, inventory_reports
+from webapp.access import Right
+from webapp.api.auth import ApiRequest
+from webapp.api.bodies import REFUSALS
+from webapp.shapes import GameList, GameReport, Refusal, ReleaseList, ReleaseReport
+
+games = Router(tags=["inventory"])
+releases = Router(tags=["inventory"])
+
+
+def administered_game(request: ApiRequest, name: object) -> Game:
+    """The game that an entry names, if the caller may change what belongs to it."""
+    # The same words for a game that is not there and one that is not theirs to see.
+    game = access.visible_games(request.auth).filter(name=str(name)).first()
+    if game is None:
+        raise InvalidInput(_("there is no game “%s”") % name, field="game")
+    access.require(request.auth, Right.ADMINISTER, game)
+    return game
+
+
+@games.get("", response={200: GameList, REFUSALS: Refusal})
+def list_games(request: ApiRequest) -> GameList:
+    found = access.visible_games(request.auth).select_related("recipe").order_by("name")
+    return {"games": [inventory_reports.game(game) for game in found]}
+
+
+@games.post("", response={201: GameReport, 200: GameReport, REFUSALS: Refusal})
+def add_game(request: ApiRequest, entry: dict[str, Any]) -> Status[GameReport]:
+    """One entry of the inventory file's ``games``; the recipe is one that we ship or know."""
+    access.require(request.auth, Right.ADMINISTER, None)
+    known = Game.objects.filter(name=str(entry.get("name"))).exists()
+    game = inventory.import_entry("games", entry, by=request.auth)
+    return Status(200 if known else 201, inventory_reports.game(game))
+
+
+@releases.get("", response={200: ReleaseList, REFUSALS: Refusal})
+def list_releases(request: ApiRequest, game: Name | None = None) -> ReleaseList:
+    """Newest first."""
+    found = access.visible_releases(request.auth).select_related("game").order_by("-pk")
+    if game:
+        found = found.filter(game__name=game)
+    return {"releases": [inventory_reports.release(release) for release in found]}
+
+
+@releases.post("", response={201: ReleaseReport, 200: ReleaseReport, REFUSALS: Refusal})
+def add_release(
+    request: ApiRequest,
+    game: Annotated[str, Form()],
+    version: Annotated[str, Form()],
+    sha256: Annotated[str, Form()] = "",
+    artifact: Annotated[UploadedFile | None, File()] = None,
+) -> Status[ReleaseReport]:
+    """Multipart: the fields of an entry of ``releases``, and the artifact itself as a file."""
+    administered = administered_game(request, game)
+    known = Release.objects.filter(game=administered, version=version).exists()
+    entry: dict[str, Any] = {"game": game, "version": version}
+    if sha256:
+        entry["sha256"] = sha256
+    with TemporaryDirectory(prefix="patchwave-upload-") as folder:
+        if artifact:
+            entry["artifact"] = str(_saved(artifact, Path(folder)))
+        release = inventory.import_entry("releases", entry, by=request.auth)
+    return Status(200 if known else 201, inventory_reports.release(release))
+
+
+def _saved(artifact: UploadedFile, folder: Path) -> Path:
+    """The upload as a file of its own name: the release remembers that name."""
+    path = folder / (Path(artifact.name or "").name or "artifact")
+    with path.open("wb") as file:
+        for chunk in artifact.chunks():
+            file.write(chunk)
+    return path

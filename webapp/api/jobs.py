@@ -1,0 +1,214 @@
+"""Jobs: start one, follow it, and order what happens next."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, Literal
+
+from asgiref.sync import sync_to_async
+from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from ninja import Header, Query, Router, Status
+from pydantic import Field
+
+from deploy_tasks import events, orders
+from deploy_tasks.errors import InvalidInput, OrderRefused
+from deploy_tasks.models import HostRun, Job
+from deploy_tasks.names import Name
+from deploy_tasks.states import JobState
+from webapp import access, reports
+from webapp.access import Right
+from webapp.api.auth import ApiRequest
+from webapp.api.bodies import REFUSALS, Body
+from webapp.shapes import EventPage, HostRunList, JobPage, JobReport, Refusal
+
+router = Router(tags=["jobs"])
+
+PAGE_BYTES = 1024 * 1024
+
+
+class RetryOrder(Body):
+    """Which hosts, and from which step; by default all that can be, from where they stand."""
+
+    hosts: list[str] | None = None
+    from_step: str | None = None
+
+
+class CancelOrder(Body):
+    """``undo``: take back what was done. ``force``: do not wait for a step that must not stop."""
+
+    undo: bool | None = None
+    force: bool = False
+
+
+class Answer(Body):
+    """What became of a step whose outcome is not known."""
+
+    answer: Literal["it_ran", "it_did_not_run", "give_up"]
+    note: str = Field(default="", max_length=2000)
+
+
+@router.post("", response={201: JobReport, 200: JobReport, REFUSALS: Refusal})
+def start(
+    request: ApiRequest,
+    order: orders.JobOrder,
+    key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)] = None,
+) -> Status[JobReport]:
+    """Start a job. The same key and order again: 200 and the same job."""
+    _allow_start(request, order)
+    job, created = orders.start_job(order, by=request.auth, key=key)
+    return Status(201 if created else 200, reports.job(job, request.auth))
+
+
+@router.post("/plan", response={200: dict[str, Any], REFUSALS: Refusal})
+def plan(request: ApiRequest, order: orders.JobOrder) -> dict[str, Any]:
+    """What would happen: batches, steps, and who is left out and why. Starts nothing."""
+    _allow_start(request, order)
+    return orders.plan_job(order, by=request.auth).as_json()
+
+
+@router.get("", response={200: JobPage, REFUSALS: Refusal}, url_name="jobs")
+def list_jobs(
+    request: ApiRequest,
+    state: JobState | None = None,
+    game: Name | None = None,
+    before: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> JobPage:
+    """Newest first. ``before``: only jobs with a smaller id."""
+    jobs = access.visible_jobs(request.auth).select_related("game", "release").order_by("-pk")
+    if state:
+        jobs = jobs.filter(state=state)
+    if game:
+        jobs = jobs.filter(game__name=game)
+    if before is not None:
+        jobs = jobs.filter(pk__lt=before)
+    page = list(jobs[: limit + 1])
+    more = len(page) > limit
+    return {
+        "jobs": reports.jobs(page[:limit], request.auth),
+        "before": page[limit - 1].pk if more else None,
+    }
+
+
+@router.get("/{int:job_id}", response={200: JobReport, REFUSALS: Refusal})
+def show(request: ApiRequest, job_id: int) -> JobReport:
+    return reports.job(_job(request, job_id), request.auth)
+
+
+@router.get("/{int:job_id}/hosts", response={200: HostRunList, REFUSALS: Refusal})
+def hosts(request: ApiRequest, job_id: int) -> HostRunList:
+    """Every host of the job, and the event up to which this is told."""
+    return reports.hosts(_job(request, job_id))
+
+
+@router.get("/{int:job_id}/events", response={200: EventPage, REFUSALS: Refusal})
+def list_events(
+    request: ApiRequest,
+    job_id: int,
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE_BYTES, description="bytes")] = PAGE_BYTES,
+    host: Annotated[list[str] | None, Query()] = None,
+) -> EventPage:
+    """The job's story after ``after``; with ``host``, only what is of these hosts."""
+    job = _job(request, job_id)
+    page = events.read(job.pk, after=after, limit=limit, hosts=host)
+    return {"events": page.items, "to": page.to, "last_seq": page.last_seq}
+
+
+@router.get("/{int:job_id}/hosts/{name:name}/log", response={200: None, REFUSALS: Refusal})
+def log(
+    request: ApiRequest,
+    job_id: int,
+    name: str,
+    step: str | None = None,
+    attempt: int | None = None,
+    safe: bool = False,
+) -> StreamingHttpResponse:
+    """The host's output, masked, byte for byte; ``safe``: control characters made visible."""
+    job = _job(request, job_id)
+    _host_run(job, name)
+    pieces = events.log_bytes(job, name, step=step, attempt=attempt)
+    if safe:
+        pieces = (text.encode() for text in events.visible(pieces))
+    answer = StreamingHttpResponse(_sent(pieces), content_type="text/plain; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="job-{job_id}-{name}.log"'
+    return answer
+
+
+@router.post("/{int:job_id}/retry", response={200: JobReport, REFUSALS: Refusal})
+def retry(request: ApiRequest, job_id: int, order: RetryOrder | None = None) -> JobReport:
+    """Go on with the hosts that failed, each at the first step whose work is not standing."""
+    job, wanted = _job_to_operate(request, job_id), order or RetryOrder()
+    job = orders.retry(job, by=request.auth, hosts=wanted.hosts, from_step=wanted.from_step)
+    return reports.job(job, request.auth)
+
+
+@router.post("/{int:job_id}/cancel", response={200: JobReport, REFUSALS: Refusal})
+def cancel(request: ApiRequest, job_id: int, order: CancelOrder | None = None) -> JobReport:
+    """Start nothing more, and end what can be ended."""
+    job, wanted = _job_to_operate(request, job_id), order or CancelOrder()
+    job = orders.cancel(job, by=request.auth, undo=wanted.undo, force=wanted.force)
+    return reports.job(job, request.auth)
+
+
+@router.post("/{int:job_id}/pause", response={200: JobReport, REFUSALS: Refusal})
+def pause(request: ApiRequest, job_id: int) -> JobReport:
+    """Start nothing more until it is promoted."""
+    _job_to_operate(request, job_id)
+    raise OrderRefused(_("jobs cannot be paused yet"))
+
+
+@router.post("/{int:job_id}/promote", response={200: JobReport, REFUSALS: Refusal})
+def promote(request: ApiRequest, job_id: int) -> JobReport:
+    """Open the gate before the next batch."""
+    _job_to_operate(request, job_id)
+    raise OrderRefused(_("there is no gate to open: batches follow each other by themselves"))
+
+
+@router.post("/{int:job_id}/rollback", response={201: JobReport, REFUSALS: Refusal})
+def rollback(request: ApiRequest, job_id: int) -> JobReport:
+    """Start a job that brings the hosts back to what they ran before this one."""
+    _job_to_operate(request, job_id)
+    raise OrderRefused(_("jobs cannot be rolled back yet: start one with the former version"))
+
+
+@router.post("/{int:job_id}/hosts/{name:name}/answer", response={200: JobReport, REFUSALS: Refusal})
+def answer(request: ApiRequest, job_id: int, name: str, said: Answer) -> JobReport:
+    """Say what became of a step: go on with the next one, attempt it again, or give up."""
+    job = _job_to_operate(request, job_id)
+    run = _host_run(job, name)
+    job = orders.answer(job, by=request.auth, host=run.name, answer=said.answer, note=said.note)
+    return reports.job(job, request.auth)
+
+
+def _allow_start(request: ApiRequest, order: orders.JobOrder) -> None:
+    # The same words for a game that is not there and one that is not theirs to see.
+    game = access.visible_games(request.auth).filter(name=order.game).first()
+    if game is None:
+        raise InvalidInput(_("there is no game “%s”") % order.game, field="game")
+    access.require(request.auth, Right.OPERATE, game)
+
+
+def _job(request: ApiRequest, job_id: int) -> Job:
+    jobs = access.visible_jobs(request.auth).select_related("game", "release", "revision")
+    return get_object_or_404(jobs, pk=job_id)
+
+
+def _job_to_operate(request: ApiRequest, job_id: int) -> Job:
+    job = _job(request, job_id)
+    access.require(request.auth, Right.OPERATE, job.game)
+    return job
+
+
+async def _sent(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Piece by piece under ASGI, where Django would first collect a plain iterator in memory."""
+    while (piece := await sync_to_async(_next)(pieces)) is not None:
+        yield piece
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)
+
+
+def _host_run(job: Job, name: str) -> HostRun:
+    return get_object_or_404(HostRun, job=job, name=name)
