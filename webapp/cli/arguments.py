@@ -1,0 +1,178 @@
+"""What may be typed after `bin/patchwave`."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from webapp.cli import commands
+from webapp.cli.words import _
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="patchwave",
+        description=_("Roll game-server updates across a fleet over SSH."),
+        epilog=_(
+            "Exit status: 0 well, 1 the job ended otherwise or halted, 2 usage, 3 refused,"
+            " 4 not reachable, 130 Ctrl-C (the job goes on)."
+        ),
+    )
+    names = top.add_subparsers(required=True, metavar=_("COMMAND"))
+    _start(names)
+    _watch(names)
+    _retry(names)
+    _answer(names)
+    _cancel(names)
+    for name, help_ in {
+        "pause": _("start nothing more until the job is promoted"),
+        "promote": _("open the gate before the next batch"),
+        "rollback": _("start a job that brings the hosts back to what they ran before"),
+    }.items():
+        _job(_command(names, name, commands.order, help_)).set_defaults(order=name)
+    _hosts(names)
+    _local(names)
+    return top
+
+
+def _start(names: Any) -> None:
+    command = _command(names, "start", commands.start, _("start an update"))
+    command.add_argument("game", metavar="GAME")
+    command.add_argument("version", metavar="VERSION")
+    hosts = command.add_mutually_exclusive_group(required=True)
+    hosts.add_argument("--hosts", type=_list, metavar="A,B", help=_("these hosts"))
+    hosts.add_argument(
+        "--label",
+        type=_pair,
+        action="append",
+        metavar="KEY=VALUE",
+        help=_("the hosts with this label; given again: with all of them"),
+    )
+    hosts.add_argument("--all", action="store_true", help=_("every host of the game"))
+    command.add_argument(
+        "--var",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=_("set a var that the recipe asks for; may be given again"),
+    )
+    command.add_argument("--canary", type=int, metavar="N", help=_("update N hosts first, alone"))
+    command.add_argument(
+        "--batch",
+        type=_size,
+        action="append",
+        metavar="N|P%",
+        help=_("the next batch: N hosts, or up to P%% of all; the rest comes last"),
+    )
+    command.add_argument("--parallel", type=int, metavar="N", help=_("at most N hosts at a time"))
+    command.add_argument(
+        "--max-failed", type=_size, metavar="N|P%", help=_("halt when more hosts have failed")
+    )
+    command.add_argument("--note", default="", help=_("why, for those who read it later"))
+    command.add_argument(
+        "--force", action="store_true", help=_("also hosts that are at this version already")
+    )
+    command.add_argument(
+        "--key",
+        help=_("idempotency key: the same order with the same key starts one job, not two"),
+    )
+    command.add_argument(
+        "--plan", action="store_true", help=_("only tell what would happen, start nothing")
+    )
+    command.add_argument("--watch", action="store_true", help=_("follow the job to its end"))
+    _output(command)
+
+
+def _watch(names: Any) -> None:
+    command = _job(_command(names, "watch", commands.watch, _("follow a job to its end")))
+    command.add_argument(
+        "--after", type=int, default=0, metavar="SEQ", help=_("only what came after this event")
+    )
+    _output(command)
+
+
+def _retry(names: Any) -> None:
+    command = _job(_command(names, "retry", commands.retry, _("go on with the hosts that failed")))
+    command.add_argument("--hosts", type=_list, metavar="A,B", help=_("only these"))
+    command.add_argument("--from-step", metavar="STEP", help=_("from this step on"))
+
+
+def _answer(names: Any) -> None:
+    help_ = _("say what became of a step whose outcome is not known")
+    command = _job(_command(names, "answer", commands.answer, help_))
+    command.add_argument("host", metavar="HOST")
+    command.add_argument(
+        "answer",
+        choices=["it_ran", "it_did_not_run", "give_up"],
+        help=_("go on with the next step; attempt it again; the host has failed"),
+    )
+    command.add_argument("--note", default="", help=_("how you know"))
+
+
+def _cancel(names: Any) -> None:
+    command = _job(_command(names, "cancel", commands.cancel, _("start nothing more, and end")))
+    command.add_argument("--undo", action="store_true", help=_("take back what was done"))
+    command.add_argument(
+        "--force", action="store_true", help=_("do not wait for steps that should not be stopped")
+    )
+
+
+def _hosts(names: Any) -> None:
+    command = _command(names, "hosts", commands.hosts, _("list hosts, or how a job's hosts stand"))
+    command.add_argument("--game", help=_("only this game's"))
+    command.add_argument("--job", type=_number, help=_("as they stand in this job"))
+
+
+def _local(names: Any) -> None:
+    help_ = _("fill this machine's instance from a file")
+    command = _command(names, "import", commands.import_file, help_)
+    command.add_argument("file", metavar="FILE")
+    command.add_argument(
+        "--replace-host-keys",
+        action="store_true",
+        help=_("give up pinned host keys where the file has others"),
+    )
+    command = _command(names, "token", commands.token, _("make an API token on this machine"))
+    command.add_argument(
+        "user", metavar="USER", help=_("made an administrator if there is none by that name")
+    )
+
+
+def _command(
+    names: Any, name: str, run: Callable[[argparse.Namespace], int], help_: str
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = names.add_parser(name, help=help_, description=help_)
+    command.set_defaults(run=run)
+    command.add_argument("--json", action="store_true", help=_("print the answer as JSON"))
+    return command
+
+
+def _job(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("job", type=_number, metavar="JOB", help=_("its number"))
+    return command
+
+
+def _output(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--output", action="store_true", help=_("when following: also what the hosts print")
+    )
+
+
+def _number(text: str) -> int:
+    """``12``, or ``#12`` as pages write it."""
+    return int(text.removeprefix("#"))
+
+
+def _list(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(_("write KEY=VALUE"))
+    return key, value
+
+
+def _size(text: str) -> int | str:
+    return text if text.endswith("%") else int(text)

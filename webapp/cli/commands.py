@@ -1,0 +1,170 @@
+"""What each command does; gives its exit status."""
+
+import argparse
+import json
+import sys
+import uuid
+from typing import Any
+
+import httpx
+
+from webapp.cli import local
+from webapp.cli.statuses import Status
+from webapp.cli.story import Story
+from webapp.cli.tables import plan_lines, table
+from webapp.cli.telling import Teller
+from webapp.cli.words import _, plain
+
+
+def start(given: argparse.Namespace) -> int:
+    client = local.client()
+    order = _job_order(given)
+    if given.plan:
+        return _tell(client.post("/jobs/plan", order), given, plan_lines)
+    # Ours, if none is given: an order whose answer was lost can then be sent again.
+    answer = client.post("/jobs", order, key=given.key or uuid.uuid4().hex)
+    _tell(answer, given, _job_lines)
+    if not given.watch:
+        return Status.WELL
+    return _follow(Story(client, answer.json()["id"], output=_wants_output(given)), given)
+
+
+def watch(given: argparse.Namespace) -> int:
+    story = Story(local.client(), given.job, after=given.after, output=_wants_output(given))
+    return _follow(story, given)
+
+
+def retry(given: argparse.Namespace) -> int:
+    body = {"hosts": given.hosts, "from_step": given.from_step}
+    return _order(given, "retry", {key: value for key, value in body.items() if value})
+
+
+def cancel(given: argparse.Namespace) -> int:
+    return _order(given, "cancel", {"undo": given.undo or None, "force": given.force})
+
+
+def order(given: argparse.Namespace) -> int:
+    """Pause, promote, roll back: what takes no more than the job."""
+    return _order(given, given.order, None)
+
+
+def answer(given: argparse.Namespace) -> int:
+    body = {"answer": given.answer, "note": given.note}
+    return _order(given, f"hosts/{given.host}/answer", body)
+
+
+def hosts(given: argparse.Namespace) -> int:
+    client = local.client()
+    if given.job is None:
+        return _tell(client.get("/hosts", game=given.game), given, _host_lines)
+    return _tell(client.get(f"/jobs/{given.job}/hosts"), given, _host_run_lines)
+
+
+def import_file(given: argparse.Namespace) -> int:
+    more = ["--replace-host-keys"] if given.replace_host_keys else []
+    return local.manage("import_inventory", given.file, *more, *_json(given))
+
+
+def token(given: argparse.Namespace) -> int:
+    return local.manage("token", given.user, *_json(given))
+
+
+def _json(given: argparse.Namespace) -> list[str]:
+    return ["--json"] if given.json else []
+
+
+def _job_order(given: argparse.Namespace) -> dict[str, Any]:
+    rollout = {
+        "canary": given.canary,
+        "batches": given.batch,
+        "parallel": given.parallel,
+        "max_failed": given.max_failed,
+    }
+    order = {
+        "game": given.game,
+        "version": given.version,
+        "hosts": given.hosts,
+        "labels": dict(given.label) if given.label else None,
+        "all": given.all,
+        "vars": dict(given.var),
+        "rollout": {key: value for key, value in rollout.items() if value is not None},
+        "note": given.note,
+        "force": given.force,
+    }
+    return {key: value for key, value in order.items() if value not in (None, False, "", {})}
+
+
+def _order(given: argparse.Namespace, name: str, body: Any) -> int:
+    return _tell(local.client().post(f"/jobs/{given.job}/{name}", body), given, _job_lines)
+
+
+def _tell(answer: httpx.Response, given: argparse.Namespace, lines: Any) -> int:
+    if given.json:
+        print(answer.text, flush=True)
+        return Status.WELL
+    for line in lines(answer.json()):
+        print(plain(line))
+    sys.stdout.flush()
+    return Status.WELL
+
+
+def _job_lines(job: dict[str, Any]) -> list[str]:
+    return [
+        f"#{job['id']} {job['game']} {job['version']} ({job['state']}): {job['verdict']}",
+        job["url"],
+    ]
+
+
+def _host_lines(answer: dict[str, Any]) -> list[str]:
+    head = [_("HOST"), _("GAME"), _("ADDRESS"), _("KEY"), _("JOB")]
+    return table(head, [_host_row(host) for host in answer["hosts"]])
+
+
+def _host_row(host: dict[str, Any]) -> list[str]:
+    pinned = any(key["approved_at"] for key in host["keys"])
+    return [
+        host["name"],
+        host["game"],
+        f"{host['user']}@{host['address']}:{host['port']}",
+        _("pinned") if pinned else _("to approve"),
+        f"#{host['job']}" if host["job"] else "",
+    ]
+
+
+def _host_run_lines(answer: dict[str, Any]) -> list[str]:
+    head = [_("HOST"), _("BATCH"), _("STATE"), _("STEP"), _("VERSION"), _("WHY")]
+    rows = [
+        [
+            run["name"],
+            str(run["batch"]),
+            run["state"],
+            run["step"] or "",
+            run["version"] or "",
+            run["error"] or run["reason"],
+        ]
+        for run in answer["hosts"]
+    ]
+    return table(head, rows)
+
+
+def _wants_output(given: argparse.Namespace) -> bool:
+    """A program gets the whole stream."""
+    return bool(given.output or given.json)
+
+
+def _follow(story: Story, given: argparse.Namespace) -> int:
+    teller = Teller()
+    try:
+        for item in story.items():
+            if given.json:
+                print(json.dumps(item, ensure_ascii=False), flush=True)
+                continue
+            for line in teller.lines(item):
+                print(line, flush=True)
+    except KeyboardInterrupt:
+        print(_("Not followed any more; job #%s goes on.") % story.job["id"], file=sys.stderr)
+        return Status.INTERRUPTED
+    if not given.json:
+        for line in [*teller.rest(), plain(story.job["verdict"])]:
+            print(line, flush=True)
+    return Status.WELL if story.job["state"] == "succeeded" else Status.NOT_WELL

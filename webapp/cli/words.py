@@ -1,0 +1,16 @@
+"""The sentences of the command line, from the same catalogue as the pages, without Django."""
+
+import gettext
+
+from webapp.env import BASE
+
+_ = gettext.translation("django", BASE / "locale", fallback=True).gettext
+
+
+def plain(text: str) -> str:
+    r"""What a terminal shows and does not obey: ESC becomes ``\x1b``."""
+    return "".join(char if char.isprintable() or char == "\t" else _spelled(char) for char in text)
+
+
+def _spelled(char: str) -> str:
+    return char.encode("unicode_escape").decode()
