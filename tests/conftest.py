@@ -13,7 +13,9 @@ from tests import waiting
 from webapp import valkey as embedded
 
 pytest_plugins = [
-    name for name in ("tests.fleet_fixtures",) if importlib.util.find_spec(name) is not None
+    name
+    for name in ("tests.fleet_fixtures", "tests.watching_fixtures")
+    if importlib.util.find_spec(name) is not None
 ]
 
 FAR = {"ssh", "browser", "e2e"}

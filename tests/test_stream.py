@@ -1,0 +1,171 @@
+"""One reader feeds all watchers of a job: the whole story, once, in one sequence."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from pytest_django import Settings
+
+from deploy_tasks import events
+from tests.stories import Story
+from tests.watching import Headers, Viewer, ring, seen_queries
+from webapp import stream
+from webapp.rows import ask
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("a_layer_in_memory", "quick_polls"),
+]
+
+
+async def test_a_late_watcher_gets_the_past_and_then_the_present(
+    story: Story, cookies: Headers
+) -> None:
+    await ask(story.output, "eu-1", *[b"past "] * 3)
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await watching.reach(3)
+        await ring(story, await ask(story.output, "eu-1", b"present"))
+        await watching.reach(4)
+    assert watching.seqs == [1, 2, 3, 4]
+    assert watching.output == "past past past present"
+
+
+async def test_who_comes_back_goes_on_after_what_it_had(story: Story, cookies: Headers) -> None:
+    await ask(story.output, "eu-1", *[b"x"] * 5)
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello(after=3)
+        await watching.reach(5)
+    assert watching.seqs == [4, 5]
+
+
+async def test_the_past_of_a_long_job_comes_from_rows_and_joins_the_present(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "REWIND", 2)
+    await ask(story.output, "eu-1", *[b"x" * 8000] * 100)
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await watching.reach(60)
+        await ring(story, await ask(story.output, "eu-1", b"last"))
+        await watching.reach(101)
+    assert watching.seqs == list(range(1, 102))
+
+
+async def test_a_bell_brings_the_news_at_once(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "POLL", 3600)
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await ring(story, await ask(story.output, "eu-1", b"x"))
+        assert len(await watching.reach(1)) == 1
+
+
+async def test_a_lost_bell_costs_one_poll(story: Story, cookies: Headers) -> None:
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await ask(story.output, "eu-1", b"x")
+        assert len(await watching.reach(1)) == 1
+
+
+async def test_bells_that_come_late_or_twice_or_lie_change_nothing(
+    story: Story, cookies: Headers
+) -> None:
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await ask(story.output, "eu-1", b"x", b"y")
+        for to in (1, 1, 0, 900, 2, 2):
+            await ring(story, to)
+        await watching.reach(2)
+        assert await watching.hears_nothing()
+    assert watching.seqs == [1, 2]
+
+
+async def test_a_layer_that_is_away_costs_one_poll(
+    story: Story, cookies: Headers, settings: Settings
+) -> None:
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": ["unix:///nowhere/valkey.sock"]},
+        }
+    }
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await ask(story.output, "eu-1", b"x")
+        assert len(await watching.reach(1)) == 1
+
+
+async def test_a_database_that_is_away_for_a_moment_is_waited_for(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, away = events.read, [OperationalError("locked")] * 2
+
+    def failing(*args: Any, **kwargs: Any) -> events.Page:
+        if away:
+            raise away.pop()
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(events, "read", failing)
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await ask(story.output, "eu-1", b"x")
+        assert len(await watching.reach(1)) == 1
+    assert away == []
+
+
+async def test_joining_while_the_story_grows_makes_no_hole_and_no_double(
+    story: Story, cookies: Headers
+) -> None:
+    async def tell() -> None:
+        for n in range(60):
+            to = await ask(story.output, "eu-1", *[b"line\n"] * (n % 4 + 1))
+            if n % 3:
+                await ring(story, to)
+
+    async def watch(after: int) -> list[int]:
+        async with Viewer(story.job.pk, cookies) as watching:
+            await watching.hello(after)
+            await watching.reach(150)
+        assert watching.seqs == list(range(after + 1, watching.to + 1))
+        return watching.seqs
+
+    telling = asyncio.create_task(tell())
+    for wave in range(4):
+        async with Viewer(story.job.pk, cookies) as ahead:
+            await ahead.hello()
+            await ahead.reach(10 * (wave + 1))
+        await asyncio.gather(*(watch(after) for after in range(0, 10 * (wave + 1), 7)))
+    await telling
+
+
+async def test_all_watchers_of_a_job_cost_one_read(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "POLL", 3600)
+    viewers = [Viewer(story.job.pk, cookies) for _ in range(10)]
+    for watching in viewers:
+        await watching.__aenter__()
+        await watching.hello()
+    to = await ask(story.output, "eu-1", b"x")
+    asked = seen_queries(monkeypatch)
+    await ring(story, to)
+    for watching in viewers:
+        assert len(await watching.reach(to)) == 1
+    assert len([query for query in asked if "deploy_tasks_event" in query]) == 1
+    for watching in viewers:
+        await watching.__aexit__(None, None, None)
+
+
+async def test_the_last_who_leaves_ends_the_reader(story: Story, cookies: Headers) -> None:
+    async with Viewer(story.job.pk, cookies) as first:
+        await first.hello()
+        async with Viewer(story.job.pk, cookies) as second:
+            await second.hello()
+        assert await ask(story.output, "eu-1", b"x")
+        await first.reach(1)
+        work = next(task for task in asyncio.all_tasks() if "reader" in task.get_name())
+    await asyncio.wait([work], timeout=10)
+    assert work.cancelled()

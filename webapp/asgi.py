@@ -1,0 +1,19 @@
+"""What the ASGI server serves: pages and the API over HTTP, the stream over WebSocket."""
+
+import os
+from typing import Any
+
+from channels.routing import ProtocolTypeRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
+pages = get_asgi_application()
+
+from webapp.routing import websockets  # noqa: E402 (needs the applications set up)
+
+_router = ProtocolTypeRouter({"http": pages, "websocket": websockets})
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    # daphne takes a root path from a header that any client may send. We have none.
+    await _router({**scope, "root_path": ""}, receive, send)

@@ -1,0 +1,219 @@
+"""One reader per process and job: it reads what is new once, for all who watch the job here.
+
+The channel layer only rings. A lost bell, or a layer that is away, costs at most POLL seconds.
+"""
+
+import asyncio
+import contextlib
+import logging
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
+
+from channels.layers import get_channel_layer
+from django.db import Error as DatabaseError
+from redis.exceptions import RedisError
+
+from deploy_tasks import events, journal
+from deploy_tasks.events import Page
+from deploy_tasks.models import Job
+from deploy_tasks.states import JOB_ENDED
+from webapp import doorman, rows
+from webapp.doorman import Login
+from webapp.protocol import Close
+from webapp.tail import KEPT, Tail
+
+logger = logging.getLogger(__name__)
+
+POLL = 2.0
+#: Seconds between two tries to join the group while the channel layer is away.
+JOIN_AGAIN = 15.0
+#: Seconds between two looks at everybody's rights. Ended sessions are found with every POLL.
+RECHECK = 30.0
+#: A reader begins so many events back: after a restart everybody comes back from about there.
+REWIND = 256
+#: Seconds of rest per watcher that was fed: the more there are, the fewer and larger the batches.
+PACE = 0.000_25
+MAX_WATCHERS = 10_000
+
+T = TypeVar("T")
+
+
+class TooMany(Exception):
+    """This process has all the watchers it can serve well."""
+
+
+class Watcher(Protocol):
+    """What a reader knows of those it feeds."""
+
+    @property
+    def login(self) -> Login: ...
+
+    def stir(self) -> None:
+        """There may be something to do now."""
+
+    def close(self, code: Close) -> None: ...
+
+
+def join(job_id: int, watcher: Watcher) -> "Reader":
+    """The reader of the job, with one more watcher. Raises TooMany."""
+    readers = _readers.setdefault(asyncio.get_running_loop(), {})
+    if sum(len(reader.watchers) for reader in readers.values()) >= MAX_WATCHERS:
+        raise TooMany
+    reader = readers.get(job_id)
+    if reader is None:
+        reader = readers[job_id] = Reader(job_id)
+        reader.start()
+    reader.watchers.add(watcher)
+    return reader
+
+
+def leave(reader: "Reader", watcher: Watcher) -> None:
+    """The last one who leaves ends the reader."""
+    reader.watchers.discard(watcher)
+    if not reader.watchers:
+        _forget(reader)
+        reader.stop()
+
+
+class Reader:
+    """Follows one job for as long as it has watchers."""
+
+    def __init__(self, job_id: int) -> None:
+        self.job_id = job_id
+        self.watchers: set[Watcher] = set()
+        self.tail = Tail(0)
+        #: How the job ended, if it has and ``tail.last`` is its last event.
+        self.ended: str | None = None
+        self._bell = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._work = asyncio.create_task(self._run(), name=f"reader of job {self.job_id}")
+        self._work.add_done_callback(self._broke)
+
+    def stop(self) -> None:
+        if self._work:
+            self._work.cancel()
+
+    async def past(self, cursor: int, hosts: frozenset[str] | None, limit: int) -> Page:
+        """What comes after a cursor that the tail has left behind, from rows."""
+        return await self._ask(events.read, after=cursor, limit=limit, hosts=hosts)
+
+    async def weigh(self, cursor: int, to: int, hosts: frozenset[str] | None) -> int:
+        """About how many bytes lie between."""
+        return await self._ask(events.weigh, after=cursor, to=to, hosts=hosts)
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._follow())
+            tasks.create_task(self._look_after())
+
+    async def _listen(self) -> None:
+        """Hears the bell, if it can."""
+        layer = get_channel_layer()
+        group = journal.group_of(self.job_id)
+        while layer is not None:
+            try:
+                channel = await layer.new_channel()
+                await layer.group_add(group, channel)
+                try:
+                    # What was committed before we joined rang for nobody.
+                    self._bell.set()
+                    while True:
+                        self._heard(await layer.receive(channel))
+                finally:
+                    await layer.group_discard(group, channel)
+            except (OSError, RedisError) as error:
+                logger.warning("job %s: no bell: %s", self.job_id, error)
+                await asyncio.sleep(JOIN_AGAIN)
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if message["type"] == "job.grew" and message["to"] > self.tail.last:
+            self._bell.set()
+
+    async def _follow(self) -> None:
+        try:
+            last_seq, _state = await self._ask(events.head)
+            self.tail = Tail(max(0, last_seq - REWIND))
+            while True:
+                self._bell.clear()
+                await self._read()
+                await asyncio.sleep(PACE * len(self.watchers))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL):
+                        await self._bell.wait()
+        except Job.DoesNotExist:
+            self._close_all(Close.NO_SUCH_JOB)
+
+    async def _read(self) -> None:
+        """Everything that is new, a page at a time."""
+        more = True
+        while more:
+            page = await self._ask(events.read, after=self.tail.last, limit=KEPT)
+            more = page.to < page.last_seq
+            ended = page.state if not more and page.state in JOB_ENDED else None
+            if page.to == self.tail.last and ended == self.ended:
+                return
+            self.tail.extend(page)
+            self.ended = ended
+            for watcher in self.watchers:
+                watcher.stir()
+
+    async def _look_after(self) -> None:
+        """Asks for everybody's rights again, and stirs who has waited for something else."""
+        checked = _now()
+        while True:
+            await asyncio.sleep(POLL)
+            for watcher in self.watchers:
+                watcher.stir()
+            logins = {watcher.login for watcher in self.watchers}
+            try:
+                if _now() - checked < RECHECK:
+                    gone = await rows.ask(doorman.logged_out, logins)
+                else:
+                    checked = _now()
+                    gone = await rows.ask(doorman.no_longer_welcome, logins, self.job_id)
+            except DatabaseError as error:
+                # Nobody is shown anything meanwhile: the events are away as well.
+                logger.warning("job %s: rights cannot be checked: %s", self.job_id, error)
+                continue
+            for watcher in self.watchers:
+                if code := gone.get(watcher.login):
+                    watcher.close(code)
+
+    async def _ask(self, question: Callable[..., T], **about: Any) -> T:
+        """Asks the rows about this job, and again until the database answers."""
+        while True:
+            try:
+                return await rows.ask(question, self.job_id, **about)
+            except DatabaseError as error:
+                logger.warning("job %s: events cannot be read: %s", self.job_id, error)
+                await asyncio.sleep(POLL)
+
+    def _broke(self, work: asyncio.Task[None]) -> None:
+        if work.cancelled() or work.exception() is None:
+            return
+        logger.error("job %s: its reader broke", self.job_id, exc_info=work.exception())
+        _forget(self)
+        self._close_all(Close.RESTARTING)
+
+    def _close_all(self, code: Close) -> None:
+        for watcher in self.watchers:
+            watcher.close(code)
+
+
+def _forget(reader: Reader) -> None:
+    readers = _readers[asyncio.get_running_loop()]
+    if readers.get(reader.job_id) is reader:
+        del readers[reader.job_id]
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+#: A process has one loop; a test has one each.
+_readers: WeakKeyDictionary[AbstractEventLoop, dict[int, Reader]] = WeakKeyDictionary()

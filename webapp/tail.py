@@ -1,0 +1,46 @@
+"""The newest part of a job's story, in memory, cut into batches that watchers share."""
+
+from bisect import bisect_right
+
+from deploy_tasks.events import Item, Page
+from webapp.protocol import Batch, batches
+
+#: Bytes of items that are kept.
+KEPT = 512 * 1024
+
+
+class Tail:
+    """Holds the events ``after`` < seq <= ``last``, without a hole."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.last = after
+        self._items: list[Item] = []
+        self._size = 0
+        self._batches: dict[tuple[int, frozenset[str] | None], Batch] = {}
+
+    def extend(self, page: Page) -> None:
+        """Takes a page that was read after ``last``, and lets go of the oldest."""
+        self._items += page.lines
+        self._size += sum(item.size for item in page.lines)
+        self.last = page.to
+        self._batches.clear()
+        surplus = 0
+        while self._size > KEPT:
+            self._size -= self._items[surplus].size
+            self.after = self._items[surplus].seq
+            surplus += 1
+        del self._items[:surplus]
+
+    def has(self, cursor: int) -> bool:
+        """Is everything that comes after the cursor here?"""
+        return cursor >= self.after
+
+    def next(self, cursor: int, hosts: frozenset[str] | None) -> Batch:
+        """The batch after a cursor. Made once for all watchers that stand at the same place."""
+        batch = self._batches.get((cursor, hosts))
+        if batch is None:
+            start = bisect_right(self._items, cursor, key=lambda item: item.seq)
+            cut = batches(self._items[start:], after=cursor, to=self.last, hosts=hosts)
+            batch = self._batches[cursor, hosts] = next(cut)
+        return batch

@@ -1,0 +1,168 @@
+"""One socket's place in a job's story: what it has, what it wants, and how much it can take."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from deploy_tasks.events import Page
+from webapp.doorman import Login
+from webapp.protocol import (
+    MAX_FRAME,
+    WINDOW,
+    Batch,
+    Close,
+    Hello,
+    Output,
+    batches,
+    hosts_of,
+    say,
+)
+from webapp.stream import Reader
+
+#: Seconds a full window may stay full before the watcher is sent over to HTTP.
+STALL = 2.0
+#: Seconds without a word from somebody whose window is full.
+SILENCE = 60.0
+#: Seconds that what was sent last may take to arrive before the socket is closed.
+LINGER = 10.0
+#: Seconds after which a socket must come again; it goes on where it was.
+MAX_AGE = 4 * 3600.0
+
+
+class Watcher:
+    """Sends a job's story from a cursor on. Everything it sends, it sends from ``run``."""
+
+    def __init__(self, login: Login, hello: Hello, send: Callable[[str], Awaitable[None]]) -> None:
+        self.login = login
+        self._send = send
+        #: The last event that the client has been told of.
+        self._cursor = hello.after
+        self._hosts = hosts_of(hello.output)
+        self._stay = hello.stay
+        self._wanted: deque[Output] = deque()
+        #: Frames not acknowledged yet: the seq up to which each tells, and its bytes.
+        self._unacknowledged: deque[tuple[int, int]] = deque()
+        self._outstanding = 0
+        self._full_since = 0.0
+        self._behind_at = math.inf
+        self._told_end_at: int | None = None
+        self._closing_since: float | None = None
+        self._born = self._heard = _now()
+        self._wake = asyncio.Event()
+        self._code: Close | None = None
+
+    async def run(self, reader: Reader) -> Close:
+        """Feeds the client until it must go; gives the code to close with."""
+        while self._code is None:
+            self._wake.clear()
+            if not await self._do_something(reader):
+                await self._wake.wait()
+        return self._code
+
+    def stir(self) -> None:
+        self._wake.set()
+
+    def close(self, code: Close) -> None:
+        self._code = self._code or code
+        self._wake.set()
+
+    def heard(self) -> None:
+        """The client is alive, however slow."""
+        self._heard = _now()
+
+    def acknowledge(self, seq: int) -> None:
+        while self._unacknowledged and self._unacknowledged[0][0] <= seq:
+            self._outstanding -= self._unacknowledged.popleft()[1]
+        self._wake.set()
+
+    def want(self, output: Output) -> None:
+        self._wanted.append(output)
+        self._wake.set()
+
+    async def _do_something(self, reader: Reader) -> bool:
+        """The next thing there is to do; False if there is none until somebody stirs."""
+        if self._closing_since is not None:
+            return self._finish()
+        if _now() - self._born > MAX_AGE:
+            self.close(Close.RESTARTING)
+            return True
+        if self._wanted:
+            await self._change_filter()
+            return True
+        if self._cursor < reader.tail.last:
+            if self._is_full:
+                return await self._wait_for_room(reader)
+            await self._send_more(reader)
+            return True
+        if reader.ended and self._cursor == reader.tail.last != self._told_end_at:
+            await self._tell_end(reader.ended)
+            return True
+        return False
+
+    async def _change_filter(self) -> None:
+        output = self._wanted.popleft()
+        self._hosts = hosts_of(output)
+        await self._send(say("watching", output=output, **{"from": self._cursor + 1}))
+
+    async def _send_more(self, reader: Reader) -> None:
+        if reader.tail.has(self._cursor):
+            await self._send_batch(reader.tail.next(self._cursor, self._hosts))
+            return
+        page = await reader.past(self._cursor, self._hosts, WINDOW - self._outstanding)
+        await self._send_page(page)
+
+    async def _send_page(self, page: Page) -> None:
+        for batch in batches(page.lines, after=self._cursor, to=page.to, hosts=self._hosts):
+            if self._is_full:
+                return
+            await self._send_batch(batch)
+
+    async def _send_batch(self, batch: Batch) -> None:
+        self._cursor = batch.to
+        self._unacknowledged.append((batch.to, batch.size))
+        self._outstanding += batch.size
+        if self._is_full:
+            self._full_since = _now()
+            self._behind_at = self._full_since + STALL
+        await self._send(batch.text)
+
+    @property
+    def _is_full(self) -> bool:
+        return self._outstanding + MAX_FRAME > WINDOW
+
+    async def _wait_for_room(self, reader: Reader) -> bool:
+        now = _now()
+        if now - max(self._full_since, self._heard) > SILENCE:
+            self.close(Close.TOO_SLOW)
+            return True
+        if now < self._behind_at:
+            return False
+        # Told once; the next time only after it has come to this again.
+        self._behind_at = math.inf
+        to = reader.tail.last
+        size = await reader.weigh(self._cursor, to, self._hosts)
+        if size < WINDOW:
+            self._behind_at = now + STALL
+            return False
+        self._cursor = to
+        await self._send(say("behind", to=to, bytes=size))
+        return True
+
+    async def _tell_end(self, state: str) -> None:
+        self._told_end_at = self._cursor
+        await self._send(say("end", last=self._cursor, state=state))
+        if not self._stay:
+            self._closing_since = _now()
+
+    def _finish(self) -> bool:
+        """A server that hangs up cuts off what is still on its way: let it arrive first."""
+        assert self._closing_since is not None
+        if self._outstanding > MAX_FRAME and _now() - self._closing_since < LINGER:
+            return False
+        self.close(Close.END)
+        return True
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
