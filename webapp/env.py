@@ -137,6 +137,11 @@ def for_programs(**changes: str) -> dict[str, str]:
     return {**os.environ, **changes}
 
 
+def variable(name: str) -> str | None:
+    """A variable that a person named as the source of something, of a secret for instance."""
+    return os.environ.get(name)
+
+
 def _check_file(path: Path) -> None:
     """A line that says nothing, or sets what does not exist, must not be passed over in silence."""
     try:

@@ -7,11 +7,12 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from webapp import keys
-from webapp.env import BASE, env
+from webapp.env import BASE, env, variable
 
 BASE_DIR = BASE
 HOME = env.home
 ARTIFACTS = HOME / "artifacts"
+VARIABLE = variable
 SECRET_KEY = keys.django_secret(HOME)
 DEBUG = env.debug
 # Programs on this machine reach the site by loopback, whatever its public name is.

@@ -1,0 +1,80 @@
+"""What we already have of the things that a draft names, read in a handful of queries."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import TypeVar
+
+from django.db.models import Model, QuerySet
+
+from deploy_tasks import recipes
+from deploy_tasks.inventory.draft import Draft
+from deploy_tasks.models import (
+    Credential,
+    Game,
+    Host,
+    HostKey,
+    Machine,
+    RecipeRevision,
+    Release,
+)
+
+M = TypeVar("M", bound=Model)
+
+#: A database takes so many names in one query without complaint.
+CHUNK = 500
+
+
+class Stock:
+    """Rows by name; releases by ``game version``. ``pinned``: host name -> its approved keys."""
+
+    def __init__(self, draft: Draft) -> None:
+        hosts = [host.entry for host in draft.hosts]
+        games = {*draft.named["games"], *(host.game for host in hosts)}
+        games |= {release.entry.game for release in draft.releases}
+        self.games = {
+            game.name: game for game in named(Game.objects.select_related("recipe"), "name", games)
+        }
+        self.recipes = _newest_recipes(
+            {game.recipe.name for game in self.games.values()}
+            | {game.entry.recipe for game in draft.games}
+        )
+        self.credentials = {credential.name: credential for credential in Credential.objects.all()}
+        self.machines = {machine.name: machine for machine in Machine.objects.all()}
+        self.releases = {
+            f"{release.game.name} {release.version}": release
+            for release in named(Release.objects.select_related("game"), "game__name", games)
+        }
+        self.hosts: dict[str, Host] = {}
+        self._load_hosts({name for host in hosts for name in (host.name, host.via) if name})
+        self.pinned: dict[str, dict[str, str]] = {}
+        approved = HostKey.objects.filter(approved_at__isnull=False).select_related("host")
+        for key in named(approved, "host__name", {host.name for host in hosts if host.host_key}):
+            self.pinned.setdefault(key.host.name, {})[key.key] = key.fingerprint
+
+    def via(self, name: str) -> str | None:
+        """The name of the host that we go through to the host of this name."""
+        host = self.hosts.get(name)
+        return host.via.name if host and host.via else None
+
+    def _load_hosts(self, names: Collection[str]) -> None:
+        """And the hosts they go through, to the end of each way."""
+        while names := set(names) - self.hosts.keys():
+            rows = named(Host.objects.select_related("via", "game"), "name", names)
+            found = {host.name: host for host in rows}
+            self.hosts |= found
+            names = {host.via.name for host in found.values() if host.via}
+
+
+def _newest_recipes(names: Collection[str]) -> dict[str, recipes.Recipe]:
+    """The recipe that each name stands for now, of those that there are."""
+    newest: dict[str, str] = {}
+    revisions = RecipeRevision.objects.select_related("recipe").order_by("number")
+    for revision in named(revisions, "recipe__name", names):
+        newest[revision.recipe.name] = revision.text
+    return {name: recipes.parse(text, file=name) for name, text in newest.items()}
+
+
+def named(rows: QuerySet[M], field: str, names: Iterable[object]) -> Iterator[M]:
+    """The rows of these names, in queries of a bounded size."""
+    ordered = sorted(names, key=str)
+    for start in range(0, len(ordered), CHUNK):
+        yield from rows.filter(**{f"{field}__in": ordered[start : start + CHUNK]})

@@ -1,0 +1,210 @@
+"""A checked draft becomes rows. Everything here runs inside the one transaction of an import."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.utils import timezone
+
+from deploy_tasks import revisions, ssh, vault
+from deploy_tasks.inventory.changes import Changes
+from deploy_tasks.inventory.draft import Draft, Drafted
+from deploy_tasks.inventory.schema import CredentialEntry, GameEntry, HostEntry, ReleaseEntry
+from deploy_tasks.inventory.stock import Stock, named
+from deploy_tasks.models import (
+    AuditEntry,
+    Credential,
+    Game,
+    Host,
+    HostKey,
+    Machine,
+    Recipe,
+    RecipeRevision,
+    Release,
+)
+
+BATCH = 500
+
+
+def write(draft: Draft, stock: Stock, *, by: User | None, source: str) -> Changes:
+    """``source`` is what the audit names: the file, or the entry that came over the API."""
+    writer = _Writer(draft, stock, by)
+    for credential in draft.credentials:
+        writer.credential(credential)
+    for game in draft.games:
+        writer.game(game)
+    for release in draft.releases:
+        writer.release(release)
+    writer.hosts()
+    if writer.changes.made:
+        writer.audit("import", source, **writer.changes.as_json())
+    return writer.changes
+
+
+class _Writer:
+    def __init__(self, draft: Draft, stock: Stock, by: User | None) -> None:
+        self.draft, self.stock, self.by = draft, stock, by
+        self.changes = Changes()
+
+    def audit(self, action: str, what: str, **details: Any) -> None:
+        name = self.by.get_username() if self.by else "command line"
+        AuditEntry.objects.create(
+            actor=self.by, actor_name=name, action=action, object=what[:200], details=details
+        )
+
+    def credential(self, drafted: Drafted[CredentialEntry]) -> None:
+        entry, secret = drafted.entry, self.draft.secrets[drafted.entry.name]
+        row = self.stock.credentials.get(entry.name)
+        if row and row.digest == secret.digest:
+            self.changes.add("credentials", entry.name, "unchanged")
+            return
+        if row:
+            self.changes.add("credentials", entry.name, "changed", "secret")
+        else:
+            row = self.stock.credentials[entry.name] = Credential(name=entry.name)
+            self.changes.add("credentials", entry.name, "created")
+        row.kind = entry.kind
+        row.key_id, row.sealed = vault.seal(
+            secret.content, identity=vault.identity_of_credential(entry.name)
+        )
+        row.public, row.digest = secret.public, secret.digest
+        row.save()
+
+    def game(self, drafted: Drafted[GameEntry]) -> None:
+        entry = drafted.entry
+        recipe, is_new_text = self._recipe(entry)
+        row = self.stock.games.get(entry.name)
+        if row is None:
+            row = Game.objects.create(name=entry.name, recipe=recipe, vars=entry.vars or {})
+            self.stock.games[entry.name] = row
+            self.changes.add("games", entry.name, "created")
+            return
+        changed = _assign(row, {"recipe_id": recipe.pk, **_given(entry, "vars")})
+        if changed:
+            row.save()
+        if is_new_text and "recipe" not in changed:
+            changed.append("recipe")
+        self.changes.add("games", entry.name, "changed" if changed else "unchanged", *changed)
+
+    def _recipe(self, entry: GameEntry) -> tuple[Recipe, bool]:
+        """The recipe's row, and whether its text is new."""
+        read = self.draft.recipes.get(entry.name)
+        if read is None:
+            return Recipe.objects.get(name=entry.recipe), False
+        before = RecipeRevision.objects.filter(recipe__name=read.recipe.name).order_by("number")
+        newest = before.last()
+        revision = revisions.store(read.text, file=read.file)
+        return revision.recipe, revision != newest
+
+    def release(self, drafted: Drafted[ReleaseEntry]) -> None:
+        entry = drafted.entry
+        if entry.name in self.stock.releases:
+            self.changes.add("releases", entry.name, "unchanged")
+            return
+        release = Release(game=self.stock.games[entry.game], version=entry.version)
+        if artifact := self.draft.artifacts.get(entry.name):
+            release.sha256, release.size = artifact.sha256, artifact.size
+            release.filename = artifact.path.name
+        release.save()
+        self.stock.releases[entry.name] = release
+        self.changes.add("releases", entry.name, "created")
+
+    def hosts(self) -> None:
+        entries = [host.entry for host in self.draft.hosts]
+        self._add_machines({entry.machine for entry in entries if entry.machine})
+        # A host that others go through is written before them, so that they can point at it.
+        waiting = entries
+        while waiting:
+            unwritten = {entry.name for entry in waiting}
+            self._write_hosts([entry for entry in waiting if entry.via not in unwritten])
+            waiting = [entry for entry in waiting if entry.via in unwritten]
+        self._pin([entry for entry in entries if self._new_keys(entry)])
+
+    def _add_machines(self, names: Iterable[str]) -> None:
+        new = [Machine(name=name) for name in sorted(names) if name not in self.stock.machines]
+        self.stock.machines |= {row.name: row for row in Machine.objects.bulk_create(new)}
+
+    def _write_hosts(self, entries: list[HostEntry]) -> None:
+        created, changed, fields = [], [], set()
+        for entry in entries:
+            row = self.stock.hosts.get(entry.name)
+            if row is None:
+                row = self.stock.hosts[entry.name] = Host(name=entry.name)
+                _assign(row, self._columns(entry))
+                created.append(row)
+                self.changes.add("hosts", entry.name, "created")
+                continue
+            what = _assign(row, self._columns(entry))
+            if what:
+                changed.append(row)
+                fields.update(what)
+            if self._new_keys(entry):
+                what.append("host_key")
+            self.changes.add("hosts", entry.name, "changed" if what else "unchanged", *what)
+        Host.objects.bulk_create(created, batch_size=BATCH)
+        if changed:
+            Host.objects.bulk_update(changed, sorted(fields), batch_size=BATCH)
+
+    def _columns(self, entry: HostEntry) -> dict[str, Any]:
+        columns = {
+            "game_id": self.stock.games[entry.game].pk,
+            "address": entry.address,
+            "user": entry.user,
+            "credential_id": self.stock.credentials[entry.credential].pk,
+            **_given(entry, "port", "labels", "vars"),
+        }
+        if "machine" in entry.model_fields_set:
+            columns["machine_id"] = self.stock.machines[entry.machine].pk if entry.machine else None
+        if "via" in entry.model_fields_set:
+            columns["via_id"] = self.stock.hosts[entry.via].pk if entry.via else None
+        return columns
+
+    def _new_keys(self, entry: HostEntry) -> list[str]:
+        pinned = self.stock.pinned.get(entry.name, {})
+        return [key for key in entry.host_key if key not in pinned]
+
+    def _pin(self, entries: list[HostEntry]) -> None:
+        """The keys of these entries, and only those, are pinned from here on."""
+        wanted = {self.stock.hosts[entry.name].pk: entry.host_key for entry in entries}
+        old = named(HostKey.objects.all(), "host_id", wanted)
+        gone = [key.pk for key in old if key.approved_at or key.key in wanted[key.host_id]]
+        for start in range(0, len(gone), BATCH):
+            HostKey.objects.filter(pk__in=gone[start : start + BATCH]).delete()
+        now = timezone.now()
+        HostKey.objects.bulk_create(
+            [
+                HostKey(
+                    host_id=host,
+                    key=key,
+                    fingerprint=ssh.fingerprint(key),
+                    approved_at=now,
+                    approved_by=self.by,
+                )
+                for host, keys in wanted.items()
+                for key in keys
+            ],
+            batch_size=BATCH,
+        )
+        for entry in entries:
+            if replaced := self.stock.pinned.get(entry.name):
+                self.audit(
+                    "replace_host_keys",
+                    entry.name,
+                    replaced=sorted(replaced.values()),
+                    pinned=[ssh.fingerprint(key) for key in entry.host_key],
+                )
+
+
+def _given(entry: GameEntry | HostEntry, *names: str) -> dict[str, Any]:
+    """Of these keys, those that the entry gives; null stands for the empty mapping."""
+    given = {name: getattr(entry, name) for name in names if name in entry.model_fields_set}
+    return {name: {} if value is None else value for name, value in given.items()}
+
+
+def _assign(row: Model, columns: Mapping[str, Any]) -> list[str]:
+    """Set the columns that differ; gives the names of their fields."""
+    changed = [name for name, value in columns.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, columns[name])
+    return [name.removesuffix("_id") for name in changed]
