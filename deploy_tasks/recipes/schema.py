@@ -43,6 +43,11 @@ def _script(text: str) -> str:
 Script = Annotated[str, AfterValidator(_script)]
 
 
+def _as(text: str) -> dict[str, Any]:
+    """How the default of a duration is written in a file, for the JSON schema."""
+    return {"json_schema_extra": {"default": text}}
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -63,9 +68,13 @@ class Wait(_Part):
     All times in seconds."""
 
     run: Script = Field(description="the probe; exit status 0 is good")
-    every: PositiveDuration = Field(2.0, description="time between two probes")
-    stable_for: Duration = Field(10.0, description="how long it must be good without exception")
-    at_most: PositiveDuration = Field(120.0, description="failed when it is not good by then")
+    every: PositiveDuration = Field(2.0, description="time between two probes", **_as("2s"))
+    stable_for: Duration = Field(
+        10.0, description="how long it must be good without exception", **_as("10s")
+    )
+    at_most: PositiveDuration = Field(
+        120.0, description="failed when it is not good by then", **_as("2m")
+    )
 
     @property
     def probe_limit(self) -> float:
@@ -76,7 +85,7 @@ class Retries(_Part):
     """New attempts by themselves after a known failure. ``delay`` in seconds."""
 
     times: int = Field(ge=1, le=100, description="how many more attempts")
-    delay: Duration = Field(5.0, description="time before each of them")
+    delay: Duration = Field(5.0, description="time before each of them", **_as("5s"))
 
 
 def _timeout(step: dict[str, Any]) -> float:
