@@ -266,9 +266,9 @@ def _write_attempts(groups: Sequence[_Group]) -> None:
         attempt.pk = pk
     shapes: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for group in groups:
-        for attempt, changes in group.attempt_changes.items():
+        for pk, changes in group.attempt_changes.items():
             columns = tuple(sorted(changes))
-            shapes.setdefault(columns, []).append((attempt, *(changes[c] for c in columns)))
+            shapes.setdefault(columns, []).append((pk, *(changes[c] for c in columns)))
     for columns, changed in shapes.items():
         sql.update(Attempt, [], columns, changed)
 

@@ -92,7 +92,6 @@ class HostRun(models.Model):
     plan = models.CharField(max_length=40, blank=True)
     plan_nonce = models.CharField(max_length=40, blank=True)
     plan_offset = models.BigIntegerField(default=0)
-    plan_cksum = models.BigIntegerField(default=0)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

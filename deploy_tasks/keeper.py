@@ -1,0 +1,185 @@
+"""Keeps the host runs that this worker process carries, and looks for those that nobody carries.
+
+Two threads: one renews leases, reads wishes and reconciles, by its own timer; one conducts jobs
+of which a host run has ended, each job once for however many ended in that moment.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import Q
+
+from deploy_tasks import bells, clock, conductor, owner
+from deploy_tasks.journal import Writer
+from deploy_tasks.models import HostRun, Job, Worker
+from deploy_tasks.runner import LEASE, Carriage, carry, claimable
+from deploy_tasks.states import JOB_ENDED, HostRunState
+
+log = logging.getLogger(__name__)
+
+#: Seconds.
+LOOK_EVERY = 1.0
+RENEW_EVERY = 5.0
+#: A queued host run whose bell was rung that long ago is rung for again.
+RING_AGAIN = timedelta(seconds=20)
+FORGET_WORKERS = timedelta(days=1)
+
+
+class Keeper:
+    """One per worker process. ``start`` and ``stop`` belong to the worker's life."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.writer = Writer(on_ended=self.conduct_soon)
+        self._carriages: dict[int, Carriage] = {}
+        self._lock = threading.Lock()
+        self._jobs: set[int] = set()
+        self._jobs_wait = threading.Condition()
+        self._threads = [
+            threading.Thread(target=run, name=name, daemon=True)
+            for run, name in ((self._keep, "keeper"), (self._conduct, "conductor"))
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let go of every host run: the hosts go on, and the next worker attaches at once."""
+        self.stopping.set()
+        with self._jobs_wait:
+            self._jobs_wait.notify_all()
+
+    def close(self) -> None:
+        """After the last thread has let go: write what is left, end the threads."""
+        self.stop()
+        for thread in self._threads:
+            thread.join(5)
+        self.writer.close()
+
+    def run_host(self, host_run_id: int) -> None:
+        """Carry a host run, if nobody does. A second delivery of the same bell ends here."""
+        run = (
+            HostRun.objects.select_related("job__game", "job__release", "job__revision__recipe")
+            .select_related("host__credential", "host__via__credential")
+            .filter(pk=host_run_id)
+            .first()
+        )
+        if run is None or not claimable(run) or self.stopping.is_set():
+            return
+        carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=run.wish)
+        with self._carrying(carriage) as mine:
+            if mine:
+                carry(run, writer=self.writer, carriage=carriage)
+
+    @contextmanager
+    def _carrying(self, carriage: Carriage) -> Iterator[bool]:
+        with self._lock:
+            mine = carriage.host_run not in self._carriages
+            if mine:
+                self._carriages[carriage.host_run] = carriage
+        try:
+            yield mine
+        finally:
+            if mine:
+                with self._lock:
+                    del self._carriages[carriage.host_run]
+
+    def conduct_soon(self, job_ids: set[int]) -> None:
+        with self._jobs_wait:
+            self._jobs |= job_ids
+            self._jobs_wait.notify_all()
+
+    def _conduct(self) -> None:
+        while True:
+            with self._jobs_wait:
+                while not self._jobs and not self.stopping.is_set():
+                    self._jobs_wait.wait()
+                if not self._jobs:
+                    break
+                jobs, self._jobs = self._jobs, set()
+            for job_id in jobs:
+                with _tried_again("conduct a job"):
+                    conductor.conduct(job_id)
+        connection.close()
+
+    def _keep(self) -> None:
+        renewed = 0.0
+        while not self.stopping.wait(LOOK_EVERY if renewed else 0):
+            with _tried_again("look after host runs"):
+                self._read_wishes()
+                if time.monotonic() - renewed >= RENEW_EVERY:
+                    renewed = time.monotonic()
+                    self._renew()
+                    reconcile()
+        connection.close()
+
+    def _mine(self) -> dict[int, Carriage]:
+        with self._lock:
+            return dict(self._carriages)
+
+    def _read_wishes(self) -> None:
+        mine = self._mine()
+        rows = HostRun.objects.filter(pk__in=mine) if mine else HostRun.objects.none()
+        for pk, fence, wish in rows.values_list("pk", "fence", "wish"):
+            mine[pk].wish = wish
+            mine[pk].lost = fence > mine[pk].fence
+
+    def _renew(self) -> None:
+        clock.adjust()
+        now = clock.now()
+        Worker.objects.update_or_create(owner=owner.me(), defaults={"seen_at": now})
+        Worker.objects.filter(seen_at__lt=now - FORGET_WORKERS).delete()
+        # A claim that somebody else has taken since has another owner, and is not renewed.
+        held = HostRun.objects.filter(pk__in=self._mine(), owner=owner.me())
+        held.filter(state=HostRunState.RUNNING).update(lease_until=now + timedelta(seconds=LEASE))
+
+
+def reconcile() -> None:
+    """Ring for what ought to be carried and is not: a bell was lost, or a worker has died.
+
+    Anybody may call it at any time: it only rings.
+    """
+    now = clock.now()
+    _free_those_of_dead_owners()
+    lapsed = Q(state=HostRunState.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now))
+    unheard = Q(state=HostRunState.QUEUED) & (Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN))
+    recently = Q(rung_at__gt=now - timedelta(seconds=RENEW_EVERY / 2))
+    for pk, rung_at in (
+        HostRun.objects.filter(lapsed | unheard).exclude(recently).values_list("pk", "rung_at")
+    ):
+        # Of several reconcilers that see the same row, one rings.
+        if HostRun.objects.filter(pk=pk, rung_at=rung_at).update(rung_at=now):
+            bells.ring_host_runs([pk])
+    for job_id in _jobs_that_stand_still():
+        conductor.conduct(job_id)
+
+
+def _free_those_of_dead_owners() -> None:
+    """A worker that died on this machine is known to be dead: its lease need not run out."""
+    running = HostRun.objects.filter(state=HostRunState.RUNNING, lease_until__isnull=False)
+    for name in running.exclude(owner="").values_list("owner", flat=True).distinct():
+        if owner.is_dead(name):
+            running.filter(owner=name).update(lease_until=None, owner="", rung_at=None)
+
+
+def _jobs_that_stand_still() -> list[int]:
+    """Open jobs of which nothing is queued or running: their bell was lost, or their time came."""
+    open_jobs = Job.objects.exclude(state__in=JOB_ENDED)
+    moving = HostRun.objects.filter(state__in=[HostRunState.QUEUED, HostRunState.RUNNING])
+    return list(open_jobs.exclude(pk__in=moving.values("job")).values_list("pk", flat=True))
+
+
+@contextmanager
+def _tried_again(what: str) -> Iterator[None]:
+    """A database that is away or busy must not end the thread; its timer tries again."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("could not %s, trying again: %s", what, error)
+        connection.close()

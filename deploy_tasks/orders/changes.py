@@ -1,0 +1,209 @@
+"""Orders for a job that is there: retry, cancel, answer."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from deploy_tasks import bells, clock, journal, recipes
+from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
+from deploy_tasks.models import Attempt, Event, HostRun, Job
+from deploy_tasks.orders.planning import busy
+from deploy_tasks.orders.starting import audit
+from deploy_tasks.states import (
+    HOST_ACTIVE,
+    HOST_RETRYABLE,
+    JOB_ENDED,
+    AttemptState,
+    HostRunState,
+    JobState,
+)
+
+Answer = Literal["it_ran", "it_did_not_run", "give_up"]
+
+#: A retry brings these back to life.
+REOPENED = [*JOB_ENDED, JobState.HALTED]
+
+
+@transaction.atomic
+def retry(
+    job: Job, *, by: User, hosts: Sequence[str] | None = None, from_step: str | None = None
+) -> Job:
+    """Go on with failed and cancelled host runs, each from the first step that does not stand.
+
+    Raises InvalidInput for a host or a step that is not there, OrderRefused where nothing can be
+    retried or a newer job has touched a host since, HostsBusy.
+    """
+    job = journal.lock(job.pk)
+    again = _retryable(job, hosts)
+    step = None if from_step is None else _step_number(job, from_step)
+    _refuse_those_that_moved_on(job, again)
+    _refuse_what_must_not_be_repeated(job, again)
+    changes: dict[str, Any] = {
+        "holds_host": True,
+        "fence": F("fence") + 1,
+        "error": "",
+        "wish": "",
+        "down": False,
+        "warned": False,
+        "ended_at": None,
+    }
+    if step is not None:
+        changes["step"] = step
+    try:
+        with transaction.atomic():
+            journal.move_host_runs(
+                job,
+                [run.pk for run in again],
+                HOST_RETRYABLE,
+                HostRunState.WAITING,
+                **changes,
+            )
+            # A halted job had let its waiting hosts go.
+            job.host_runs.filter(state=HostRunState.WAITING).update(holds_host=True)
+    except IntegrityError:
+        waiting = [run.host for run in job.host_runs.filter(holds_host=False) if run.host]
+        taken = busy(waiting)
+        names = ", ".join(f"{one['host']} (#{one['job']})" for one in taken)
+        raise HostsBusy(_("busy: %s") % names, hosts=taken) from None
+    _tell(job, by, "retry", hosts=len(again), from_step=from_step)
+    Job.objects.filter(pk=job.pk).update(cancelled=False, ended_at=None)
+    journal.move_job(job, REOPENED, JobState.RUNNING)
+    return _rung(job)
+
+
+def _retryable(job: Job, hosts: Sequence[str] | None) -> list[HostRun]:
+    runs = {run.name: run for run in job.host_runs.filter(state__in=HOST_RETRYABLE)}
+    if hosts is None:
+        if not runs and job.state != JobState.HALTED:
+            raise OrderRefused(_("no host of this job has failed or was cancelled"))
+        return list(runs.values())
+    known = set(job.host_runs.values_list("name", flat=True))
+    for index, name in enumerate(hosts):
+        if name not in known:
+            raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")
+        if name not in runs:
+            raise OrderRefused(_("%s has not failed and was not cancelled") % name)
+    return [runs[name] for name in dict.fromkeys(hosts)]
+
+
+def _step_number(job: Job, name: str) -> int:
+    recipe = recipes.parse(job.revision.text, file=str(job.revision))
+    for number, step in enumerate(recipe.steps):
+        if step.name == name:
+            return number
+    raise InvalidInput(_("the recipe has no step “%s”") % name, field="from_step")
+
+
+def _refuse_those_that_moved_on(job: Job, runs: Iterable[HostRun]) -> None:
+    """An old job must not take a host back by accident."""
+    ids = [run.host_id for run in runs]
+    if None in ids:
+        raise OrderRefused(_("a host of this retry is no longer in the inventory"))
+    newer = Attempt.objects.filter(host_run__host__in=ids, host_run__job__gt=job.pk)
+    later = newer.select_related("host_run").first()
+    if later:
+        raise OrderRefused(
+            _("%(host)s has moved on with job #%(job)s")
+            % {"host": later.host_run.name, "job": later.host_run.job_id}
+        )
+
+
+def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun]) -> None:
+    steps = recipes.parse(job.revision.text, file=str(job.revision)).steps
+    never = [number for number, step in enumerate(steps) if step.repeat == "never"]
+    tried = Attempt.objects.filter(host_run__in=list(runs), step__in=never)
+    ended_badly = tried.filter(state__in=[AttemptState.FAILED, AttemptState.LOST]).first()
+    if ended_badly:
+        raise OrderRefused(_("step “%s” must never be repeated") % ended_badly.name)
+
+
+@transaction.atomic
+def cancel(job: Job, *, by: User, undo: bool | None = None, force: bool = False) -> Job:
+    """Start none of the hosts that wait, and ask those that run to stop.
+
+    A running step is ended on the host, unless it must not be interrupted; ``force`` ends that,
+    too. Safe to press twice. Raises OrderRefused for a job that is over.
+    """
+    job = journal.lock(job.pk)
+    if job.state in JOB_ENDED:
+        raise OrderRefused(_("the job is over"))
+    Job.objects.filter(pk=job.pk).update(cancelled=True)
+    _tell(job, by, "cancel", force=force)
+    waiting = job.host_runs.filter(state__in=[HostRunState.WAITING, HostRunState.QUEUED])
+    # One that was claimed before still has something on its host: its worker ends that first.
+    never_claimed = list(waiting.filter(fence=0).values_list("pk", flat=True))
+    untouched = list(
+        waiting.filter(state=HostRunState.WAITING).exclude(fence=0).values_list("pk", flat=True)
+    )
+    journal.move_host_runs(
+        job,
+        never_claimed + untouched,
+        [HostRunState.WAITING, HostRunState.QUEUED],
+        HostRunState.CANCELLED,
+        holds_host=False,
+        fence=F("fence") + 1,
+        ended_at=clock.now(),
+    )
+    job.host_runs.filter(state__in=HOST_ACTIVE).update(wish="force" if force else "cancel")
+    return _rung(job)
+
+
+@transaction.atomic
+def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> Job:
+    """What a person knows about a step whose outcome we cannot know.
+
+    *It ran*: go on with the next step. *It did not run*: a new attempt. *Give up*: failed, and
+    the host is free. Raises OrderRefused where no answer is awaited or the step allows it not.
+    """
+    job = journal.lock(job.pk)
+    run = job.host_runs.filter(name=host).first()
+    if run is None:
+        raise InvalidInput(_("“%s” is not in this job") % host, field="host")
+    if run.state != HostRunState.UNKNOWN:
+        raise OrderRefused(_("%s awaits no answer") % host)
+    recipe = recipes.parse(job.revision.text, file=str(job.revision))
+    if answer == "it_did_not_run" and recipe.steps[run.step].repeat == "never":
+        raise OrderRefused(_("step “%s” must never be repeated") % recipe.steps[run.step].name)
+    _tell(job, by, "answer", host=host, answer=answer, note=note)
+    unknown = [HostRunState.UNKNOWN]
+    fenced: dict[str, Any] = {"fence": F("fence") + 1}
+    # An attempt that is not known to be lost is asked for on the host again: it knows best.
+    lost = run.attempts.filter(step=run.step, state=AttemptState.LOST)
+    if answer == "give_up":
+        error = _("given up by %s") % by.get_username()
+        journal.move_host_runs(
+            job,
+            [run.pk],
+            unknown,
+            HostRunState.FAILED,
+            holds_host=False,
+            error=error,
+            ended_at=clock.now(),
+            **fenced,
+        )
+    else:
+        if answer == "it_ran" and lost.update(
+            state=AttemptState.SUCCEEDED, reason=_("a person says that it ran")
+        ):
+            fenced["step"] = run.step + 1
+        journal.move_host_runs(job, [run.pk], unknown, HostRunState.QUEUED, **fenced)
+        transaction.on_commit(partial(bells.ring_host_runs, [run.pk]), robust=True)
+        journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
+    return _rung(job)
+
+
+def _tell(job: Job, by: User, what: str, **details: Any) -> None:
+    given = {name: value for name, value in details.items() if value not in (None, False, "")}
+    story = {"who": by.get_username(), "what": what, **given}
+    journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
+    audit(job, by, f"{what}_job", **given)
+
+
+def _rung(job: Job) -> Job:
+    transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
+    return Job.objects.select_related("game", "release", "revision__recipe").get(pk=job.pk)

@@ -1,0 +1,226 @@
+"""What an order would do: computed the same way for the plan call and for the start itself."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deploy_tasks import recipes, rollout
+from deploy_tasks.errors import InvalidInput
+from deploy_tasks.models import Game, Host, HostRun, RecipeRevision, Release
+from deploy_tasks.rollout import Rollout
+from deploy_tasks.times import iso
+
+
+class JobOrder(BaseModel):
+    """Which release for which hosts, and how carefully. Exactly one of hosts, labels and all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    game: str
+    version: str
+    hosts: list[str] | None = None
+    labels: dict[str, str] | None = None
+    all: bool = False
+    vars: dict[str, Any] = Field(default_factory=dict)
+    rollout: Rollout = Rollout()
+    note: str = Field(default="", max_length=2000)
+    force: bool = False
+    start_at: datetime | None = None
+
+    @model_validator(mode="after")
+    def _one_choice_of_hosts(self) -> "JobOrder":
+        chosen = [self.hosts is not None, self.labels is not None, self.all]
+        if chosen.count(True) != 1:
+            raise ValueError(_("say which hosts: exactly one of hosts, labels and all"))
+        return self
+
+
+@dataclass(frozen=True)
+class PlanBatch:
+    n: int
+    size: int
+    hosts: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``skipped``, ``excluded`` and ``refusals`` are ``{"host", "reason", …}``.
+
+    An order with refusals would be refused as a whole; ``busy`` are those a job stands behind.
+    """
+
+    game: str
+    version: str
+    recipe: str
+    batches: list[PlanBatch]
+    steps: list[dict[str, Any]]
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    excluded: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"hosts": sum(batch.size for batch in self.batches)}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An order with the rows it names. ``hosts`` are in the order in which they would start."""
+
+    order: JobOrder
+    game: Game
+    release: Release
+    revision: RecipeRevision
+    recipe: recipes.Recipe
+    hosts: list[Host]
+
+    @property
+    def batches(self) -> list[list[Host]]:
+        return rollout.batches(self.hosts, self.order.rollout)
+
+
+def plan_job(order: JobOrder, *, by: User) -> Plan:
+    """What `start_job` would do with this order; starts nothing. Raises InvalidInput."""
+    choice = choose(order)
+    cut = choice.batches
+    return Plan(
+        game=choice.game.name,
+        version=choice.release.version,
+        recipe=str(choice.revision),
+        batches=[
+            PlanBatch(number, len(hosts), [host.name for host in hosts])
+            for number, hosts in enumerate(cut, 1)
+        ],
+        steps=[_step(step) for step in choice.recipe.steps],
+        refusals=[{"host": b["host"], "reason": _busy_reason(b), **b} for b in busy(choice.hosts)]
+        + [{"host": unfit.host, "reason": unfit.error.message} for unfit in misfits(choice)],
+    )
+
+
+def choose(order: JobOrder) -> Choice:
+    """Find the rows an order names. Raises InvalidInput with the field for what is not there."""
+    game = Game.objects.select_related("recipe").filter(name=order.game).first()
+    if game is None:
+        raise InvalidInput(_("there is no game “%s”") % order.game, field="game")
+    release = game.releases.select_related("game").filter(version=order.version).first()
+    if release is None:
+        raise InvalidInput(
+            _("%(game)s has no release %(version)s") % {"game": game, "version": order.version},
+            field="version",
+        )
+    revision = game.recipe.newest()
+    recipe = recipes.parse(revision.text, file=game.recipe.name)
+    if any(step.upload for step in recipe.steps) and not release.sha256:
+        raise InvalidInput(
+            _("recipe %(recipe)s uploads an artifact, and release %(version)s has none")
+            % {"recipe": recipe.name, "version": release.version},
+            field="version",
+        )
+    return Choice(order, game, release, revision, recipe, _in_order(order, _hosts(order, game)))
+
+
+def _hosts(order: JobOrder, game: Game) -> list[Host]:
+    there = list(
+        Host.objects.filter(game=game)
+        .select_related("credential", "machine")
+        .prefetch_related("keys", "via__keys", "via__credential")
+        .order_by("name")
+    )
+    if order.hosts is not None:
+        return _named(order.hosts, there, game)
+    if order.labels is not None:
+        there = [host for host in there if order.labels.items() <= host.labels.items()]
+    if not there:
+        raise InvalidInput(
+            _("%s has no such host") % game, field="labels" if order.labels is not None else "all"
+        )
+    return there
+
+
+def _named(names: Sequence[str], there: Iterable[Host], game: Game) -> list[Host]:
+    by_name = {host.name: host for host in there}
+    if not names:
+        raise InvalidInput(_("names no host"), field="hosts")
+    for index, name in enumerate(names):
+        if name not in by_name:
+            raise InvalidInput(
+                _("%(game)s has no host “%(host)s”") % {"game": game, "host": name},
+                field=f"hosts[{index}]",
+            )
+        if name in names[:index]:
+            raise InvalidInput(_("“%s” is named twice") % name, field=f"hosts[{index}]")
+    return [by_name[name] for name in names]
+
+
+def _in_order(order: JobOrder, hosts: list[Host]) -> list[Host]:
+    label = order.rollout.order_by
+    return sorted(hosts, key=lambda host: str(host.labels.get(label, ""))) if label else hosts
+
+
+@dataclass(frozen=True)
+class Misfit:
+    host: str
+    error: InvalidInput
+
+
+def misfits(choice: Choice) -> list[Misfit]:
+    """Hosts this order cannot be carried out on as they are, each with the first reason."""
+    found = []
+    for index, host in enumerate(choice.hosts):
+        where = f"hosts[{index}]" if choice.order.hosts is not None else "hosts"
+        try:
+            _check(choice, host, where)
+        except InvalidInput as error:
+            found.append(Misfit(host.name, error))
+    return found
+
+
+def _check(choice: Choice, host: Host, where: str) -> None:
+    for hop in (host, host.via):
+        if hop is not None and not any(key.approved_at for key in hop.keys.all()):
+            raise InvalidInput(
+                _("no host key of %s is pinned; approve its fingerprint first") % hop.name,
+                field=where,
+            )
+    try:
+        recipes.resolve(choice.recipe, game=choice.game.vars, host=host.vars, job=choice.order.vars)
+    except InvalidInput as error:
+        # What the job itself set wrongly is the order's fault, not a host's.
+        wrong_in_order = (error.field or "").removeprefix("vars.") in choice.order.vars
+        field_ = error.field if wrong_in_order else where
+        message = error.message if wrong_in_order else f"{host.name}: {error}"
+        raise InvalidInput(message, field=field_)
+
+
+def busy(hosts: Iterable[Host]) -> list[dict[str, Any]]:
+    """Those that another job has: ``{"host", "job", "by", "since"}``."""
+    holding = HostRun.objects.filter(host__in=list(hosts), holds_host=True).select_related("job")
+    return [
+        {
+            "host": run.name,
+            "job": run.job_id,
+            "by": run.job.by_name,
+            "since": iso(run.job.created_at),
+        }
+        for run in holding.order_by("position")
+    ]
+
+
+def _busy_reason(found: Mapping[str, Any]) -> str:
+    return _("busy with job #%(job)s of %(by)s") % found
+
+
+def _step(step: recipes.Step) -> dict[str, Any]:
+    kind = "upload" if step.upload else "wait" if step.wait else "run"
+    script = step.wait.run if step.wait else step.run or ""
+    return {
+        "name": step.name,
+        "kind": kind,
+        "script": script,
+        "disruptive": step.disruptive,
+        "always": step.always,
+    }

@@ -1,0 +1,94 @@
+"""Start a job: all of it or nothing, once for an idempotency key."""
+
+import hashlib
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from deploy_tasks import bells, journal
+from deploy_tasks.errors import HostsBusy, KeyReused
+from deploy_tasks.models import AuditEntry, Event, HostRun, Job
+from deploy_tasks.orders.planning import Choice, JobOrder, busy, choose, misfits
+
+#: Rows a statement when 5,000 host runs are made at once.
+CHUNK = 1000
+
+
+def start_job(order: JobOrder, *, by: User, key: str | None = None) -> tuple[Job, bool]:
+    """The job, and whether it is new: the same key and order again give the same job.
+
+    Raises InvalidInput, HostsBusy, KeyReused.
+    """
+    digest = hashlib.sha256(order.model_dump_json().encode()).hexdigest()
+    if earlier := _earlier(by, key, digest):
+        return earlier, False
+    choice = choose(order)
+    if wrong := misfits(choice):
+        raise wrong[0].error
+    try:
+        with transaction.atomic():
+            return _create(choice, by, key, digest), True
+    except IntegrityError:
+        # Somebody was quicker: with the same key, or with one of these hosts.
+        if earlier := _earlier(by, key, digest):
+            return earlier, False
+        raise _hosts_busy(choice) from None
+
+
+def _earlier(by: User, key: str | None, digest: str) -> Job | None:
+    if not key:
+        return None
+    job = Job.objects.filter(by=by, idempotency_key=key).first()
+    if job and job.order_digest != digest:
+        raise KeyReused(_("this key came before, with another order: job #%s") % job.pk)
+    return job
+
+
+def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
+    if busy(choice.hosts):
+        raise _hosts_busy(choice)
+    order = choice.order
+    job = Job.objects.create(
+        game=choice.game,
+        release=choice.release,
+        revision=choice.revision,
+        rollout=order.rollout.model_dump(mode="json"),
+        vars=order.vars,
+        force=order.force,
+        note=order.note,
+        by=by,
+        by_name=by.get_username(),
+        idempotency_key=key or None,
+        order_digest=digest,
+        start_at=order.start_at,
+    )
+    numbered = [(number, host) for number, hosts in enumerate(choice.batches, 1) for host in hosts]
+    HostRun.objects.bulk_create(
+        [
+            HostRun(job=job, host=host, name=host.name, batch=number, position=position)
+            for position, (number, host) in enumerate(numbered)
+        ],
+        batch_size=CHUNK,
+    )
+    story = {"who": by.get_username(), "what": "start", "hosts": len(numbered)}
+    if order.note:
+        story["note"] = order.note
+    journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
+    audit(job, by, "start_job", hosts=len(numbered), order=order.model_dump(mode="json"))
+    transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
+    return job
+
+
+def _hosts_busy(choice: Choice) -> HostsBusy:
+    taken = busy(choice.hosts)
+    return HostsBusy(
+        _("busy: %s") % ", ".join(f"{one['host']} (#{one['job']})" for one in taken), hosts=taken
+    )
+
+
+def audit(job: Job, by: User, action: str, **details: object) -> None:
+    AuditEntry.objects.create(
+        actor=by, actor_name=by.get_username(), action=action, object=str(job), details=details
+    )

@@ -1,0 +1,40 @@
+"""Names this very process, so that whoever comes later can tell whether it still lives.
+
+A process id alone may have been given to another process since; with the boot id and the start
+ticks it cannot.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+
+def me() -> str:
+    return _name(os.getpid())
+
+
+def is_dead(owner: str) -> bool:
+    """True only for an owner that ran on this machine and is gone: its lease need not run out."""
+    boot, _, rest = owner.partition(":")
+    pid, _, ticks = rest.partition(":")
+    if not ticks or boot != _boot_id():
+        return False
+    return _start_ticks(int(pid)) != ticks
+
+
+@cache
+def _name(pid: int) -> str:
+    return f"{_boot_id()}:{pid}:{_start_ticks(pid)}"
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _start_ticks(pid: int) -> str:
+    """Field 22 of /proc/<pid>/stat; empty where no such process lives."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]

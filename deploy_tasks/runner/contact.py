@@ -1,0 +1,83 @@
+"""The one connection of a host run, made again where it broke."""
+
+import random
+import time
+
+from django.utils.translation import gettext as _
+
+from deploy_tasks import ssh
+from deploy_tasks.commands import Program
+from deploy_tasks.errors import ConnectFailed, LinkLost
+from deploy_tasks.journal import Entry
+from deploy_tasks.runner.ends import Cancelled, Failed, Unknown
+from deploy_tasks.runner.story import Story
+from deploy_tasks.states import Link
+
+#: Seconds. How long a host may be out of reach before, and after, something ran on it.
+CONNECT_WITHIN = 60
+UNREACHABLE_AFTER = 600
+LONGEST_PAUSE = 30
+#: Of a short question.
+ASK_LIMIT = 30
+
+
+class Contact:
+    """``claim`` is waited for before anything is sent: it is committed during the handshake."""
+
+    def __init__(self, target: ssh.Target, story: Story, claim: Entry) -> None:
+        self._target, self._story, self._claim = target, story, claim
+        self._session: ssh.Session | None = None
+
+    def session(self, *, launched: bool) -> ssh.Session:
+        """A session that lives. ``launched``: something of ours runs, or ran, on the host.
+
+        Raises Failed where nothing was launched and the host stays out of reach, else Unknown.
+        """
+        if self._session and self._session.is_alive:
+            return self._session
+        began, pause = time.monotonic(), 0.5
+        while True:
+            self._story.carriage.look()
+            if self._story.carriage.wish and not launched:
+                raise Cancelled
+            try:
+                self._session = ssh.connect(self._target)
+            except ConnectFailed as failure:
+                _give_up_after(time.monotonic() - began, failure, launched=launched)
+                self._story.link(Link.UNREACHABLE, str(failure))
+                self._story.carriage.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            self._claim.wait()
+            self._story.link(Link.CONNECTED)
+            return self._session
+
+    def ask(self, program: Program, *, launched: bool) -> ssh.Result:
+        """Run something short that may be run again, until it was answered."""
+        while True:
+            session = self.session(launched=launched)
+            try:
+                return session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
+            except TimeoutError:
+                session.close()
+                raise Failed(_("the host gave no answer within %s s") % ASK_LIMIT) from None
+            except LinkLost as lost:
+                self.lost(lost)
+
+    def lost(self, error: LinkLost) -> None:
+        """The connection broke: that is said apart from the host's outcome."""
+        self.close()
+        self._story.link(Link.UNREACHABLE, str(error))
+
+    def close(self) -> None:
+        if self._session:
+            self._session.close()
+
+
+def _give_up_after(waited: float, failure: ConnectFailed, *, launched: bool) -> None:
+    limit = UNREACHABLE_AFTER if launched else CONNECT_WITHIN
+    if failure.retryable and waited < limit:
+        return
+    if launched:
+        raise Unknown(_("out of reach since a step was started: %s") % failure)
+    raise Failed(str(failure))

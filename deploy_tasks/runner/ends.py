@@ -1,0 +1,17 @@
+"""How a host run may end. Raised where it is known, caught once, in the passage."""
+
+
+class Failed(Exception):
+    """It ends as failed, for the reason given."""
+
+
+class Cancelled(Exception):
+    """It ends as cancelled: nothing of it runs on the host any more."""
+
+
+class Unknown(Exception):
+    """The outcome of a step cannot be known; only a person's answer leads on."""
+
+
+class Skipped(Exception):
+    """There is nothing to do on this host."""

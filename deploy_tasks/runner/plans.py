@@ -1,0 +1,99 @@
+"""Which steps go over together, and how a plan stands in the rows."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deploy_tasks import commands, recipes
+from deploy_tasks.commands import Probe, Script
+from deploy_tasks.frames import Position
+from deploy_tasks.models import Attempt
+from deploy_tasks.states import AttemptState
+
+OPEN = (AttemptState.NEW, AttemptState.RUNNING)
+
+
+@dataclass
+class LivePlan:
+    """A plan that is on a host, or about to be: its attempts in order, and where we read.
+
+    ``seen``: the host has answered for it, so that its absence would be a loss.
+    """
+
+    id: str
+    nonce: str
+    attempts: list[Attempt]
+    position: Position = field(default_factory=Position)
+    seen: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return any(attempt.state in OPEN for attempt in self.attempts)
+
+
+def stored_plan(plan: str, nonce: str, offset: int, attempts: Sequence[Attempt]) -> LivePlan:
+    """The plan as the rows know it: all that is needed to go on following it."""
+    own = [attempt for attempt in attempts if attempt.uid.startswith(f"{plan}.")]
+    own.sort(key=lambda attempt: int(attempt.uid.rpartition(".")[2]))
+    begun = [
+        (number, attempt)
+        for number, attempt in enumerate(own, 1)
+        if attempt.state not in (AttemptState.NEW, AttemptState.ABANDONED)
+    ]
+    position = Position(offset=offset)
+    if begun:
+        number, last = begun[-1]
+        position.number, position.output = number, last.log_offset
+        position.live = last.state == AttemptState.RUNNING
+    return LivePlan(plan, nonce, own, position, seen=bool(begun) or offset > 0)
+
+
+def new_plan(
+    run_id: int, recipe: recipes.Recipe, steps: Sequence[int], earlier: Sequence[Attempt]
+) -> LivePlan:
+    """Ids for a new plan of these steps; nothing is sent before they are committed."""
+    plan = commands.new_plan_id()
+    attempts = [
+        Attempt(
+            host_run_id=run_id,
+            uid=f"{plan}.{number}",
+            step=step,
+            name=recipe.steps[step].name,
+            number=next_number(step, earlier),
+            script_sha256=_sha256(recipe.steps[step]),
+        )
+        for number, step in enumerate(steps, 1)
+    ]
+    return LivePlan(plan, commands.new_nonce(), attempts)
+
+
+def next_number(step: int, earlier: Sequence[Attempt]) -> int:
+    return max((one.number for one in earlier if one.step == step), default=0) + 1
+
+
+def together(recipe: recipes.Recipe, steps: Sequence[int]) -> list[int]:
+    """The steps at the front that need no word with us between them."""
+    found: list[int] = []
+    for step in steps:
+        if recipe.steps[step].upload:
+            break
+        found.append(step)
+    return found
+
+
+def script(step: recipes.Step) -> Script:
+    wait = step.wait
+    return Script(
+        text=wait.run if wait else step.run or "",
+        limit=step.timeout,
+        done_if=step.done_if,
+        probe=Probe(wait.every, wait.stable_for, wait.at_most) if wait else None,
+        interrupt=step.interrupt,
+        # One that is tried again by itself has to come back to us first.
+        optional=step.optional and step.retries is None,
+    )
+
+
+def _sha256(step: recipes.Step) -> str:
+    text = step.wait.run if step.wait else step.run or step.upload or ""
+    return hashlib.sha256(text.encode()).hexdigest()

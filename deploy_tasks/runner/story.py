@@ -1,0 +1,145 @@
+"""What a host run tells the journal, always under the token of its claim."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from deploy_tasks import clock, owner
+from deploy_tasks.errors import LostClaim
+from deploy_tasks.journal import Entry, News, Writer
+from deploy_tasks.models import Attempt, Event, HostRun
+from deploy_tasks.states import HostRunState, Link
+
+#: Seconds a claim lasts unless it is renewed.
+LEASE = 15
+
+#: Columns that the event of a host run's end tells of.
+SHOWN = ("reason", "error", "version", "down")
+
+
+class LetGo(Exception):
+    """The worker is stopping: the host goes on, the next worker attaches to it."""
+
+
+@dataclass
+class Carriage:
+    """A host run that a thread of this worker carries; the keeper keeps it up to date."""
+
+    host_run: int
+    fence: int
+    stopping: threading.Event
+    wish: str = ""
+    lost: bool = False
+
+    def look(self) -> None:
+        """Raise what should end the thread."""
+        if self.lost:
+            raise LostClaim(f"host run {self.host_run}")
+        if self.stopping.is_set():
+            raise LetGo
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not through the worker's end."""
+        self.stopping.wait(seconds)
+        self.look()
+
+
+@dataclass
+class Story:
+    """Entries of one claim, in order. Raises `LostClaim` once one of them has lost."""
+
+    run: HostRun
+    writer: Writer
+    carriage: Carriage
+    _last: Entry | None = field(default=None, init=False)
+    _offset: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._offset = self.run.plan_offset
+
+    def claim(self, changes: Mapping[str, Any], news: Sequence[News]) -> Entry:
+        until = clock.now() + timedelta(seconds=LEASE)
+        held = {"state": HostRunState.RUNNING.value, "owner": owner.me(), "lease_until": until}
+        return self._put(claim=True, changes={**changes, **held}, news=list(news))
+
+    def tell(
+        self,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        news: Sequence[News] = (),
+        offset: int | None = None,
+        attempts: Sequence[Attempt] = (),
+        attempt_changes: Mapping[int, Mapping[str, Any]] | None = None,
+    ) -> Entry:
+        """Hand over and go on; ``.wait()`` on what is returned where the next thing depends.
+
+        ``offset``: up to where the plan's log is stored with this.
+        """
+        cursor = None
+        if offset is not None:
+            cursor, self._offset = (self._offset, offset), offset
+        return self._put(
+            changes=dict(changes or {}),
+            news=list(news),
+            cursor=cursor,
+            attempts=list(attempts),
+            attempt_changes={pk: dict(given) for pk, given in (attempt_changes or {}).items()},
+        )
+
+    def _put(self, **entry: Any) -> Entry:
+        if self._last and self._last.done.is_set():
+            self._last.check()
+        self._last = self.writer.put(
+            Entry(self.run.job_id, self.run.pk, self.carriage.fence, **entry)
+        )
+        return self._last
+
+    def link(self, link: Link, reason: str = "") -> None:
+        """Transport only; says nothing about the outcome."""
+        if self.run.link == link:
+            return
+        self.run.link = link
+        data = {"to": link.value} | ({"reason": reason} if reason else {})
+        self.tell(
+            changes={"link": link.value, "link_since": clock.now()},
+            news=[self.news(Event.Kind.LINK, data)],
+        )
+
+    def end(self, state: HostRunState, **changes: Any) -> None:
+        """The last entry: waits until it is committed."""
+        over = {
+            "state": state.value,
+            "holds_host": state == HostRunState.UNKNOWN,
+            "owner": "",
+            "lease_until": None,
+            "activity": "",
+            "link": Link.NONE.value,
+            "ended_at": None if state == HostRunState.UNKNOWN else clock.now(),
+        }
+        told = {name: changes[name] for name in SHOWN if changes.get(name)}
+        news = self.news(Event.Kind.HOST, {"to": state.value, **told})
+        self.tell(changes={**over, **changes}, news=[news]).wait()
+
+    def let_go(self) -> None:
+        """Free the lease so that another worker can go on at once; the state stays."""
+        self.tell(changes={"owner": "", "lease_until": None}).wait()
+
+    def news(
+        self, kind: Event.Kind, data: Mapping[str, Any], attempt: Attempt | None = None
+    ) -> News:
+        return News(kind, dict(data), host_run=self.run.pk, attempt=attempt.pk if attempt else None)
+
+    def step_news(
+        self, attempt: Attempt, to: str, *, exit_status: int | None = None, **more: Any
+    ) -> News:
+        data = {
+            "step": attempt.name,
+            "n": attempt.number,
+            "kind": attempt.kind,
+            "to": to,
+            "rc": exit_status,
+            **more,
+        }
+        return self.news(Event.Kind.STEP, data, attempt)

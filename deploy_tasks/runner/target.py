@@ -1,0 +1,95 @@
+"""Where a host run goes and what its scripts are given: fixed at the first claim.
+
+The snapshot is JSON in ``HostRun.target``: an edit or an import in mid-job cannot send us to
+another machine. Secrets are not in it, only the names of their credentials.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from deploy_tasks import commands, recipes, ssh, vault
+from deploy_tasks.errors import HostFailed
+from deploy_tasks.models import Credential, Host, HostRun
+
+
+def snapshot(run: HostRun, recipe: recipes.Recipe) -> dict[str, Any]:
+    """Raises HostFailed for a host that is gone, InvalidInput for vars that do not fit."""
+    if run.host is None:
+        raise HostFailed(_("this host is no longer in the inventory"))
+    job = run.job
+    values = recipes.resolve(recipe, game=job.game.vars, host=run.host.vars, job=job.vars)
+    return {
+        **_place(run.host),
+        "via": _place(run.host.via) if run.host.via else None,
+        "labels": run.host.labels,
+        "vars": values.plain,
+        "secrets": values.secrets,
+    }
+
+
+def _place(host: Host) -> dict[str, Any]:
+    pinned = host.keys.filter(approved_at__isnull=False).order_by("pk")
+    return {
+        "name": host.name,
+        "address": host.address,
+        "port": host.port,
+        "user": host.user,
+        "credential": host.credential.name,
+        "host_keys": list(pinned.values_list("key", flat=True)),
+    }
+
+
+def of_host(host: Host) -> ssh.Target:
+    """Where an inventory host is now, to look at it outside of any job."""
+    return _target({**_place(host), "via": _place(host.via) if host.via else None})
+
+
+def of_run(snapshot: dict[str, Any]) -> ssh.Target:
+    return _target(snapshot)
+
+
+def _target(place: dict[str, Any]) -> ssh.Target:
+    via = place.get("via")
+    return ssh.Target(
+        name=place["name"],
+        address=place["address"],
+        port=place["port"],
+        user=place["user"],
+        host_keys=tuple(place["host_keys"]),
+        private_key=_secret(place["credential"]),
+        via=_target(via) if via else None,
+    )
+
+
+def variables(run: HostRun, snapshot: dict[str, Any]) -> commands.Variables:
+    """What every script of this host run is given. Call once `previous` is known."""
+    release = run.job.release
+    literal = {"artifact": '""'}
+    if release.sha256:
+        literal["artifact"] = f'"$HOME/{commands.artifact_path(release.sha256)}"'
+    return commands.Variables(
+        plain={
+            **snapshot["vars"],
+            "version": release.version,
+            "previous": run.previous or "",
+            "sha256": release.sha256,
+            "host": run.name,
+            "job": str(run.job_id),
+        },
+        literal=literal,
+        secret={name: _secret(credential) for name, credential in snapshot["secrets"].items()},
+    )
+
+
+def _secret(name: str) -> str:
+    row = Credential.objects.filter(name=name).only("key_id", "sealed", "name").first()
+    if row is None:
+        raise HostFailed(_("there is no credential “%s”") % name)
+    return _opened(row.key_id, bytes(row.sealed), vault.identity_of_credential(name))
+
+
+@lru_cache(maxsize=256)
+def _opened(key_id: str, sealed: bytes, identity: str) -> str:
+    return vault.open_sealed(key_id, sealed, identity=identity).decode()

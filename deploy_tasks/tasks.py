@@ -1,0 +1,68 @@
+"""The Celery tasks. Each message is a bell: it may come 0, 1 or 5 times, late or out of order."""
+
+import threading
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from django.db import close_old_connections
+
+from deploy_tasks import conductor, keeper, looking
+from deploy_tasks.keeper import Keeper
+from deploy_tasks.models import Host, Job
+
+_lock = threading.Lock()
+_keeper: Keeper | None = None
+
+
+def the_keeper() -> Keeper:
+    """This worker process's keeper, started when first asked for."""
+    global _keeper
+    with _lock:
+        if _keeper is None:
+            _keeper = Keeper()
+            _keeper.start()
+        return _keeper
+
+
+@shared_task(ignore_result=True)
+def conduct(job_id: int) -> None:
+    if Job.objects.filter(pk=job_id).exists():
+        conductor.conduct(job_id)
+
+
+@shared_task(ignore_result=True)
+def run_host(host_run_id: int) -> None:
+    try:
+        the_keeper().run_host(host_run_id)
+    finally:
+        close_old_connections()
+
+
+@shared_task(ignore_result=True)
+def reconcile() -> None:
+    keeper.reconcile()
+
+
+@shared_task(ignore_result=True)
+def look_at_host(host_id: int) -> None:
+    host = Host.objects.select_related("credential", "via__credential").filter(pk=host_id).first()
+    if host:
+        looking.look_at(host)
+
+
+@worker_ready.connect
+def _begin(**_: Any) -> None:
+    the_keeper()
+
+
+@worker_shutting_down.connect
+def _let_go(**_: Any) -> None:
+    if _keeper:
+        _keeper.stop()
+
+
+@worker_shutdown.connect
+def _close(**_: Any) -> None:
+    if _keeper:
+        _keeper.close()
