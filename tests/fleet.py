@@ -197,7 +197,7 @@ class Fleet:
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         homes = self.directory / "homes"
-        _make_key(self.directory / "client_key")
+        make_key(self.directory / "client_key")
         login = self.directory / "login"
         login.write_text(LOGIN.format(homes=homes, token=self._token))
         login.chmod(0o755)
@@ -211,7 +211,7 @@ class Fleet:
             address, group = f"127.{net}.{i // 250}.{i % 250 + 1}", i // per_group
             home = homes / address
             home.mkdir(parents=True, exist_ok=True)
-            key = _make_key(self._host_key_file(group))
+            key = public_of(make_key(self._host_key_file(group)))
             self.hosts.append(FleetHost(f"host-{i + 1}", address, port, home, key, group))
 
     def _groups(self) -> list[int]:
@@ -240,13 +240,16 @@ def _filled(value: Any, host: FleetHost) -> Any:
     return value.replace("$home", str(host.home)).replace("$address", host.address)
 
 
-def _make_key(path: Path) -> str:
-    """The public half, ``type base64``."""
+def make_key(path: Path, kind: str = "ed25519", *, passphrase: str = "") -> Path:
     if not path.exists():
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True
-        )
-    return path.with_name(path.name + ".pub").read_text().strip()
+        words = ["-q", "-t", kind, "-N", passphrase, "-C", "", "-f", str(path)]
+        subprocess.run(["ssh-keygen", *words], check=True)
+    return path
+
+
+def public_of(key: Path) -> str:
+    """The public half, ``type base64``."""
+    return key.with_name(key.name + ".pub").read_text().strip()
 
 
 def _newer_settings() -> str:

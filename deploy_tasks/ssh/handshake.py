@@ -1,15 +1,11 @@
 """From an address to a session we may trust: connect, banner, key exchange, host key, log-in."""
 
 import contextlib
-import errno
 import logging
-import socket
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 import paramiko
 from django.utils.translation import gettext as _
@@ -20,6 +16,7 @@ from paramiko.ssh_exception import (
 )
 
 from deploy_tasks.errors import ConnectFailed, InvalidInput
+from deploy_tasks.ssh.dial import dial
 from deploy_tasks.ssh.keys import ALGORITHMS, blob, fingerprint, parse_private_key, public_text
 from deploy_tasks.ssh.session import WINDOW, Session, open_forward
 from deploy_tasks.ssh.wire import Packets, Wire
@@ -100,7 +97,7 @@ def connect(target: Target, *, limits: Limits = Limits()) -> Session:
         return _connect(target, limits)
     except ConnectFailed as failure:
         # sshd drops connections like this where too many begin at once.
-        if not isinstance(failure.__cause__, ConnectionResetError):
+        if not isinstance(failure.__cause__, ConnectionResetError | BrokenPipeError):
             raise
     return _connect(target, limits)
 
@@ -164,7 +161,7 @@ def _changed(target: Target, shown: str) -> ConnectFailed:
 def _reach(address: str, port: int, via: Target | None, limits: Limits, opened: ExitStack) -> Wire:
     """A wire to the address. ``opened`` learns how to close it, and the jump host's session."""
     if via is None:
-        wire = Wire(_dial(address, port, limits.connect))
+        wire = Wire(dial(address, port, limits.connect))
     else:
         try:
             gateway = connect(via, limits=limits)
@@ -177,69 +174,6 @@ def _reach(address: str, port: int, via: Target | None, limits: Limits, opened: 
         wire = Wire(open_forward(gateway, via.name, address, port, limits.connect))
     opened.callback(wire.close)
     return wire
-
-
-def _dial(address: str, port: int, limit: float) -> socket.socket:
-    deadline = time.monotonic() + limit
-    found = _resolve(address, port, limit)
-    for left, (family, where) in zip(range(len(found), 0, -1), found, strict=True):
-        link = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            link.settimeout(max(0.001, (deadline - time.monotonic()) / left))
-            link.connect(where)
-        except OSError as error:
-            link.close()
-            if left == 1:
-                raise _unreachable(error, address, port, limit) from error
-        except BaseException:
-            link.close()
-            raise
-        else:
-            return link
-    raise AssertionError("a name resolves to one address at least")
-
-
-def _unreachable(error: OSError, address: str, port: int, limit: float) -> ConnectFailed:
-    if isinstance(error, TimeoutError):
-        return ConnectFailed(_("connection timed out after %g s") % limit)
-    if isinstance(error, ConnectionRefusedError):
-        return ConnectFailed(_("connection refused by %s") % _place(address, port))
-    if isinstance(error, ConnectionResetError):
-        return ConnectFailed(_("host closed the connection"))
-    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return ConnectFailed(_("no route to host"))
-    return ConnectFailed(_("connection failed: %s") % (error.strerror or error))
-
-
-def _place(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def _resolve(address: str, port: int, limit: float) -> list[tuple[int, tuple[str, int]]]:
-    try:
-        family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
-    except ValueError:
-        return _look_up(address, port, limit)
-    return [(family, (address, port))]
-
-
-def _look_up(name: str, port: int, limit: float) -> list[tuple[int, tuple[str, int]]]:
-    # The resolver knows no time limit: it is waited for in a thread, which may be left behind.
-    answers: list[tuple[int, tuple[str, int]]] = []
-
-    def ask() -> None:
-        try:
-            found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return
-        answers.extend((family, where) for family, _kind, _proto, _name, where in found)  # type: ignore[misc]
-
-    asking = threading.Thread(target=ask, name=f"look up {name}", daemon=True)
-    asking.start()
-    asking.join(limit)
-    if not answers:
-        raise ConnectFailed(_("name %s cannot be resolved") % name)
-    return list(answers)
 
 
 def _exchange_keys(wire: Wire, kinds: tuple[str, ...], limits: Limits) -> tuple[_Transport, str]:
@@ -272,9 +206,7 @@ def _broken(transport: paramiko.Transport, wire: Wire) -> Exception:
             return _NoSuchHostKey()
         return ConnectFailed(_("incompatible host: %s") % str(error).partition("(")[2].rstrip(")"))
     failure = _ended_early(error, wire)
-    reset = error if isinstance(error, ConnectionResetError) else error and error.__context__
-    if isinstance(reset, ConnectionResetError):
-        failure.__cause__ = reset
+    failure.__cause__ = wire.error
     return failure
 
 
@@ -283,7 +215,7 @@ def _ended_early(error: Exception | None, wire: Wire) -> ConnectFailed:
         said = wire.greeting.decode(errors="replace").strip().partition("\n")[0][:200]
         printable = "".join(char for char in said if char.isprintable())
         if printable:
-            return ConnectFailed(_("not an SSH host: it says “%s”") % printable)
+            return ConnectFailed(_("no SSH banner, but the host says “%s”") % printable)
         return ConnectFailed(_("host closed the connection before its SSH banner"))
     if error is None or isinstance(error, EOFError | OSError):
         return ConnectFailed(_("host closed the connection during the key exchange"))

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ ANSWER_WITHIN = 10.0
 
 _BLOCK = 128 * 1024
 _STALL = 0.1
+_PAUSES = (0.01, 0.03, 0.1, 0.3)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Session:
     ) -> None:
         self._transport, self._wire = transport, wire
         self._channel_limit, self._close = channel_limit, close
-        self._pinged_at = 0.0
+        self._pinged_at = -math.inf
 
     def run(self, command: str, *, stdin: bytes = b"", timeout: float) -> Result:
         """Run a command to its end. Raises LinkLost, TimeoutError, HostFailed."""
@@ -94,7 +96,7 @@ class Session:
 
     def open(self, command: str) -> "Channel":
         """Start a command. Raises LinkLost, or ConnectFailed where the host allows no more."""
-        raw = _open(self, "session", None, self._channel_limit)
+        raw = self._open_patiently()
         message = paramiko.Message()
         message.add_byte(cMSG_CHANNEL_REQUEST)
         message.add_int(raw.remote_chanid)
@@ -108,6 +110,17 @@ class Session:
 
     def close(self) -> None:
         self._close()
+
+    def _open_patiently(self) -> paramiko.Channel:
+        # With MaxSessions 1, sshd may refuse a channel for a moment after another was closed.
+        for pause in _PAUSES:
+            try:
+                return _open(self, "session", None, self._channel_limit)
+            except ConnectFailed as failure:
+                if not isinstance(failure.__cause__, paramiko.ChannelException):
+                    raise
+                time.sleep(pause)
+        return _open(self, "session", None, self._channel_limit)
 
     @property
     def is_alive(self) -> bool:
@@ -280,7 +293,7 @@ def _open(
     try:
         return session._transport.open_channel(kind, to, ("127.0.0.1", 0), timeout=limit)
     except paramiko.ChannelException as error:
-        raise ConnectFailed(_("the host refuses a channel: %s") % error.text) from None
+        raise ConnectFailed(_("the host refuses a channel: %s") % error.text) from error
     except (EOFError, OSError, paramiko.SSHException) as error:
         if session.is_alive:
             raise ConnectFailed(_("no channel within %g s") % limit) from error

@@ -32,6 +32,8 @@ class Wire:
         self._buffer, self._offset = b"", 0
         self._reader: int | None = None
         self._stuck_since: float | None = None
+        #: How the connection was broken, if it was; paramiko does not always tell.
+        self.error: ConnectionError | None = None
         #: The first of what came before the SSH banner was complete; None from then on.
         self.greeting: bytes | None = b""
         self._greeting_size = 0
@@ -56,6 +58,9 @@ class Wire:
             self._stuck_since = self._stuck_since or now
             if now - self._stuck_since > STALLED_AFTER:
                 raise ConnectionAbortedError from None
+            raise
+        except ConnectionError as error:
+            self.error = error
             raise
         self._stuck_since = None
         return sent
@@ -84,7 +89,11 @@ class Wire:
         if self._socket is not None and _QUICKACK is not None:
             # The kernel forgets this by itself.
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        data = self._link.recv(READ_SIZE)
+        try:
+            data = self._link.recv(READ_SIZE)
+        except ConnectionError as error:
+            self.error = error
+            raise
         self.heard_at = time.monotonic()
         if self.greeting is not None:
             self.greeting = (self.greeting + data)[:1024]
