@@ -41,6 +41,14 @@ test("it says hello with what it knows and wants, and hands on the welcome", asy
   assert.deepEqual(states(seen), ["connecting", "live"]);
 });
 
+test("a page's own address leads to the socket beside it", async (context) => {
+  globalThis.location = { href: "https://here.example/jobs/1/" };
+  context.after(() => delete globalThis.location);
+  const { server } = start({ url: "/ws/jobs/1/" });
+  await settled();
+  assert.equal(server.socket.url, "wss://here.example/ws/jobs/1/");
+});
+
 test("items come once and in order, and the link tells how far", async () => {
   const { server, seen, stream } = start();
   await server.open();
@@ -406,6 +414,13 @@ test("a mistake in the page does not stop the story", async (context) => {
   await server.batch(1, 1);
   await server.batch(2, 2);
   assert.deepEqual([calls, stream.link.at_seq, stream.link.gaps], [2, 2, 0]);
+});
+
+test("a page may close it from within", async () => {
+  const { server, stream, seen } = start({ onItems: (items) => { seen.items.push(items.length); stream.close(); } });
+  await server.open();
+  await server.batch(1, 1, [item(1, { d: "x".repeat(20_000) })]);
+  assert.deepEqual([seen.items, stream.link.state], [[1], "closed"]);
 });
 
 test("closed is closed", async () => {

@@ -63,7 +63,7 @@ export class JobStream {
     onItems, onLink, onWelcome, onEnd, onReset,
     WebSocketClass = globalThis.WebSocket, fetch = (...args) => globalThis.fetch(...args), clock = CLOCK,
   }) {
-    this.#urls = { socket: url, events: eventsUrl };
+    this.#urls = { socket: socketAddress(url), events: eventsUrl };
     this.#on = { onItems, onLink, onWelcome, onEnd, onReset, fetch, WebSocketClass };
     this.#clock = clock;
     this.#timers = new Timers(clock);
@@ -254,13 +254,13 @@ export class JobStream {
 
   #acknowledge() {
     this.#timers.cancel("ack");
-    this.#line.unacknowledged = 0;
+    if (this.#line) this.#line.unacknowledged = 0;
     this.#say({ t: "ack", seq: this.#at });
   }
 
   #say(frame) {
-    const { socket } = this.#line;
-    if (socket.readyState === 1) socket.send(JSON.stringify(frame));
+    const socket = this.#line?.socket;
+    if (socket?.readyState === 1) socket.send(JSON.stringify(frame));
   }
 
   // ---- without a socket
@@ -354,6 +354,13 @@ export class JobStream {
     this.#answerWatchers();
     this.#tell();
   }
+}
+
+/** Not every browser takes a path, or http, for a socket's address. */
+function socketAddress(url) {
+  const address = new URL(url, globalThis.location?.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  return address.href;
 }
 
 function letGo(socket) {
