@@ -6,20 +6,29 @@ from django.urls import path
 from django.urls.resolvers import URLPattern, URLResolver
 from django.views.i18n import JavaScriptCatalog
 
+from webapp.api import api
 from webapp.health import healthz, readyz
-from webapp.views import audit, dashboard, games, jobs
+from webapp.views import audit, dashboard, games, hosts, jobs, start
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", dashboard.dashboard, name="dashboard"),
     path("jobs/", jobs.jobs, name="jobs"),
+    path("jobs/new", start.new, name="job-new"),
+    path("jobs/new/plan", start.plan, name="job-plan"),
     path("jobs/<int:job_id>/", jobs.job, name="job"),
+    path("jobs/<int:job_id>/steps", jobs.steps, name="job-steps"),
+    path("hosts/", hosts.hosts, name="hosts"),
+    path("hosts/<name:name>/", hosts.host, name="host"),
+    path("hosts/<name:name>/test", hosts.test, name="host-test"),
+    path("hosts/<name:name>/approve-key", hosts.approve_key, name="host-approve-key"),
     path("games/", games.games, name="games"),
     path("audit/", audit.audit, name="audit"),
     path("login", LoginView.as_view(template_name="login.html"), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     # The sentences of the JavaScript modules, in the reader's language.
-    path("words.js", JavaScriptCatalog.as_view(), name="words"),
+    path("catalogue.js", JavaScriptCatalog.as_view(), name="catalogue"),
     path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
 ]

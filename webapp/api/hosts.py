@@ -1,7 +1,5 @@
 """Hosts: which there are, what we know of them, and whether we may log in."""
 
-from typing import Any
-
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from ninja import Router, Status
@@ -14,7 +12,7 @@ from deploy_tasks.names import Name
 from webapp import access, inventory_reports
 from webapp.access import Right
 from webapp.api.auth import ApiRequest
-from webapp.api.bodies import REFUSALS, Body
+from webapp.api.bodies import REFUSALS, Body, HostBody, HostChange
 from webapp.api.inventory import administered_game
 from webapp.shapes import HostList, HostReport, Refusal
 
@@ -37,7 +35,7 @@ def list_hosts(request: ApiRequest, game: Name | None = None) -> HostList:
 
 
 @router.post("", response={201: HostReport, 200: HostReport, REFUSALS: Refusal})
-def add(request: ApiRequest, entry: dict[str, Any]) -> Status[HostReport]:
+def add(request: ApiRequest, entry: HostBody) -> Status[HostReport]:
     """One entry of the inventory file's ``hosts``. 200 where the host was there already."""
     administered_game(request, entry.get("game"))
     known = Host.objects.filter(name=str(entry.get("name"))).select_related("game").first()
@@ -54,7 +52,7 @@ def show(request: ApiRequest, name: str) -> HostReport:
 
 
 @router.patch("/{name:name}", response={200: HostReport, REFUSALS: Refusal})
-def change(request: ApiRequest, name: str, entry: dict[str, Any]) -> HostReport:
+def change(request: ApiRequest, name: str, entry: HostChange) -> HostReport:
     """The keys of an inventory entry that change; null empties one that may be empty."""
     host = _host(request, name)
     access.require(request.auth, Right.ADMINISTER, host.game)

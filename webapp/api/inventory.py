@@ -15,7 +15,7 @@ from deploy_tasks.names import Name
 from webapp import access, inventory_reports
 from webapp.access import Right
 from webapp.api.auth import ApiRequest
-from webapp.api.bodies import REFUSALS
+from webapp.api.bodies import REFUSALS, GameBody
 from webapp.shapes import GameList, GameReport, Refusal, ReleaseList, ReleaseReport
 
 games = Router(tags=["inventory"])
@@ -39,7 +39,7 @@ def list_games(request: ApiRequest) -> GameList:
 
 
 @games.post("", response={201: GameReport, 200: GameReport, REFUSALS: Refusal})
-def add_game(request: ApiRequest, entry: dict[str, Any]) -> Status[GameReport]:
+def add_game(request: ApiRequest, entry: GameBody) -> Status[GameReport]:
     """One entry of the inventory file's ``games``; the recipe is one that we ship or know."""
     access.require(request.auth, Right.ADMINISTER, None)
     known = Game.objects.filter(name=str(entry.get("name"))).exists()
@@ -65,6 +65,7 @@ def add_release(
     artifact: Annotated[UploadedFile | None, File()] = None,
 ) -> Status[ReleaseReport]:
     """Multipart: the fields of an entry of ``releases``, and the artifact itself as a file."""
+    _refuse_unknown_fields(request)
     administered = administered_game(request, game)
     known = Release.objects.filter(game=administered, version=version).exists()
     entry: dict[str, Any] = {"game": game, "version": version}
@@ -75,6 +76,16 @@ def add_release(
             entry["artifact"] = str(_saved(artifact, Path(folder)))
         release = inventory.import_entry("releases", entry, by=request.auth)
     return Status(200 if known else 201, inventory_reports.release(release))
+
+
+def _refuse_unknown_fields(request: ApiRequest) -> None:
+    """An artifact that is sent as text, a path perhaps, must not be passed over in silence."""
+    for given, known in (
+        (request.POST, ("game", "version", "sha256")),
+        (request.FILES, ("artifact",)),
+    ):
+        if unknown := [name for name in given if name not in known]:
+            raise InvalidInput(_("there is no such field, or not of this kind"), field=unknown[0])
 
 
 def _saved(artifact: UploadedFile, folder: Path) -> Path:

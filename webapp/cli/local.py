@@ -46,10 +46,7 @@ def _set_up() -> None:
     from django.core.management import call_command
 
     django.setup()
-    from deploy_tasks import vault
-
-    vault.ensure_keys()
-    call_command("migrate", verbosity=0, interactive=False)
+    call_command("prepare", state_only=True)
 
 
 def _served() -> str | None:

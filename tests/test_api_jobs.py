@@ -1,0 +1,675 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import AsyncClient, Client
+from pytest_django import DjangoAssertNumQueries
+
+from deploy_tasks import journal
+from deploy_tasks.journal import News
+from deploy_tasks.models import AuditEntry, Event, Game, HostRun, Job
+from deploy_tasks.states import HostRunState, JobState, Link
+from tests import factories
+from tests.api import ROOT, Caller, caller, error
+from webapp import tokens
+from webapp.models import Role
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def squid() -> Game:
+    game = factories.game("squid")
+    factories.release(game, "2.0")
+    return game
+
+
+@pytest.fixture
+def operator(squid: Game) -> Caller:
+    return caller("mira", Role.OPERATOR, squid)
+
+
+def ended(job: Job, state: HostRunState, **more: Any) -> None:
+    job.host_runs.update(state=state, holds_host=False, **more)
+
+
+class TestStart:
+    def test_a_job_is_started(self, operator: Caller, squid: Game) -> None:
+        factories.host(squid, "eu-1"), factories.host(squid, "eu-2")
+        answer = operator.post("/jobs", {"game": "squid", "version": "2.0", "hosts": ["eu-1"]})
+        assert answer.status_code == 201
+        job = Job.objects.get()
+        assert answer.json()["id"] == job.pk
+        assert answer.json()["state"] == "waiting"
+        assert answer.json()["by"] == "mira"
+        assert [run.name for run in job.host_runs.all()] == ["eu-1"]
+
+    def test_everything_an_order_may_say_is_taken(self, operator: Caller, squid: Game) -> None:
+        for region in ("eu", "eu", "us"):
+            factories.host(squid, labels={"region": region})
+        order = {
+            "game": "squid",
+            "version": "2.0",
+            "labels": {"region": "eu"},
+            "rollout": {"canary": 1, "batches": ["100%"], "parallel": 3, "max_failed": "5%"},
+            "note": "the new map",
+            "force": True,
+        }
+        answer = operator.post("/jobs", order)
+        assert answer.status_code == 201
+        assert [batch["hosts"] for batch in answer.json()["batches"]] == [1, 1]
+        job = Job.objects.get()
+        assert (job.note, job.force, job.rollout["parallel"]) == ("the new map", True, 3)
+
+    def test_the_same_key_and_order_give_the_same_job(self, operator: Caller, squid: Game) -> None:
+        factories.host(squid, "eu-1")
+        order = {"game": "squid", "version": "2.0", "hosts": ["eu-1"]}
+        first = operator.post("/jobs", order, **{"Idempotency-Key": "k1"})
+        again = operator.post("/jobs", order, **{"Idempotency-Key": "k1"})
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert again.json()["id"] == first.json()["id"]
+        assert Job.objects.count() == 1
+
+    def test_the_same_key_with_another_order_is_refused(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        factories.host(squid, "eu-1"), factories.host(squid, "eu-2")
+        order = {"game": "squid", "version": "2.0", "hosts": ["eu-1"]}
+        operator.post("/jobs", order, **{"Idempotency-Key": "k1"})
+        answer = operator.post("/jobs", order | {"hosts": ["eu-2"]}, **{"Idempotency-Key": "k1"})
+        assert answer.status_code == 422
+        assert error(answer)["code"] == "key_reused"
+        assert Job.objects.count() == 1
+
+    def test_a_key_that_is_too_long_is_refused(self, operator: Caller, squid: Game) -> None:
+        factories.host(squid, "eu-1")
+        order = {"game": "squid", "version": "2.0", "all": True}
+        answer = operator.post("/jobs", order, **{"Idempotency-Key": "k" * 201})
+        assert answer.status_code == 422
+        assert error(answer)["field"] == "Idempotency-Key"
+
+    def test_a_busy_host_refuses_the_whole_order(self, operator: Caller, squid: Game) -> None:
+        busy, free = factories.job(squid, hosts=1), factories.host(squid, "eu-2")
+        name = busy.host_runs.get().name
+        answer = operator.post(
+            "/jobs", {"game": "squid", "version": "2.0", "hosts": [free.name, name]}
+        )
+        assert answer.status_code == 409
+        assert error(answer)["code"] == "hosts_busy"
+        assert error(answer)["hosts"] == [
+            {
+                "host": name,
+                "job": busy.pk,
+                "by": "mira",
+                "since": busy.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            }
+        ]
+        assert Job.objects.count() == 1
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"hosts": ["eu-1", "nowhere"]}, "hosts[1]"),
+            ({"hosts": [7]}, "hosts[0]"),
+            ({"hosts": []}, "hosts"),
+            ({"version": "9.9"}, "version"),
+            ({"game": "chess"}, "game"),
+            ({"game": "paper"}, "game"),
+            ({"colour": "red"}, "colour"),
+            ({"rollout": {"cannary": 1}}, "rollout.cannary"),
+            ({"rollout": {"parallel": 0}}, "rollout.parallel"),
+            ({"vars": {"port": "1"}}, "vars.port"),
+            ({"start_at": "tomorrow"}, "start_at"),
+        ],
+    )
+    def test_what_is_wrong_is_named(
+        self, operator: Caller, squid: Game, change: dict[str, Any], field: str
+    ) -> None:
+        factories.host(squid, "eu-1")
+        factories.game("paper")
+        order = {"game": "squid", "version": "2.0", "hosts": ["eu-1"]} | change
+        answer = operator.post("/jobs", order)
+        assert answer.status_code == 422, answer.content
+        assert error(answer)["code"] == "invalid"
+        assert error(answer)["field"] == field
+        assert not Job.objects.exists()
+
+    def test_a_game_one_may_not_see_is_told_like_one_that_is_not_there(
+        self, operator: Caller
+    ) -> None:
+        factories.release(factories.game("paper"))
+        hidden, missing = (
+            operator.post("/jobs", {"game": game, "version": "2.0", "all": True})
+            for game in ("paper", "chess")
+        )
+        assert error(hidden)["message"].replace("paper", "chess") == error(missing)["message"]
+
+    def test_a_host_of_another_game_is_not_started(self, operator: Caller, squid: Game) -> None:
+        factories.host(squid, "eu-1"), factories.host(factories.game("paper"), "theirs")
+        order = {"game": "squid", "version": "2.0", "hosts": ["eu-1", "theirs"]}
+        answer = operator.post("/jobs", order)
+        assert (answer.status_code, error(answer)["field"]) == (422, "hosts[1]")
+        assert not Job.objects.exists()
+
+    def test_several_findings_are_all_told(self, operator: Caller) -> None:
+        answer = operator.post("/jobs", {"colour": "red", "hosts": "eu-1"})
+        found = error(answer)
+        assert {one["field"] for one in found["errors"]} == {"game", "version", "colour", "hosts"}
+        assert found["field"] == found["errors"][0]["field"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"{",
+            b"\xff",
+            b'{"game": NaN}',
+            b'{"game": "squid", "game": "paper"}',
+            b'{"note": "\\u0000"}',
+            b'{"note": "\\ud800"}',
+            b"[" * 100_000,
+        ],
+    )
+    def test_what_is_no_json_is_refused(self, operator: Caller, body: bytes) -> None:
+        answer = operator.client.post(f"{ROOT}/jobs", body, content_type="application/json")
+        assert (answer.status_code, error(answer)["code"]) == (400, "not_json")
+
+    @pytest.mark.parametrize("body", [[], 1, None, "x"])
+    def test_json_that_is_no_order_is_refused(self, operator: Caller, body: Any) -> None:
+        assert operator.post("/jobs", body).status_code == 422
+
+    def test_a_body_that_is_too_large_is_refused(self, operator: Caller) -> None:
+        body = json.dumps({"note": "x" * 3_000_000})
+        answer = operator.client.post(f"{ROOT}/jobs", body, content_type="application/json")
+        assert (answer.status_code, error(answer)["code"]) == (400, "bad_request")
+
+    def test_a_plan_tells_all_and_starts_nothing(self, operator: Caller, squid: Game) -> None:
+        factories.host(squid, "eu-1"), factories.host(squid, "eu-2", pinned=False)
+        answer = operator.post("/jobs/plan", {"game": "squid", "version": "2.0", "all": True})
+        assert answer.status_code == 200
+        plan = answer.json()
+        assert [step["name"] for step in plan["steps"]] == ["stop", "start"]
+        assert plan["batches"] == [{"n": 1, "size": 2, "hosts": ["eu-1", "eu-2"]}]
+        assert [one["host"] for one in plan["refusals"]] == ["eu-2"]
+        assert not Job.objects.exists()
+        assert not AuditEntry.objects.exists()
+
+
+class TestReading:
+    def test_a_job_is_told_in_full(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=3, rollout={"canary": 1, "max_failed": "50%"})
+        job.host_runs.filter(position__gt=0).update(batch=2)
+        job.host_runs.filter(position=0).update(state=HostRunState.SUCCEEDED, holds_host=False)
+        job.host_runs.filter(position=1).update(
+            state=HostRunState.FAILED, holds_host=False, down=True
+        )
+        Job.objects.update(
+            state=JobState.RUNNING,
+            last_seq=7,
+            created_at=datetime(2026, 1, 31, 23, 59, 59, 123_456, tzinfo=UTC),
+            started_at=datetime(2026, 2, 1, tzinfo=UTC),
+        )
+        assert operator.get(f"/jobs/{job.pk}").json() == {
+            "id": job.pk,
+            "state": "running",
+            "reason": "",
+            "verdict": "Batch 2 of 2: 1 of 3 updated, 1 failed, 1 down.",
+            "game": "squid",
+            "version": "2.0",
+            "by": "mira",
+            "created_at": "2026-01-31T23:59:59.123Z",
+            "started_at": "2026-02-01T00:00:00.000Z",
+            "ended_at": None,
+            "last_seq": 7,
+            "counts": {
+                "waiting": 1,
+                "queued": 0,
+                "running": 0,
+                "paused": 0,
+                "succeeded": 1,
+                "skipped": 0,
+                "failed": 1,
+                "cancelled": 0,
+                "rolled_back": 0,
+                "unknown": 0,
+            },
+            "batches": [
+                {"n": 1, "state": "succeeded", "hosts": 1, "failed": 0, "budget": 0},
+                {"n": 2, "state": "running", "hosts": 2, "failed": 1, "budget": 1},
+            ],
+            "can": ["retry", "cancel"],
+            "url": f"http://127.0.0.1:8000/jobs/{job.pk}/",
+        }
+
+    @pytest.mark.parametrize(
+        ("job_state", "host_state", "can"),
+        [
+            ("waiting", "waiting", ["cancel"]),
+            ("running", "running", ["cancel"]),
+            ("running", "unknown", ["cancel", "answer"]),
+            ("halted", "succeeded", ["retry", "cancel"]),
+            ("failed", "failed", ["retry"]),
+            ("cancelled", "cancelled", ["retry"]),
+            ("failed", "rolled_back", ["retry"]),
+            ("succeeded", "succeeded", []),
+            ("succeeded", "skipped", []),
+        ],
+    )
+    def test_what_may_be_ordered_now_is_told(
+        self, operator: Caller, squid: Game, job_state: str, host_state: str, can: list[str]
+    ) -> None:
+        job = factories.job(squid, hosts=1, state=job_state)
+        job.host_runs.update(state=host_state, holds_host=False)
+        assert operator.get(f"/jobs/{job.pk}").json()["can"] == can
+
+    def test_no_retry_is_offered_while_a_job_is_being_cancelled(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=1, state="running", cancelled=True)
+        ended(job, HostRunState.CANCELLED)
+        assert operator.get(f"/jobs/{job.pk}").json()["can"] == ["cancel"]
+
+    def test_who_may_only_see_may_order_nothing(self, squid: Game) -> None:
+        job = factories.job(squid, hosts=1, state="running")
+        viewer = caller("vera", Role.VIEWER, squid)
+        assert viewer.get(f"/jobs/{job.pk}").json()["can"] == []
+
+    @pytest.mark.parametrize("job_id", ["0", "-1", "x", "1%00", "99999999999999999999999"])
+    def test_a_job_that_is_not_there_is_not_found(self, operator: Caller, job_id: str) -> None:
+        assert operator.get(f"/jobs/{job_id}").status_code == 404
+
+    def test_the_hosts_of_a_job_are_told(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=2, last_seq=9)
+        waiting, failed = job.host_runs.order_by("position")
+        started = datetime(2026, 1, 1, tzinfo=UTC)
+        HostRun.objects.filter(pk=failed.pk).update(
+            state=HostRunState.FAILED,
+            holds_host=False,
+            error="step “start” ended with exit status 2",
+            step=1,
+            batch=2,
+            version="1.0",
+            previous="1.0",
+            link=Link.CONNECTED,
+            down=True,
+            started_at=started,
+            ended_at=started,
+        )
+        for number in (1, 2):
+            failed.attempts.create(uid=f"p{number}.1", step=1, name="start", number=number)
+        answer = operator.get(f"/jobs/{job.pk}/hosts").json()
+        assert answer["as_of_seq"] == 9
+        assert answer["hosts"] == [
+            {
+                "name": waiting.name,
+                "state": "waiting",
+                "reason": "",
+                "error": "",
+                "step": None,
+                "batch": 1,
+                "attempt": None,
+                "version": None,
+                "previous": None,
+                "link": None,
+                "down": False,
+                "started_at": None,
+                "ended_at": None,
+            },
+            {
+                "name": failed.name,
+                "state": "failed",
+                "reason": "",
+                "error": "step “start” ended with exit status 2",
+                "step": "start",
+                "batch": 2,
+                "attempt": 2,
+                "version": "1.0",
+                "previous": "1.0",
+                "link": "connected",
+                "down": True,
+                "started_at": "2026-01-01T00:00:00.000Z",
+                "ended_at": "2026-01-01T00:00:00.000Z",
+            },
+        ]
+
+    def test_a_host_that_has_done_all_its_steps_is_at_none(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=1)
+        ended(job, HostRunState.SUCCEEDED, step=2, started_at=datetime(2026, 1, 1, tzinfo=UTC))
+        assert operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"][0]["step"] is None
+
+    def test_a_page_of_jobs_goes_on_where_it_ended(self, operator: Caller, squid: Game) -> None:
+        made = [factories.job(squid).pk for _ in range(5)]
+        first = operator.get("/jobs", limit=2).json()
+        second = operator.get("/jobs", limit=2, before=first["before"]).json()
+        third = operator.get("/jobs", limit=2, before=second["before"]).json()
+        pages = [[job["id"] for job in page["jobs"]] for page in (first, second, third)]
+        assert [*pages[0], *pages[1], *pages[2]] == made[::-1]
+        assert third["before"] is None
+
+    def test_jobs_are_chosen_by_state_and_game(self, operator: Caller, squid: Game) -> None:
+        failed, _waiting = factories.job(squid, state="failed"), factories.job(squid)
+        assert [job["id"] for job in operator.get("/jobs", state="failed").json()["jobs"]] == [
+            failed.pk
+        ]
+        assert len(operator.get("/jobs", game="squid").json()["jobs"]) == 2
+        assert operator.get("/jobs", game="paper").json()["jobs"] == []
+
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [
+            ({"state": "sad"}, "state"),
+            ({"limit": "0"}, "limit"),
+            ({"limit": "x"}, "limit"),
+            ({"before": "x"}, "before"),
+            ({"game": "a\x00b"}, "game"),
+        ],
+    )
+    def test_a_query_that_makes_no_sense_is_refused(
+        self, operator: Caller, query: dict[str, str], field: str
+    ) -> None:
+        answer = operator.get("/jobs", **query)
+        assert (answer.status_code, error(answer)["field"]) == (422, field)
+
+    def test_the_query_string_is_no_way_into_the_database(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        factories.job(squid)
+        query = {"_connector": "OR", "_negated": "1", "by__password__startswith": "a"}
+        assert len(operator.get("/jobs", **query).json()["jobs"]) == 1
+
+    def test_jobs_of_games_that_are_not_mine_are_left_out(self, operator: Caller) -> None:
+        factories.job(factories.game("paper"))
+        assert operator.get("/jobs").json()["jobs"] == []
+
+    def test_many_hosts_cost_no_more_queries(
+        self, operator: Caller, squid: Game, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        job = factories.job(squid)
+        HostRun.objects.bulk_create(
+            HostRun(job=job, name=f"eu-{n}", holds_host=False, position=n) for n in range(300)
+        )
+        operator.get(f"/jobs/{job.pk}")  # the token's use is noted
+        with django_assert_num_queries(4):  # token, job, counts, rights
+            operator.get(f"/jobs/{job.pk}")
+        with django_assert_num_queries(3):  # token, job, hosts
+            assert len(operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]) == 300
+
+    def test_a_page_of_jobs_costs_no_more_queries(
+        self, operator: Caller, squid: Game, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        for _ in range(5):
+            factories.job(squid, hosts=2)
+        operator.get("/jobs")
+        with django_assert_num_queries(4):  # token, jobs, counts, rights
+            operator.get("/jobs")
+
+
+class TestStory:
+    def test_events_are_read_after_a_cursor(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid)
+        for text in ("one", "two", "three"):
+            journal.append(job.pk, [News(Event.Kind.NOTE, {"text": text})])
+        answer = operator.get(f"/jobs/{job.pk}/events", after=1).json()
+        assert [(item["s"], item["text"]) for item in answer["events"]] == [
+            (2, "two"),
+            (3, "three"),
+        ]
+        assert (answer["to"], answer["last_seq"]) == (3, 3)
+
+    def test_pages_can_be_small(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid)
+        for text in ("one", "two"):
+            journal.append(job.pk, [News(Event.Kind.NOTE, {"text": text})])
+        answer = operator.get(f"/jobs/{job.pk}/events", limit=1).json()
+        assert (len(answer["events"]), answer["to"], answer["last_seq"]) == (1, 1, 2)
+
+    def test_output_can_be_of_chosen_hosts_or_of_none(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=3)
+        for run in job.host_runs.all():
+            printed(run, b"hello\n")
+        names = [run.name for run in job.host_runs.all()]
+
+        def heard(*hosts: str) -> list[str]:
+            answer = operator.get(f"/jobs/{job.pk}/events", host=list(hosts)).json()
+            assert answer["to"] == answer["last_seq"]
+            return [item["h"] for item in answer["events"]]
+
+        assert heard() == names
+        assert heard(names[0], names[2]) == [names[0], names[2]]
+        assert heard("") == []
+
+    @pytest.mark.parametrize("query", [{"after": -1}, {"limit": 0}, {"limit": 2**20 + 1}])
+    def test_a_cursor_that_makes_no_sense_is_refused(
+        self, operator: Caller, squid: Game, query: dict[str, int]
+    ) -> None:
+        job = factories.job(squid)
+        answer = operator.get(f"/jobs/{job.pk}/events", **query)
+        assert (answer.status_code, error(answer)["field"]) == (422, next(iter(query)))
+
+
+def printed(run: HostRun, output: bytes, *, step: str = "stop", number: int = 1) -> None:
+    """The host has printed this in an attempt of a step."""
+    index = ["stop", "start"].index(step)
+    attempt, _ = run.attempts.get_or_create(
+        step=index,
+        name=step,
+        number=number,
+        defaults={"uid": f"{run.pk}.{step}.{number}"},
+    )
+    offset = sum(event.raw_length or 0 for event in attempt.events.all())
+    seq = Job.objects.get(pk=run.job_id).last_seq + 1
+    Job.objects.filter(pk=run.job_id).update(last_seq=seq)
+    Event.objects.create(
+        job=run.job,
+        seq=seq,
+        host_run=run,
+        attempt=attempt,
+        kind=Event.Kind.OUTPUT,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        offset=offset,
+        raw_length=len(output),
+        output=output,
+    )
+
+
+class TestLog:
+    """The answer is a stream, and only the asynchronous client reads it as a server does."""
+
+    @pytest.fixture
+    def run(self, squid: Game) -> HostRun:
+        run = factories.job(squid, hosts=1).host_runs.get()
+        printed(run, b"stopping \xff\x1b[31m\r\n")
+        printed(run, b"bad", step="start")
+        printed(run, b"good", step="start", number=2)
+        return run
+
+    @pytest.fixture
+    def bearer(self, operator: Caller) -> str:
+        assert operator.user
+        return f"Bearer {tokens.create(operator.user)}"
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ({}, b"stopping \xff\x1b[31m\r\nbadgood"),
+            ({"step": "start"}, b"badgood"),
+            ({"step": "start", "attempt": "2"}, b"good"),
+            ({"step": "nothing"}, b""),
+            ({"safe": "1", "attempt": "1", "step": "start"}, b"bad"),
+        ],
+    )
+    @pytest.mark.django_db(transaction=True)
+    async def test_the_output_is_given_byte_for_byte(
+        self, run: HostRun, bearer: str, query: dict[str, str], expected: bytes
+    ) -> None:
+        answer = await log(run, bearer, **query)
+        assert answer.status_code == 200
+        assert answer["Content-Type"] == "text/plain; charset=utf-8"
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        name = f"job-{run.job_id}-{run.name}.log"
+        assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
+        assert await body(answer) == expected
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_a_safe_log_moves_no_terminal(self, run: HostRun, bearer: str) -> None:
+        text = await body(await log(run, bearer, safe="1"))
+        assert b"\x1b" not in text
+        assert b"\\x1b[31m" in text
+
+
+async def log(run: HostRun, bearer: str, **query: str) -> Any:
+    path = f"{ROOT}/jobs/{run.job_id}/hosts/{run.name}/log"
+    return await AsyncClient().get(path, query, headers={"Authorization": bearer})
+
+
+async def body(answer: Any) -> bytes:
+    return b"".join([piece async for piece in answer.streaming_content])
+
+
+class TestOrders:
+    def test_failed_hosts_are_retried(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=2, state="failed")
+        ended(job, HostRunState.FAILED)
+        answer = operator.post(f"/jobs/{job.pk}/retry")
+        assert answer.status_code == 200
+        assert answer.json()["state"] == "running"
+        assert answer.json()["counts"]["waiting"] == 2
+
+    def test_chosen_hosts_are_retried_from_a_step(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=2, state="failed")
+        ended(job, HostRunState.FAILED, step=1)
+        name = job.host_runs.first().name  # type: ignore[union-attr]
+        answer = operator.post(f"/jobs/{job.pk}/retry", {"hosts": [name], "from_step": "stop"})
+        assert answer.status_code == 200
+        run = job.host_runs.get(state="waiting")
+        assert (run.name, run.step) == (name, 0)
+
+    def test_a_host_of_another_job_is_not_retried(self, operator: Caller, squid: Game) -> None:
+        theirs = factories.job(factories.game("paper"), hosts=1, state="failed")
+        ended(theirs, HostRunState.FAILED)
+        mine = factories.job(squid, hosts=1, state="failed")
+        ended(mine, HostRunState.FAILED)
+        answer = operator.post(f"/jobs/{mine.pk}/retry", {"hosts": [theirs.host_runs.get().name]})
+        assert (answer.status_code, error(answer)["field"]) == (422, "hosts[0]")
+        assert not HostRun.objects.exclude(state="failed").exists()
+
+    def test_what_cannot_be_retried_is_refused_with_the_reason(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=1, state="succeeded")
+        ended(job, HostRunState.SUCCEEDED)
+        answer = operator.post(f"/jobs/{job.pk}/retry")
+        assert (answer.status_code, error(answer)["code"]) == (409, "refused")
+        assert error(answer)["message"]
+
+    def test_what_waits_is_cancelled(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=2)
+        answer = operator.post(f"/jobs/{job.pk}/cancel", {"force": True})
+        assert answer.status_code == 200
+        assert answer.json()["counts"]["cancelled"] == 2
+
+    def test_a_job_that_is_over_is_not_cancelled(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, state="succeeded")
+        assert operator.post(f"/jobs/{job.pk}/cancel").status_code == 409
+
+    def test_an_unknown_host_is_given_up(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=1, state="halted")
+        job.host_runs.update(state=HostRunState.UNKNOWN)
+        name = job.host_runs.get().name
+        answer = operator.post(
+            f"/jobs/{job.pk}/hosts/{name}/answer", {"answer": "give_up", "note": "I looked"}
+        )
+        assert answer.status_code == 200
+        assert answer.json()["counts"]["failed"] == 1
+
+    def test_an_answer_that_nobody_awaits_is_refused(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=1)
+        path = f"/jobs/{job.pk}/hosts/{job.host_runs.get().name}/answer"
+        assert operator.post(path, {"answer": "it_ran", "note": ""}).status_code == 409
+
+    def test_an_answer_about_a_host_that_is_not_in_the_job_is_not_found(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=1)
+        path = f"/jobs/{job.pk}/hosts/nowhere/answer"
+        assert operator.post(path, {"answer": "it_ran", "note": ""}).status_code == 404
+
+    @pytest.mark.parametrize(
+        ("order", "body", "field"),
+        [
+            ("retry", {"host": ["eu-1"]}, "host"),
+            ("retry", {"from_step": "nothing"}, "from_step"),
+            ("cancel", {"force": "maybe"}, "force"),
+            ("cancel", {"gently": True}, "gently"),
+        ],
+    )
+    def test_what_an_order_cannot_say_is_refused(
+        self, operator: Caller, squid: Game, order: str, body: Any, field: str
+    ) -> None:
+        job = factories.job(squid, hosts=1, state="failed")
+        ended(job, HostRunState.FAILED)
+        answer = operator.post(f"/jobs/{job.pk}/{order}", body)
+        assert (answer.status_code, error(answer)["field"]) == (422, field)
+        assert job.host_runs.get().state == "failed"
+
+    @pytest.mark.parametrize("order", ["pause", "promote", "rollback"])
+    def test_what_is_not_built_yet_is_refused_in_plain_words(
+        self, operator: Caller, squid: Game, order: str
+    ) -> None:
+        job = factories.job(squid, hosts=1, state="running")
+        answer = operator.post(f"/jobs/{job.pk}/{order}")
+        assert answer.status_code == 409
+        assert error(answer)["message"]
+
+
+class TestLogIn:
+    @pytest.fixture
+    def session(self, operator: Caller) -> Client:
+        client = Client(enforce_csrf_checks=True)
+        assert operator.user
+        client.force_login(operator.user)
+        return client
+
+    @pytest.fixture
+    def order(self, squid: Game) -> dict[str, Any]:
+        factories.host(squid, "eu-1")
+        return {"game": "squid", "version": "2.0", "all": True}
+
+    def test_a_session_may_read(self, session: Client) -> None:
+        assert session.get(f"{ROOT}/jobs").status_code == 200
+
+    def test_a_session_without_the_csrf_token_may_change_nothing(
+        self, session: Client, order: dict[str, Any]
+    ) -> None:
+        answer = post(session, order)
+        assert (answer.status_code, error(answer)["code"]) == (403, "csrf_missing")
+        assert not Job.objects.exists()
+
+    def test_a_session_with_the_csrf_token_may(
+        self, session: Client, order: dict[str, Any]
+    ) -> None:
+        session.get("/jobs/")
+        token = next(cookie for name, cookie in session.cookies.items() if "csrf" in name).value
+        assert post(session, order, **{"X-CSRFToken": token}).status_code == 201
+
+    def test_a_bad_token_beside_a_good_session_is_refused(self, session: Client) -> None:
+        answer = session.get(f"{ROOT}/jobs", headers={"Authorization": "Bearer pw_nonsense"})
+        assert answer.status_code == 401
+
+    def test_a_token_needs_no_csrf_token(self, operator: Caller, order: dict[str, Any]) -> None:
+        strict = Client(enforce_csrf_checks=True)
+        assert operator.user
+        bearer = f"Bearer {tokens.create(operator.user)}"
+        assert post(strict, order, Authorization=bearer).status_code == 201
+
+    def test_nobody_is_asked_to_log_in(self) -> None:
+        answer = Caller(None).get("/jobs")
+        assert (answer.status_code, error(answer)["code"]) == (401, "not_logged_in")
+        assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def post(client: Client, order: dict[str, Any], **headers: str) -> HttpResponse:
+    return client.post(f"{ROOT}/jobs", order, content_type="application/json", headers=headers)
