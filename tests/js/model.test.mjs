@@ -74,7 +74,7 @@ test("steps that are told late do not undo what the stream said since", () => {
   job.apply([{ s: 21, h: "eu-1", k: "step", step: "unpack", n: 1, to: "succeeded", at: AT }]);
   job.loadSteps({
     as_of_seq: 20,
-    hosts: [{ name: "eu-1", steps: [{ step: "stage", n: 1, state: "succeeded" }, { step: "unpack", n: 1, state: "running" }] }],
+    hosts: { "eu-1": [{ step: "stage", n: 1, state: "succeeded" }, { step: "unpack", n: 1, state: "running" }] },
   });
   const { steps } = job.hosts.get("eu-1");
   assert.equal(steps.get("stage").state, "succeeded");

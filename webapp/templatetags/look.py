@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from deploy_tasks.models import HostRun
 from deploy_tasks.states import HOST_ENDED, HostRunState, Link
-from webapp.reports import iso
+from deploy_tasks.times import iso
 from webapp.verdict import duration
 
 register = template.Library()

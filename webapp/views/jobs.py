@@ -1,14 +1,16 @@
 """The list of jobs, and the page of one."""
 
+from collections import defaultdict
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from deploy_tasks.models import Event, Job
-from deploy_tasks.states import JobState
+from deploy_tasks.models import Attempt, Event, Job
+from deploy_tasks.states import AttemptState, JobState
+from deploy_tasks.times import iso
 from webapp import access, reports
 
 PAGE = 50
@@ -56,17 +58,47 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         "rollout": job.rollout,
         "steps": reports.step_names(job.revision),
         "activity": activity(job),
-        "start_at": job.start_at and reports.iso(job.start_at),
+        "start_at": job.start_at and iso(job.start_at),
         "cancelled": job.cancelled,
         "urls": {
             "job": api,
             "hosts": f"{api}/hosts",
             "events": f"{api}/events",
             "stream": f"/ws/jobs/{job.pk}/",
+            "steps": reverse("job-steps", args=[job.pk]),
             "host": reverse("host", args=["HOST"]),
         },
     }
     return render(request, "job.html", {"job": job, "report": report, "page": page})
+
+
+@login_required
+def steps(request: HttpRequest, job_id: int) -> JsonResponse:
+    """``{as_of_seq, hosts: {name: [{step, n, kind, state, rc, seconds, at}]}}``, for the table.
+
+    The newest attempt of each step. Rows are read after ``as_of_seq``: what they tell too early,
+    the stream tells again.
+    """
+    job = get_object_or_404(access.visible_jobs(request.user), pk=job_id)
+    told: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    attempts = Attempt.objects.filter(host_run__job=job).exclude(state=AttemptState.ABANDONED)
+    for attempt in attempts.select_related("host_run").order_by("pk"):
+        told[attempt.host_run.name][attempt.name] = _step(attempt)
+    hosts = {name: list(steps.values()) for name, steps in told.items()}
+    return JsonResponse({"as_of_seq": job.last_seq, "hosts": hosts})
+
+
+def _step(attempt: Attempt) -> dict[str, Any]:
+    begun, ended = attempt.started_at, attempt.ended_at
+    return {
+        "step": attempt.name,
+        "n": attempt.number,
+        "kind": attempt.kind,
+        "state": attempt.state,
+        "rc": attempt.exit_status,
+        "seconds": (ended - begun).total_seconds() if begun and ended else None,
+        "at": begun and iso(begun),
+    }
 
 
 def activity(job: Job) -> list[dict[str, Any]]:
@@ -77,6 +109,6 @@ def activity(job: Job) -> list[dict[str, Any]]:
         .values("seq", "kind", "at", "data")[:ACTIVITY]
     )
     return [
-        {"s": row["seq"], "k": row["kind"], "at": reports.iso(row["at"]), **(row["data"] or {})}
+        {"s": row["seq"], "k": row["kind"], "at": iso(row["at"]), **(row["data"] or {})}
         for row in reversed(rows)
     ]

@@ -25,9 +25,9 @@ export class JobModel {
 
   /** Steps of hosts that were told later than the stream had begun; what we know later stays. */
   loadSteps({ as_of_seq, hosts }) {
-    for (const { name, steps } of hosts) {
+    for (const [name, steps] of Object.entries(hosts)) {
       const host = this.hosts.get(name);
-      for (const step of host && steps ? steps : []) {
+      for (const step of host ? steps : []) {
         if (!(host.steps.get(step.step)?.s > as_of_seq)) host.steps.set(step.step, { ...step, s: as_of_seq });
       }
     }
@@ -102,8 +102,7 @@ export class JobModel {
   }
 
   #host(row) {
-    const steps = new Map((row.steps ?? []).map((step) => [step.step, { ...step, s: this.seq }]));
-    return { ...row, steps, shown: shownState(row) };
+    return { ...row, steps: new Map(), shown: shownState(row) };
   }
 }
 

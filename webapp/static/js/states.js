@@ -1,6 +1,6 @@
 // States as people see them: one square and one word each, the same everywhere on the page.
 
-import { gettext } from "./words.js";
+import { duration, fill, gettext } from "./words.js";
 
 export const HOST_ENDED = new Set(["succeeded", "skipped", "failed", "cancelled", "rolled_back"]);
 export const HOST_ACTIVE = new Set(["queued", "running", "paused"]);
@@ -32,4 +32,40 @@ export function shownState(host) {
   if (host.link === "unreachable" && !HOST_ENDED.has(host.state)) return "unreachable";
   if (host.state === "running" && host.activity === "draining") return "draining";
   return host.state === "queued" ? "running" : host.state;
+}
+
+/** What a host is doing or how it ended: one sentence, and the detail that explains it. */
+export function tell(host, { now = Date.now() } = {}) {
+  const step = host.step;
+  switch (host.shown) {
+    case "waiting":
+      return [gettext("waits for its turn"), host.reason];
+    case "succeeded":
+      return [
+        host.previous && host.version && host.previous !== host.version
+          ? fill(gettext("updated from %(old)s to %(new)s"), { old: host.previous, new: host.version })
+          : gettext("updated"),
+        host.reason,
+      ];
+    case "skipped":
+      return [gettext("skipped"), host.reason];
+    case "failed":
+      return [host.down ? down(step) : step ? fill(gettext("failed in %(step)s"), { step }) : gettext("failed"), host.error || host.reason];
+    case "unknown":
+      return [step ? fill(gettext("unknown: what became of %(step)s must be answered"), { step }) : gettext("unknown"), host.error || host.reason];
+    case "unreachable":
+      return [gettext("unreachable, tried again; not counted as failed"), host.link_reason ?? ""];
+    case "running": {
+      if (host.state === "queued" || !step) return [gettext("waits for a worker"), host.reason];
+      const at = host.steps?.get(step)?.at;
+      const seconds = at ? (now - Date.parse(at)) / 1000 : null;
+      return [seconds === null ? fill(gettext("in %(step)s"), { step }) : fill(gettext("in %(step)s for %(time)s"), { step, time: duration(seconds) }), host.reason];
+    }
+    default:
+      return [word(host.shown), host.error || host.reason];
+  }
+}
+
+function down(step) {
+  return step ? fill(gettext("down: failed in %(step)s"), { step }) : gettext("down");
 }

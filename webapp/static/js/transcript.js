@@ -17,9 +17,9 @@ export class Transcript {
     this.complete = false;
   }
 
-  /** A page of the past: items up to and with `to`. */
+  /** A page of the past: what was told up to and with `to`, of any host. */
   addPast(items, to) {
-    for (const item of items) this.#add(item);
+    for (const item of items) if (item.h === this.host) this.#add(item);
     this.to = Math.max(this.to, to);
   }
 

@@ -8,11 +8,16 @@ import { duration, fill, gettext, ngettext } from "./words.js";
  * @param job state, cancelled, start_at, created_at, started_at, ended_at
  * @param batches [{n, counts}] @param now milliseconds
  */
-export function verdict(job, batches, { unreachable = 0, down = 0, now = Date.now() } = {}) {
-  if (job.state === "waiting") return ahead(job, batches, now);
-  const soFar = findings(batches, { unreachable, down }).join(", ");
+export function verdict(job, batches, situation) {
+  return pieces(job, batches, situation).map(({ text }) => text).join("");
+}
+
+/** The sentence in pieces, `{text, tone}`; tone is "", "strong" or "failed". */
+export function pieces(job, batches, { unreachable = 0, down = 0, now = Date.now() } = {}) {
+  if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
   const opening = open(job, batches);
-  return opening ? `${opening}: ${soFar}.` : `${soFar}.`;
+  const found = findings(batches, { unreachable, down }).flatMap((piece, i) => (i ? [{ text: ", ", tone: "" }, piece] : [piece]));
+  return [...(opening ? [{ text: `${opening}: `, tone: "" }] : []), ...found, { text: ".", tone: "" }];
 }
 
 /** waiting, running, or how it ended: succeeded, failed, cancelled. */
@@ -66,17 +71,17 @@ function findings(batches, { unreachable, down }) {
   const over = (...states) => batches.reduce((sum, batch) => sum + count(batch.counts, states), 0);
   const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
   const further = [
-    [over("skipped"), gettext("%(count)d skipped")],
-    [over("failed"), gettext("%(count)d failed")],
-    [over("rolled_back"), gettext("%(count)d rolled back")],
-    [over("unknown"), gettext("%(count)d unknown")],
-    [over("cancelled"), gettext("%(count)d cancelled")],
-    [over(...HOST_ACTIVE), gettext("%(count)d running")],
-    [unreachable, gettext("%(count)d unreachable")],
-    [down, gettext("%(count)d down")],
+    [over("skipped"), gettext("%(count)d skipped"), ""],
+    [over("failed"), gettext("%(count)d failed"), "failed"],
+    [over("rolled_back"), gettext("%(count)d rolled back"), ""],
+    [over("unknown"), gettext("%(count)d unknown"), "strong"],
+    [over("cancelled"), gettext("%(count)d cancelled"), ""],
+    [over(...HOST_ACTIVE), gettext("%(count)d running"), ""],
+    [unreachable, gettext("%(count)d unreachable"), ""],
+    [down, gettext("%(count)d down"), "failed"],
   ];
   return [
-    fill(gettext("%(updated)d of %(total)d updated"), { updated: over("succeeded"), total }),
-    ...further.filter(([n]) => n).map(([n, text]) => fill(text, { count: n })),
+    { text: fill(gettext("%(updated)d of %(total)d updated"), { updated: over("succeeded"), total }), tone: "strong" },
+    ...further.filter(([n]) => n).map(([n, text, tone]) => ({ text: fill(text, { count: n }), tone })),
   ];
 }

@@ -1,0 +1,204 @@
+"""What the start page asks, and the order that comes of the answers."""
+
+import re
+from collections import Counter, defaultdict
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from pydantic import ValidationError
+
+from deploy_tasks import recipes
+from deploy_tasks.errors import InvalidInput
+from deploy_tasks.models import Game, Host
+from deploy_tasks.orders import JobOrder
+
+#: Up to so many hosts are picked from a list; more are named in a text.
+PICK_UP_TO = 60
+VERSIONS_SHOWN = 12
+
+ALL, LABELS, NAMES = "all", "label", "names"
+STANDARD, AT_ONCE, CUSTOM = "standard", "at_once", "custom"
+ROLLOUTS: dict[str, dict[str, Any]] = {
+    STANDARD: {"canary": 1, "batches": ["10%", "50%", "100%"]},
+    AT_ONCE: {},
+}
+
+
+class JobForm(forms.Form):
+    """Which release of one game, for which hosts, how carefully.
+
+    ``order()`` is what was asked for. It is checked where every order is, when it is planned or
+    started: ``refuse`` puts what is found there beside the field it is about.
+    """
+
+    key = forms.CharField(max_length=200)
+    version = forms.ChoiceField()
+    which = forms.ChoiceField(
+        choices=[(ALL, ""), (LABELS, ""), (NAMES, "")], initial=ALL, required=False
+    )
+    host = forms.MultipleChoiceField(required=False)
+    names = forms.CharField(required=False)
+    rollout = forms.ChoiceField(
+        choices=[(STANDARD, ""), (AT_ONCE, ""), (CUSTOM, "")], initial=STANDARD, required=False
+    )
+    canary = forms.IntegerField(required=False, min_value=0)
+    batches = forms.CharField(required=False)
+    parallel = forms.IntegerField(required=False, min_value=1)
+    max_failed = forms.CharField(required=False)
+    note = forms.CharField(required=False, max_length=2000)
+    force = forms.BooleanField(required=False)
+
+    def __init__(self, game: Game, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.game = game
+        revision = game.recipe.newest()
+        self.recipe = recipes.parse(revision.text, file=str(revision))
+        self.releases = list(game.releases.order_by("-pk"))
+        self.hosts = list(Host.objects.filter(game=game).order_by("name").only("name", "labels"))
+        self._choice("version").choices = [(one.version, "") for one in self.releases]
+        self._choice("host").choices = [(host.name, host.name) for host in self.hosts]
+        for label, values in self.labels().items():
+            self.fields[f"label_{label}"] = forms.ChoiceField(
+                label=label,
+                required=False,
+                choices=[
+                    ("", gettext_lazy("any")),
+                    *((value, f"{value} ({count})") for value, count in values),
+                ],
+            )
+        for name, var in self.recipe.vars.items():
+            if var.ask:
+                self.fields[f"var_{name}"] = _var_field(name, var)
+
+    def labels(self) -> dict[str, list[tuple[str, int]]]:
+        """Labels of the game's hosts: each value with how many carry it."""
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for host in self.hosts:
+            for label, value in host.labels.items():
+                found[label][str(value)] += 1
+        return {label: sorted(values.items()) for label, values in sorted(found.items())}
+
+    @property
+    def label_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith("label_")]
+
+    @property
+    def var_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith("var_")]
+
+    @property
+    def shown_releases(self) -> list[Any]:
+        return self.releases[:VERSIONS_SHOWN]
+
+    @property
+    def pickable(self) -> list[Host]:
+        """The hosts to pick from, where they are few."""
+        return self.hosts if len(self.hosts) <= PICK_UP_TO else []
+
+    def order(self) -> JobOrder | None:
+        """None where it cannot be one; then ``errors`` say why."""
+        given = self.cleaned_data
+        try:
+            return JobOrder(
+                game=self.game.name,
+                version=given["version"],
+                rollout=self._rollout(),
+                vars=self._vars(),
+                note=given["note"],
+                force=given["force"],
+                **self._which(),
+            )
+        except ValidationError as error:
+            for found in error.errors():
+                self.add_error(self._field(found["loc"]), _message(found["msg"]))
+            return None
+
+    def refuse(self, error: InvalidInput) -> None:
+        path = re.findall(r"[^.\[\]]+", error.field or "")
+        self.add_error(self._field(tuple(path)), error.message)
+
+    def _which(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        if given["which"] == NAMES:
+            names = [*given["host"], *_words_of(given["names"])]
+            return {"hosts": list(dict.fromkeys(names))}
+        if given["which"] == LABELS:
+            labels = {
+                field.name.removeprefix("label_"): given[field.name]
+                for field in self.label_fields
+                if given.get(field.name)
+            }
+            return {"labels": labels} if labels else {"all": True}
+        return {"all": True}
+
+    def _rollout(self) -> Any:
+        given = self.cleaned_data
+        if given["rollout"] != CUSTOM:
+            return ROLLOUTS.get(given["rollout"], ROLLOUTS[STANDARD])
+        asked = {
+            "canary": given["canary"],
+            "batches": _sizes(given["batches"]),
+            "parallel": given["parallel"],
+            "max_failed": _size(given["max_failed"]),
+        }
+        return {name: value for name, value in asked.items() if value not in (None, [], "")}
+
+    def _vars(self) -> dict[str, Any]:
+        given = {field.name: self.cleaned_data.get(field.name) for field in self.var_fields}
+        return {
+            name.removeprefix("var_"): value
+            for name, value in given.items()
+            if value not in ("", None)
+        }
+
+    def _field(self, path: tuple[str | int, ...]) -> str | None:
+        """The field of this form that a path in an order is about, None for the whole form."""
+        match [str(part) for part in path]:
+            case ["hosts", *_rest]:
+                return "names"
+            case ["rollout", name, *_rest] if name in self.fields:
+                return name
+            case ["vars", name, *_rest] if f"var_{name}" in self.fields:
+                return f"var_{name}"
+            case [name, *_rest] if name in self.fields:
+                return name
+        return None
+
+    def _choice(self, name: str) -> forms.ChoiceField:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        return field
+
+
+def _var_field(name: str, var: recipes.Var) -> forms.Field:
+    options: dict[str, Any] = {"label": name, "help_text": var.help, "required": False}
+    if var.type == "choice":
+        choices = [
+            ("", gettext_lazy("as the host says")),
+            *((one, one) for one in var.choices or []),
+        ]
+        return forms.ChoiceField(choices=choices, **options)
+    if var.type == "bool":
+        choices = [("", gettext_lazy("as the host says")), ("true", "true"), ("false", "false")]
+        return forms.ChoiceField(choices=choices, **options)
+    return forms.CharField(**options)
+
+
+def _sizes(text: str) -> list[int | str]:
+    return [_size(part) for part in _words_of(text)]
+
+
+def _size(text: str) -> Any:
+    """A number counts hosts; everything else is taken as it is, and checked as the order is."""
+    text = text.strip()
+    return int(text) if text.isdecimal() else text
+
+
+def _words_of(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,;]+", text) if word]
+
+
+def _message(message: str) -> str:
+    return message.removeprefix("Value error, ") or _("This cannot be used.")

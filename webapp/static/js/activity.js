@@ -1,0 +1,57 @@
+// Who did what, and what the job did by itself: the chapters of its story, newest first.
+
+import { element } from "./dom.js";
+import { clock, fill, gettext, moment, ngettext, number } from "./words.js";
+
+const SHOWN = 30;
+
+export class Activity {
+  constructor(root, items) {
+    this.root = root;
+    this.add(items);
+  }
+
+  add(items) {
+    for (const item of items) {
+      const text = sentence(item);
+      if (text) this.root.prepend(element("li", { class: "act-row" }, element("time", { datetime: item.at, title: moment(item.at) }, clock(item.at, { seconds: false })), element("p", {}, text)));
+    }
+    while (this.root.children.length > SHOWN) this.root.lastChild.remove();
+  }
+}
+
+export function sentence(item) {
+  if (item.k === "order") return order(item);
+  if (item.k === "note") return item.text ?? "";
+  if (item.k === "batch") return fill(BATCH[item.to] ?? gettext("Batch %(n)s: %(to)s"), item);
+  const text = JOB[item.to] ?? item.to;
+  return item.reason ? `${text}: ${item.reason}` : `${text}.`;
+}
+
+const JOB = {
+  waiting: gettext("The job waits"),
+  running: gettext("The job runs"),
+  paused: gettext("The job is paused"),
+  halted: gettext("The job is halted, nothing new starts"),
+  succeeded: gettext("The job succeeded"),
+  failed: gettext("The job failed"),
+  cancelled: gettext("The job is cancelled"),
+};
+
+const BATCH = {
+  running: gettext("Batch %(n)s began."),
+  succeeded: gettext("Batch %(n)s is done."),
+  failed: gettext("Batch %(n)s is done, with failures."),
+  cancelled: gettext("Batch %(n)s was cancelled."),
+};
+
+function order({ who, what, hosts, host, note }) {
+  const many = hosts === undefined ? "" : fill(ngettext("%(n)s host", "%(n)s hosts", hosts), { n: number(hosts) });
+  const values = { who, hosts: many, host: host ?? "" };
+  const text = {
+    start: fill(gettext("%(who)s started the update of %(hosts)s."), values),
+    retry: fill(gettext("%(who)s retried %(hosts)s."), values),
+    cancel: fill(gettext("%(who)s cancelled the job."), values),
+  }[what] ?? [who, what, many].filter(Boolean).join(" ");
+  return note ? `${text} ${note}` : text;
+}

@@ -1,0 +1,98 @@
+// Orders a person may give now, and what each will do. An order is a POST to the API; its effect
+// comes back over the stream like everybody else's. A refusal stands beside the button pressed.
+
+import { element, setText } from "./dom.js";
+import { count } from "./verdict.js";
+import { fill, gettext, ngettext, number } from "./words.js";
+
+const ANSWER_WITHIN = 20_000; // milliseconds
+const RETRYABLE = ["failed", "cancelled", "rolled_back"];
+
+/** POST an order. Gives the answer; throws Refused with the server's own words. */
+export async function post(url, body = {}) {
+  let answer;
+  try {
+    answer = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(ANSWER_WITHIN),
+    });
+  } catch {
+    throw new Refused(gettext("The server did not answer. Whether the order arrived will show here; if not, give it again."));
+  }
+  const told = await answer.json().catch(() => ({}));
+  if (answer.ok) return told;
+  throw new Refused(told.error?.message ?? fill(gettext("Refused (HTTP %(status)s)."), { status: answer.status }));
+}
+
+export class Refused extends Error {}
+
+/** The buttons of the verdict: only what makes sense now. */
+export class Orders {
+  /** @param root the place of the buttons @param refusal where a refusal is said */
+  constructor(root, refusal, { model, url, onGiven }) {
+    Object.assign(this, { root, refusal, model, url, onGiven });
+    this.dialog = document.getElementById("cancel");
+    this.retry = this.#button("", () => this.give("retry", {}, this.retry));
+    this.cancel = this.#button("danger", () => this.dialog.showModal());
+    root.append(this.retry, this.cancel);
+    this.dialog.addEventListener("close", () => {
+      if (this.dialog.returnValue === "cancel") this.give("cancel", {}, this.cancel);
+      this.dialog.returnValue = "";
+    });
+  }
+
+  paint(can) {
+    const counts = {};
+    for (const { state } of this.model.hosts.values()) counts[state] = (counts[state] ?? 0) + 1;
+    const again = count(counts, RETRYABLE);
+    const waiting = count(counts, ["waiting", "queued"]);
+    const active = count(counts, ["running", "paused", "unknown"]);
+    this.retry.hidden = !can.includes("retry") || again === 0;
+    this.#label(this.retry,
+      counts.failed === again
+        ? fill(ngettext("Retry %(n)s failed", "Retry %(n)s failed", again), { n: number(again) })
+        : fill(ngettext("Retry %(n)s host", "Retry %(n)s hosts", again), { n: number(again) }),
+      ngettext("from its failed step", "each from its failed step", again));
+    this.cancel.hidden = !can.includes("cancel");
+    this.#label(this.cancel, gettext("Cancel…"),
+      [
+        waiting ? fill(ngettext("%(n)s never starts", "%(n)s never start", waiting), { n: number(waiting) }) : "",
+        active ? fill(ngettext("%(n)s is stopped", "%(n)s are stopped", active), { n: number(active) }) : "",
+      ].filter(Boolean).join(", "));
+    setText(this.dialog.querySelector("[data-say]"), [
+      waiting === 0 ? "" : fill(ngettext("%(n)s host that waits will not be touched.", "%(n)s hosts that wait will not be touched.", waiting), { n: number(waiting) }),
+      active ? fill(ngettext(
+        "%(n)s host is being updated: its step is ended where it stands, unless the recipe forbids that.",
+        "%(n)s hosts are being updated: their step is ended where it stands, unless the recipe forbids that.", active), { n: number(active) }) : "",
+    ].join(" "));
+  }
+
+  /** Give one order; `button` is the one that was pressed. */
+  async give(order, body, button, { refusal = this.refusal, url = `${this.url}/${order}` } = {}) {
+    if (button.disabled) return;
+    button.disabled = true;
+    setText(refusal, "");
+    try {
+      await post(url, body);
+      this.onGiven();
+    } catch (refused) {
+      if (!(refused instanceof Refused)) throw refused;
+      setText(refusal, refused.message);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  #button(kind, act) {
+    const button = element("button", { class: `btn act ${kind}`, type: "button", hidden: true }, element("span"), element("small"));
+    button.addEventListener("click", act);
+    return button;
+  }
+
+  #label(button, text, small) {
+    setText(button.firstChild, text);
+    setText(button.lastChild, small);
+  }
+}

@@ -1,0 +1,297 @@
+// The page of a job: reads the list, then follows the stream, and paints what changed once a frame.
+
+import { Activity } from "./activity.js";
+import { element, setText } from "./dom.js";
+import { paintLink } from "./link.js";
+import { LogPane } from "./log.js";
+import { HostMap, ReadOut } from "./map.js";
+import { JobModel } from "./model.js";
+import { Orders } from "./orders.js";
+import * as place from "./place.js";
+import { Rail } from "./rail.js";
+import { Score } from "./score.js";
+import { JobStream } from "./stream.js";
+import { HostTable } from "./table.js";
+import { Transcript } from "./transcript.js";
+import { pieces } from "./verdict.js";
+import { fill, gettext, ngettext, number } from "./words.js";
+
+/** Up to so many hosts are told apart best in a table, more as squares. */
+const TABLE_UP_TO = 60;
+const ANSWER_WITHIN = 20_000; // milliseconds
+
+const byId = (id) => document.getElementById(id);
+const page = JSON.parse(byId("page").textContent);
+const model = new JobModel(page);
+const here = place.read();
+const pending = { hosts: new Set(), all: true, asked: false };
+let can = page.job.can;
+let transcript = null;
+let looked = null;
+let stepsKnown = false;
+
+const title = document.title;
+const readOut = new ReadOut(byId("readout"));
+const view = { model, onPick: pick, onLook: look };
+const map = new HostMap(byId("map"), view);
+const table = new HostTable(byId("table"), view);
+const score = new Score(byId("score"), toggle);
+const rail = new Rail(byId("rail"), page.rollout);
+const activity = new Activity(byId("activity"), page.activity);
+const log = new LogPane(byId("log"), { model, download: downloadUrl });
+const orders = new Orders(byId("acts"), byId("refusal"), { model, url: page.urls.job, onGiven: askAgain });
+
+await readList();
+const stream = new JobStream({
+  url: new URL(page.urls.stream, location.href.replace(/^http/, "ws")).href,
+  eventsUrl: page.urls.events,
+  after: model.seq,
+  output: "none",
+  onItems: take,
+  onLink: (state) => paintLink(byId("link"), state),
+  onReset: () => location.reload(),
+});
+openHost(here.host && model.hosts.has(here.host) ? here.host : worst());
+setInterval(tick, 1000);
+askAgain();
+
+// ---- what comes in
+
+/** The whole list; at first, and when the server's story began anew. */
+async function readList() {
+  model.load(await patiently(page.urls.hosts));
+  map.build();
+  paintSoon({ all: true });
+}
+
+function take(items) {
+  const changed = model.apply(items);
+  activity.add(changed.told);
+  transcript?.addLive(items);
+  if (changed.job) askAgain();
+  paintSoon(changed);
+}
+
+/** What may be ordered now is the server's to say; asked when the job itself moved. */
+function askAgain() {
+  if (pending.asked) return;
+  pending.asked = true;
+  setTimeout(async () => {
+    pending.asked = false;
+    can = (await patiently(page.urls.job)).can;
+    paintSoon({});
+  }, 200 + Math.random() * 300);
+}
+
+async function getJson(url) {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_WITHIN), headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+  return answer.json();
+}
+
+/** Reading is safe to repeat: a server that restarts is waited for. */
+async function patiently(url, wanted = () => true) {
+  for (let wait = 500; ; wait = Math.min(10_000, wait * 2)) {
+    try {
+      return await getJson(url);
+    } catch (error) {
+      if (!wanted()) throw error;
+      await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
+    }
+  }
+}
+
+// ---- the chosen host
+
+/** Its past over HTTP, its present over the socket: what the one has not told, the other tells. */
+async function openHost(name) {
+  if (!name || transcript?.host === name) return;
+  const story = new Transcript(name);
+  transcript = story;
+  log.open(story, page.urls.host.replace("HOST", encodeURIComponent(name)));
+  mark();
+  const present = stream.watch([name]);
+  await readPast(story);
+  const from = await present;
+  if (story.to < from - 1) await readPast(story);
+  story.begin();
+  paintSoon({});
+}
+
+/** All that was told of a host up to this moment; given up when another host is chosen. */
+async function readPast(story) {
+  const wanted = () => transcript === story;
+  for (let told = null; wanted() && !(told && told.to >= told.last_seq); ) {
+    const url = `${page.urls.events}?host=${encodeURIComponent(story.host)}&after=${story.to}`;
+    told = await patiently(url, wanted);
+    story.addPast(told.events, told.to);
+    paintSoon({});
+  }
+}
+
+/** Where a person would look first. */
+function worst() {
+  const hosts = [...model.hosts.values()];
+  const found = hosts.find(({ down }) => down)
+    ?? ["failed", "unknown", "unreachable", "running"].map((state) => hosts.find(({ shown }) => shown === state)).find(Boolean)
+    ?? hosts[0];
+  return found?.name;
+}
+
+function pick(name) {
+  here.host = name;
+  place.write(here);
+  openHost(name);
+  if (matchMedia("(max-width: 1180px)").matches) byId("log").scrollIntoView({ block: "start" });
+}
+
+function look(name) {
+  looked = name;
+  readOut.show(model.hosts.get(name ?? transcript?.host));
+}
+
+function downloadUrl(host, attempt = null) {
+  const query = attempt ? `?safe=1&step=${encodeURIComponent(attempt.step)}&attempt=${attempt.n}` : "?safe=1";
+  return `${page.urls.job}/hosts/${encodeURIComponent(host)}/log${query}`;
+}
+
+// ---- which hosts show
+
+function toggle(shown) {
+  if (here.show.has(shown)) here.show.delete(shown);
+  else here.show.add(shown);
+  place.write(here);
+  paintSoon({ all: true });
+}
+
+byId("show-all").addEventListener("click", () => {
+  here.show.clear();
+  place.write(here);
+  paintSoon({ all: true });
+});
+
+byId("view").addEventListener("click", (event) => {
+  here.view = event.target.dataset.view ?? here.view;
+  place.write(here);
+  paintSoon({ all: true });
+});
+
+// ---- orders for one host
+
+byId("retry-host").addEventListener("click", (event) => {
+  orders.give("retry", { hosts: [transcript.host] }, event.target, { refusal: byId("host-refusal") });
+});
+
+byId("answer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const url = `${page.urls.job}/hosts/${encodeURIComponent(transcript.host)}/answer`;
+  const body = { answer: event.submitter.value, note: byId("answer-note").value };
+  orders.give("answer", body, event.submitter, { url, refusal: byId("answer-refusal") });
+});
+
+// ---- painting
+
+function paintSoon({ hosts = [], all = false }) {
+  for (const name of hosts) pending.hosts.add(name);
+  pending.all ||= all;
+  if (pending.frame) return;
+  pending.frame = true;
+  // A hidden page gets no frames, but its title should go on telling.
+  if (document.hidden) setTimeout(paint, 1000);
+  else requestAnimationFrame(paint);
+}
+
+function paint() {
+  const names = pending.all ? [...model.hosts.keys()] : [...pending.hosts];
+  const all = pending.all;
+  Object.assign(pending, { hosts: new Set(), all: false, frame: false });
+  const batches = model.batches();
+  paintVerdict(batches);
+  rail.paint(batches, !model.ended);
+  score.paint(model.counts(), here.show);
+  orders.paint(can);
+  paintHosts(names, all);
+  paintHostOrders();
+  log.paint();
+  look(looked);
+}
+
+function paintVerdict(batches) {
+  const { unreachable, down } = model.troubles();
+  const said = pieces(model.job, batches, { unreachable, down });
+  const text = said.map((piece) => piece.text).join("");
+  const node = byId("verdict");
+  if (node.dataset.said !== text) {
+    node.dataset.said = text;
+    node.replaceChildren(...said.map(({ text: words, tone }) => (tone ? element("b", { class: tone === "failed" ? "ink-failed" : null }, words) : words)));
+    document.title = `${text.replace(/\.$/, "")} · ${title}`;
+  }
+  paintMore();
+}
+
+/** What stands under the sentence: which hosts are down, why the job is halted. */
+function paintMore() {
+  const downs = [...model.hosts.values()].filter((host) => host.down);
+  const lines = downs.slice(0, 3).map((host) => [host.name, host.error]);
+  if (downs.length > 3) lines.push([null, fill(gettext("and %(n)s more are down"), { n: number(downs.length - 3) })]);
+  if (model.job.reason && !model.ended) lines.unshift([null, model.job.reason]);
+  const node = byId("more");
+  const text = JSON.stringify(lines);
+  if (node.dataset.lines === text) return;
+  node.dataset.lines = text;
+  node.replaceChildren(...lines.map(([name, why]) => {
+    if (!name) return element("span", {}, why);
+    const open = element("button", { type: "button", class: "linkish" }, name);
+    open.addEventListener("click", () => pick(name));
+    return element("span", {}, element("i", { class: "sq failed" }), open, why ? ` ${gettext("is down:")} ${why}` : ` ${gettext("is down")}`);
+  }));
+}
+
+function paintHosts(names, all) {
+  const listed = [...model.hosts.values()].filter(({ shown }) => !here.show.size || here.show.has(shown)).map(({ name }) => name);
+  const asTable = here.view ? here.view === "table" : listed.length <= TABLE_UP_TO;
+  byId("map").hidden = asTable;
+  byId("keys").hidden = asTable;
+  byId("table").hidden = !asTable || listed.length === 0;
+  byId("none").hidden = listed.length > 0;
+  for (const button of byId("view").children) button.setAttribute("aria-pressed", String((button.dataset.view === "table") === asTable));
+  const total = model.hosts.size;
+  setText(byId("hosts-n"), listed.length === total
+    ? number(total)
+    : fill(ngettext("%(n)s of %(total)s", "%(n)s of %(total)s", listed.length), { n: number(listed.length), total: number(total) }));
+  if (asTable) {
+    table.list(listed);
+    table.paint(all ? listed : names);
+    knowSteps();
+  } else {
+    map.paint(names);
+  }
+  if (all) mark();
+}
+
+function mark() {
+  map.mark(transcript?.host, here.show);
+  table.mark(transcript?.host);
+}
+
+/** The table shows every step of a host: they are read when it is first looked at. */
+async function knowSteps() {
+  if (stepsKnown) return;
+  stepsKnown = true;
+  model.loadSteps(await patiently(page.urls.steps));
+  paintSoon({ all: true });
+}
+
+function paintHostOrders() {
+  const host = model.hosts.get(transcript?.host);
+  if (!host) return;
+  byId("retry-host").hidden = !can.includes("retry") || !["failed", "cancelled", "rolled_back"].includes(host.state);
+  byId("answer").hidden = !can.includes("answer") || host.state !== "unknown";
+}
+
+function tick() {
+  const now = Date.now();
+  table.tick(now);
+  log.tick(now);
+  if (looked === null) look(null);
+}

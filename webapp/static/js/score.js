@@ -1,0 +1,31 @@
+// The box score: how many hosts are in which state. Its entries are the filters and the legend.
+
+import { element, setText } from "./dom.js";
+import { square } from "./marks.js";
+import { SCORE } from "./states.js";
+import { number } from "./words.js";
+
+export class Score {
+  /** @param onToggle called with the state whose entry was pressed */
+  constructor(root, onToggle) {
+    this.entries = SCORE.map((entry) => {
+      const count = element("b", {}, "0");
+      const chip = element("button", { class: "chip", type: "button", "aria-pressed": "false" },
+        element("span", {}, square(entry.shown === "running" ? "running p3" : entry.shown), count), entry.word);
+      chip.addEventListener("click", () => onToggle(entry.shown));
+      root.append(chip);
+      return { ...entry, chip, count };
+    });
+  }
+
+  paint(counts, show) {
+    for (const { shown, rare, hot, chip, count } of this.entries) {
+      const n = counts[shown] ?? 0;
+      setText(count, number(n));
+      chip.hidden = Boolean(rare) && n === 0 && !show.has(shown);
+      chip.classList.toggle("zero", n === 0);
+      chip.classList.toggle("hot", Boolean(hot) && n > 0);
+      chip.setAttribute("aria-pressed", String(show.has(shown)));
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// Hosts by steps: for a few hosts, or the few that a filter leaves.
+
+import { element, setClass, setText } from "./dom.js";
+import { squareClass } from "./marks.js";
+import { HOST_ENDED, word } from "./states.js";
+import { fill, gettext, number, span } from "./words.js";
+
+/** More rows than one reads; the map shows them all. */
+const ROWS = 200;
+
+export class HostTable {
+  constructor(root, { model, onPick, onLook }) {
+    Object.assign(this, { root, model, onPick, onLook });
+    this.rows = new Map();
+    const heads = [gettext("Host"), ...model.steps].map((text) => element("th", { scope: "col" }, text));
+    heads.push(element("th", { scope: "col", class: "num" }, gettext("Total")));
+    this.body = element("tbody");
+    this.more = element("p", { class: "pages", hidden: true });
+    root.replaceChildren(
+      element("div", { class: "scroll" }, element("table", { class: "steps" }, element("thead", {}, element("tr", {}, ...heads)), this.body)),
+      this.more,
+    );
+    this.body.addEventListener("click", (event) => this.#at(event, onPick));
+    this.body.addEventListener("mouseover", (event) => this.#at(event, onLook));
+    this.body.addEventListener("mouseleave", () => onLook(null));
+    this.body.addEventListener("focusin", (event) => this.#at(event, onLook));
+    this.body.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** The hosts that show, in this order. Rows that stay are kept as they are. */
+  list(names) {
+    const shown = names.slice(0, ROWS);
+    const rest = names.length - shown.length;
+    this.more.hidden = rest === 0;
+    setText(this.more, fill(gettext("and %(n)s more: filter, or see them as squares"), { n: number(rest) }));
+    if (shown.join() === [...this.rows.keys()].join()) return;
+    const rows = new Map(shown.map((name) => [name, this.rows.get(name) ?? this.#row(name)]));
+    this.rows = rows;
+    this.body.replaceChildren(...[...rows.values()].map(({ row }) => row));
+    this.paint(shown);
+  }
+
+  paint(names, now = Date.now()) {
+    for (const name of names) {
+      const entry = this.rows.get(name);
+      const host = this.model.hosts.get(name);
+      if (!entry || !host) continue;
+      this.model.steps.forEach((step, i) => this.#cell(entry.cells[i], this.model.step(host, step), host, now));
+      setText(entry.total, total(host, now));
+      setClass(entry.row, [host.down ? "bad" : "", name === this.chosen ? "sel" : ""].filter(Boolean).join(" "));
+    }
+  }
+
+  /** Spans that grow, once a second. */
+  tick(now) {
+    const moving = [...this.rows.keys()].filter((name) => ["running", "draining"].includes(this.model.hosts.get(name)?.shown));
+    this.paint(moving, now);
+  }
+
+  mark(chosen) {
+    const before = this.chosen;
+    this.chosen = chosen;
+    this.paint([before, chosen].filter(Boolean));
+  }
+
+  #row(name) {
+    const cells = this.model.steps.map(() => {
+      const square = element("i");
+      const text = element("span", { class: "muted" });
+      return { cell: element("td", {}, square, text), square, text };
+    });
+    const sum = element("td", { class: "num nowrap" });
+    const open = element("button", { type: "button" }, name);
+    const row = element("tr", { "data-host": name }, element("th", { scope: "row" }, open), ...cells.map(({ cell }) => cell), sum);
+    return { row, cells, total: sum };
+  }
+
+  #cell({ cell, square, text }, step, host, now) {
+    setClass(square, squareClass(step.state === "new" ? "waiting" : SQUARES[step.state] ?? step.state, 3));
+    const running = step.state === "running" && step.at && !HOST_ENDED.has(host.state);
+    setText(text, running ? span((now - Date.parse(step.at)) / 1000) : span(step.seconds));
+    const said = `${word(step.state)}${step.n > 1 ? `, ${fill(gettext("attempt %(n)s"), { n: step.n })}` : ""}${step.rc ? `, ${fill(gettext("exit status %(rc)s"), { rc: step.rc })}` : ""}`;
+    if (cell.getAttribute("aria-label") !== said) cell.setAttribute("aria-label", said);
+  }
+
+  #at(event, then) {
+    const name = event.target.closest("tr")?.dataset.host;
+    if (name) then(name);
+  }
+
+  #key(event) {
+    const row = event.target.closest("tr");
+    const to = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+    if (!to) return;
+    event.preventDefault();
+    to.querySelector("button").focus();
+  }
+}
+
+/** Squares of attempts whose state is no state of a host. */
+const SQUARES = { lost: "unknown", abandoned: "cancelled" };
+
+function total(host, now) {
+  if (!host.started_at) return "";
+  const end = host.ended_at ? Date.parse(host.ended_at) : HOST_ENDED.has(host.state) ? NaN : now;
+  return Number.isNaN(end) ? "" : span((end - Date.parse(host.started_at)) / 1000);
+}

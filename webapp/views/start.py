@@ -1,0 +1,80 @@
+"""The start page: what shall be updated, and what that would do."""
+
+import secrets
+from typing import cast
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from deploy_tasks import orders
+from deploy_tasks.errors import InvalidInput, KeyReused, OrderRefused
+from deploy_tasks.models import Game, Job
+from webapp import access
+from webapp.forms import JobForm
+
+
+@login_required
+def new(request: HttpRequest) -> HttpResponse:
+    """``?game=`` chooses, ``?version=`` and ``?host=`` fill in. A form that comes twice starts one
+    job: it carries its key."""
+    games = access.games(request.user, access.Right.OPERATE).order_by("name")
+    asked = request.POST.get("game") or request.GET.get("game")
+    if not asked and len(games) != 1:
+        return render(request, "start.html", {"games": games})
+    game = get_object_or_404(access.visible_games(request.user), name=asked or games[0].name)
+    access.require(request.user, access.Right.OPERATE, game)
+    form = JobForm(game, request.POST or None, initial=_initial(request, game))
+    key, refusal = form["key"].value(), ""
+    if request.method == "POST":
+        try:
+            if job := _start(form, cast(User, request.user)):
+                return redirect("job", job.pk)
+        except InvalidInput as error:
+            form.refuse(error)
+        except OrderRefused as error:
+            refusal = error.message
+        except KeyReused as error:
+            key, refusal = _new_key(), str(error)
+    context = {"games": games, "game": game, "form": form, "key": key, "refusal": refusal}
+    return render(request, "start.html", context, status=409 if refusal else 200)
+
+
+@login_required
+@require_POST
+def plan(request: HttpRequest) -> JsonResponse:
+    """What the form as it is filled in would do. 422: ``{errors: {field: [messages]}}``."""
+    game = get_object_or_404(access.visible_games(request.user), name=request.POST.get("game", ""))
+    access.require(request.user, access.Right.OPERATE, game)
+    form = JobForm(game, request.POST)
+    try:
+        if form.is_valid() and (order := form.order()):
+            return JsonResponse(orders.plan_job(order, by=cast(User, request.user)).as_json())
+    except InvalidInput as error:
+        form.refuse(error)
+    return JsonResponse({"errors": form.errors}, status=422)
+
+
+def _start(form: JobForm, by: User) -> Job | None:
+    if not form.is_valid() or not (order := form.order()):
+        return None
+    return orders.start_job(order, by=by, key=form.cleaned_data["key"])[0]
+
+
+def _initial(request: HttpRequest, game: Game) -> dict[str, object]:
+    newest = game.releases.order_by("-pk").first()
+    hosts = request.GET.getlist("host")
+    return {
+        "key": _new_key(),
+        "version": request.GET.get("version") or (newest and newest.version),
+        "which": "names" if hosts else "all",
+        "host": hosts,
+        "names": " ".join(hosts),
+        "rollout": "standard",
+    }
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(16)
