@@ -1,7 +1,7 @@
 """Names this very process, so that whoever comes later can tell whether it still lives.
 
 A process id alone may have been given to another process since; with the boot id and the start
-ticks it cannot.
+ticks it cannot: ``<boot id>:<pid>:<start ticks>``. deploy/program writes the same name.
 """
 
 import os
@@ -15,11 +15,14 @@ def me() -> str:
 
 def is_dead(owner: str) -> bool:
     """True only for an owner that ran on this machine and is gone: its lease need not run out."""
+    return owner.startswith(f"{_boot_id()}:") and owner.count(":") == 2 and not lives(owner)
+
+
+def lives(owner: str) -> bool:
+    """True only for an owner that runs on this machine now."""
     boot, _, rest = owner.partition(":")
     pid, _, ticks = rest.partition(":")
-    if not ticks or boot != _boot_id():
-        return False
-    return _start_ticks(int(pid)) != ticks
+    return ticks != "" and boot == _boot_id() and _start_ticks(int(pid)) == ticks
 
 
 @cache

@@ -1,7 +1,8 @@
 """Secrets at rest: sealed with a public key that every process has, opened with a private key
 that only workers have.
 
-Keys lie in ``<home>/keys/seal/`` as ``<id>.pub`` and ``<id>.key`` (0600), 32 bytes in hex each.
+Keys lie in ``<home>/keys/seal/`` as ``<id>.pub`` and in ``PATCHWAVE_PRIVATE_KEYS``, by default the
+same place, as ``<id>.key`` (0600), 32 bytes in hex each.
 Ids sort by age; the newest seals, every one that is still there opens. What was sealed carries
 whose it is, so a box moved to another row does not open.
 """
@@ -37,14 +38,14 @@ def identity_of_credential(name: str) -> str:
 def seal(secret: bytes, *, identity: str) -> tuple[str, bytes]:
     """Key id and box. ``identity`` names the owner, such as ``credential:fleet``."""
     key_id = _newest()
-    key = PublicKey(_read(f"{key_id}.pub"), HexEncoder)
+    key = PublicKey(_read(_public() / f"{key_id}.pub"), HexEncoder)
     return key_id, SealedBox(key).encrypt(_label(identity) + secret)
 
 
 def open_sealed(key_id: str, box: bytes, *, identity: str) -> bytes:
     """The secret. Only a worker can. Raises SecretLocked."""
     try:
-        key = PrivateKey(_read(f"{key_id}.key"), HexEncoder)
+        key = PrivateKey(_read(settings.PRIVATE_KEYS / f"{key_id}.key"), HexEncoder)
     except OSError:
         raise SecretLocked(
             _("the key %(key)s that opens %(identity)s is not on this worker")
@@ -64,20 +65,20 @@ def open_sealed(key_id: str, box: bytes, *, identity: str) -> bytes:
 
 def ensure_keys() -> None:
     """Make this instance's first key pair, and the key of ``digest``, unless they are there."""
-    if not any(_directory().glob("*.pub")):
+    if not any(_public().glob("*.pub")):
         key_id = f"{datetime.now(UTC):%Y%m%d%H%M%S}{secrets.token_hex(1)}"
         key = PrivateKey.generate()
         # The private half first: nothing can be sealed that nobody could open.
-        _write(f"{key_id}.key", key.encode(HexEncoder))
-        _write(f"{key_id}.pub", key.public_key.encode(HexEncoder))
-    if not (_directory() / "digest").exists():
-        _write("digest", secrets.token_hex(32).encode())
+        _write(settings.PRIVATE_KEYS / f"{key_id}.key", key.encode(HexEncoder))
+        _write(_public() / f"{key_id}.pub", key.public_key.encode(HexEncoder))
+    if not (_public() / "digest").exists():
+        _write(_public() / "digest", secrets.token_hex(32).encode())
 
 
 def digest(secret: bytes, *, identity: str) -> str:
     """A keyed, slow hash in 64 hex digits: tells whether a secret is the one we have, without
     opening it, and is of no help in guessing a short one."""
-    salt = _read("digest") + _label(identity)
+    salt = _read(_public() / "digest") + _label(identity)
     return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
 
 
@@ -86,27 +87,27 @@ def _label(identity: str) -> bytes:
 
 
 def _newest() -> str:
-    ids = sorted(path.stem for path in _directory().glob("*.pub"))
+    ids = sorted(path.stem for path in _public().glob("*.pub"))
     if not ids:
-        raise NoSealingKey(f"no *.pub in {_directory()}")
+        raise NoSealingKey(f"no *.pub in {_public()}")
     return ids[-1]
 
 
-def _directory() -> Path:
+def _public() -> Path:
     directory: Path = settings.HOME / "keys" / "seal"
     return directory
 
 
-def _read(name: str) -> bytes:
-    return (_directory() / name).read_bytes().strip()
+def _read(path: Path) -> bytes:
+    return path.read_bytes().strip()
 
 
-def _write(name: str, content: bytes) -> None:
-    _directory().mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = _directory() / f".{name}.{secrets.token_hex(4)}"
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     fresh.touch(mode=0o600)
     fresh.write_bytes(content + b"\n")
     # Two processes may start at once: a link refuses to replace, so the first key stays.
     with contextlib.suppress(FileExistsError):
-        os.link(fresh, _directory() / name)
+        os.link(fresh, path)
     fresh.unlink()

@@ -89,6 +89,17 @@ class Instance:
             return answer.status, json.loads(body)
         return answer.status, body.decode()
 
+    def owner(self, program: str) -> str:
+        return (self.run_dir / f"{program}.process").read_text().strip()
+
+    def pid(self, program: str) -> int:
+        return int(self.owner(program).split(":")[1])
+
+    def variable(self, program: str, name: str) -> str | None:
+        """What ``program`` was given in its environment."""
+        given = Path(f"/proc/{self.pid(program)}/environ").read_text().split("\0")
+        return dict(line.partition("=")[::2] for line in given).get(name)
+
     def processes(self) -> dict[int, str]:
         """Everything that runs on this home: pid -> command line."""
         mark = b"PATCHWAVE_HOME=" + os.fsencode(self.home)

@@ -1,13 +1,18 @@
 """What load balancers and bin/serve are told."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from deploy_tasks import owner
+from deploy_tasks.models import Worker
 from webapp import health
 
 pytestmark = pytest.mark.django_db
@@ -18,6 +23,12 @@ def _broker(valkey: str, settings: Settings) -> None:
     settings.REDIS_URL = valkey
 
 
+@pytest.fixture
+def worker() -> Worker:
+    """Stands in this very process, so it lives."""
+    return Worker.objects.create(owner=owner.me(), seen_at=timezone.now())
+
+
 def test_a_living_process_says_so_without_asking_the_database(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -25,7 +36,7 @@ def test_a_living_process_says_so_without_asking_the_database(
         assert client.get("/healthz").content == b"ok\n"
 
 
-@pytest.mark.usefixtures("_broker")
+@pytest.mark.usefixtures("_broker", "worker")
 def test_an_instance_whose_parts_all_answer_is_ready(client: Client) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 200
@@ -48,6 +59,29 @@ def test_an_instance_with_a_migration_to_do_is_not_ready(client: Client) -> None
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["migrations"] == "missing"
+
+
+@pytest.mark.usefixtures("_broker")
+def test_an_instance_without_a_worker_is_not_ready(client: Client) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["worker"] == "away"
+
+
+@pytest.mark.usefixtures("_broker")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seen_at": timezone.now() - timedelta(minutes=1)},
+        {"owner": owner.me() + "0"},  # the same process id, but started at another time
+    ],
+    ids=["not seen lately", "dead"],
+)
+def test_a_worker_that_is_gone_counts_for_nothing(
+    client: Client, worker: Worker, changes: dict[str, Any]
+) -> None:
+    Worker.objects.filter(pk=worker.pk).update(**changes)
+    assert client.get("/readyz").json()["worker"] == "away"
 
 
 def test_the_answer_is_never_kept_by_a_cache(client: Client) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy_tasks import owner
 from tests import waiting
 from tests.instances import Instance, refusal
 
@@ -41,7 +42,7 @@ def test_all_parts_are_ready_when_it_says_so(first: Instance) -> None:
     status, parts = first.get("/readyz")
     assert status == 200
     assert set(parts.values()) == {"ok"}
-    assert {path.stem for path in first.run_dir.glob("*.process")} == PROGRAMS
+    assert all(owner.lives(first.owner(program)) for program in PROGRAMS)
 
 
 def test_what_it_keeps_is_for_its_own_user_alone(first: Instance) -> None:
@@ -57,6 +58,13 @@ def test_only_unix_sockets_are_opened_beside_the_port(first: Instance) -> None:
         if line.split()[3] == "0A" and line.split()[9] in _sockets_of(first)
     }
     assert listening == {f"0100007F:{first.port:04X}"}
+
+
+def test_the_web_process_is_given_nothing_that_opens_secrets(first: Instance) -> None:
+    (key,) = first.home.glob("keys/seal/*.key")
+    assert key.stat().st_mode & 0o077 == 0
+    assert first.variable("web", "PATCHWAVE_PRIVATE_KEYS") == "/nowhere"
+    assert first.variable("worker", "PATCHWAVE_PRIVATE_KEYS") is None
 
 
 def test_a_second_start_on_the_same_home_is_refused(first: Instance) -> None:
@@ -114,16 +122,15 @@ def test_a_later_start_finds_everything_and_keeps_the_password_to_itself(second:
 
 
 def test_a_program_that_is_killed_comes_back(second: Instance) -> None:
-    before = (second.run_dir / "worker.process").read_text()
-    os.kill(int(before.split()[0]), signal.SIGKILL)
-    waiting.until(lambda: (second.run_dir / "worker.process").read_text() != before, "a new worker")
+    before = second.pid("worker")
+    os.kill(before, signal.SIGKILL)
+    waiting.until(lambda: second.pid("worker") != before, "a new worker")
 
 
 def test_after_kill_9_of_everything_above_the_programs_it_starts_again(second: Instance) -> None:
     orphans = set(second.processes())
-    supervisor = int((second.run_dir / "supervisor.process").read_text().split()[0])
     assert second.process is not None
-    for pid in (second.process.pid, supervisor):
+    for pid in (second.process.pid, second.pid("supervisor")):
         os.kill(pid, signal.SIGKILL)
     second.process.wait()
     second.start()

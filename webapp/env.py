@@ -78,6 +78,9 @@ class Env(BaseSettings):
     redis_url: Annotated[str, AfterValidator(_redis)] = Field(
         default="", description="redis://… or unix://…; empty: the embedded Valkey"
     )
+    private_keys: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        default=None, description="where workers find what opens secrets; empty: <home>/keys/seal"
+    )
     worker_threads: int = Field(
         default=64, ge=1, le=2000, description="host runs at a time per worker"
     )

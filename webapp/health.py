@@ -1,6 +1,7 @@
 """Whether this instance is well, in one word each, for load balancers, bin/serve and people."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import redis
 from django.conf import settings
@@ -11,7 +12,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from deploy_tasks import clock, owner
+from deploy_tasks.models import Worker
+
 ANSWER_WITHIN = 1.0  # seconds, for each part
+SEEN_WITHIN = timedelta(seconds=15)  # a worker says every 5 s that it lives
 
 
 @never_cache
@@ -61,9 +66,19 @@ def broker() -> str:
     return "ok"
 
 
+def worker() -> str:
+    try:
+        seen = Worker.objects.filter(seen_at__gt=clock.now() - SEEN_WITHIN)
+        lately = list(seen.values_list("owner", flat=True))
+    except DatabaseError:
+        return "unknown"
+    return "away" if all(owner.is_dead(name) for name in lately) else "ok"
+
+
 # A part is a word: "ok", or what is wrong.
 PARTS: dict[str, Callable[[], str]] = {
     "database": database,
     "migrations": migrations,
     "broker": broker,
+    "worker": worker,
 }

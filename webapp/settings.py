@@ -12,6 +12,8 @@ from webapp.env import BASE, env, variable
 BASE_DIR = BASE
 HOME = env.home
 ARTIFACTS = HOME / "artifacts"
+# Every process seals with public keys below HOME; only workers get at the private ones.
+PRIVATE_KEYS = env.private_keys or HOME / "keys" / "seal"
 VARIABLE = variable
 SECRET_KEY = keys.django_secret(HOME)
 DEBUG = env.debug

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
 from deploy_tasks import vault
@@ -23,6 +23,13 @@ class Command(BaseCommand):
     # The tables that a check would look at are not there yet.
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--state-only",
+            action="store_true",
+            help="keys and tables alone: for what fills an instance before its first start",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         for name in ("keys", "log", "artifacts"):
             (settings.HOME / name).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -31,6 +38,8 @@ class Command(BaseCommand):
             fcntl.flock(lock, fcntl.LOCK_EX)
             vault.ensure_keys()
             call_command("migrate", verbosity=0, interactive=False)
+            if options["state_only"]:
+                return
             call_command("collectstatic", verbosity=0, interactive=False)
             self.stdout.write(self._log_in())
 
