@@ -157,12 +157,15 @@ class Follower:
                 news += self._output(attempt, frame, told)
             elif isinstance(frame, frames.Started):
                 self._seen = Seen()
-                changes["step"] = attempt.step
+                if self._plan.moves_on:
+                    changes["step"] = attempt.step
                 told |= {"state": AttemptState.RUNNING.value, "started_at": self._at(frame.uptime)}
                 news.append(self._story.step_news(attempt, "running"))
             else:
                 news += self._rest(attempt, told)
                 told |= self._ended(attempt, frame)
+                if self._plan.moves_on and told["state"] != AttemptState.FAILED:
+                    changes["step"] = attempt.step + 1
                 more = {"seconds": self._seconds(attempt, frame), "reason": told.get("reason", "")}
                 shown = {name: value for name, value in more.items() if value not in (None, "")}
                 news.append(

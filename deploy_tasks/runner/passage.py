@@ -129,6 +129,8 @@ class Passage:
 
     def _do_last_things(self) -> str:
         """The ``always`` steps after an end that is no success; gives what went wrong with them."""
+        if not self._launched:
+            return ""
         try:
             self._always()
         except (Failed, HostFailed, Unknown, Cancelled) as problem:
@@ -172,12 +174,16 @@ class Passage:
         """A plan of an earlier worker that may be running still: the host tells how it ended."""
         run = self._run
         plan = plans.stored_plan(run.plan, run.plan_nonce, run.plan_offset, self._attempts)
-        if plan.is_open:
-            done = self._sum_up(self._carry_out(plan))
+        if not plan.is_open:
+            return
+        plan.moves_on = not all(self._recipe.steps[one.step].always for one in plan.attempts)
+        done = self._sum_up(self._carry_out(plan))
+        if plan.moves_on:
             run.step = max([run.step, *(n + 1 for n in done)])
 
     def _new_plan(self, steps: Sequence[int]) -> LivePlan:
         plan = plans.new_plan(self._run.pk, self._recipe, steps, self._attempts)
+        plan.moves_on = not self._last_things
         changes = {"plan": plan.id, "plan_nonce": plan.nonce}
         entry = self._story.tell(changes=changes, offset=0, attempts=plan.attempts)
         self._attempts += plan.attempts
@@ -251,7 +257,7 @@ class Passage:
             elif attempt.state == AttemptState.FAILED and not self._tries_again(step, attempt):
                 if not step.optional:
                     raise Failed(attempt.reason)
-                self._story.tell(changes={"warned": True})
+                self._story.tell(changes={"warned": True} | self._moved_to(attempt.step + 1))
                 done.append(attempt.step)
             elif attempt.state == AttemptState.LOST and step.repeat != "safe":
                 reason = attempt.reason or _("its files are gone from the host")
@@ -276,7 +282,7 @@ class Passage:
         step = self._recipe.steps[number]
         (attempt,) = plans.new_plan(self._run.pk, self._recipe, [number], self._attempts).attempts
         attempt.state, attempt.started_at = AttemptState.RUNNING.value, clock.now()
-        self._story.tell(attempts=[attempt], changes={"step": number}).wait()
+        self._story.tell(attempts=[attempt], changes=self._moved_to(number)).wait()
         launched = self._launched
         self._attempts.append(attempt)
         self._story.tell(news=[self._story.step_news(attempt, "running")])
@@ -307,8 +313,12 @@ class Passage:
                 output,
                 self._story.step_news(attempt, attempt.state, seconds=lasted, **more),
             ],
+            changes=self._moved_to(number + (attempt.state in STANDING)),
         )
         return attempt
+
+    def _moved_to(self, step: int) -> dict[str, Any]:
+        return {} if self._last_things else {"step": step}
 
     def _bring(self, step: recipes.Step, *, launched: bool) -> tuple[str, str]:
         """The state of the attempt and a line for its log."""

@@ -17,7 +17,8 @@ OPEN = (AttemptState.NEW, AttemptState.RUNNING)
 class LivePlan:
     """A plan that is on a host, or about to be: its attempts in order, and where we read.
 
-    ``seen``: the host has answered for it, so that its absence would be a loss.
+    ``seen``: the host has answered for it, so that its absence would be a loss. ``moves_on``: its
+    steps move ``HostRun.step``, as those that run at the end whatever happened do not.
     """
 
     id: str
@@ -25,6 +26,7 @@ class LivePlan:
     attempts: list[Attempt]
     position: Position = field(default_factory=Position)
     seen: bool = False
+    moves_on: bool = True
 
     @property
     def is_open(self) -> bool:

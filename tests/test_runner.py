@@ -1,0 +1,339 @@
+"""Host runs on real OpenSSH hosts: what is launched once, followed whole and ended right."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+from django.db import connection
+
+from deploy_tasks import artifacts, bells, conductor, orders, vault
+from deploy_tasks.keeper import Keeper, reconcile
+from deploy_tasks.models import Attempt, Credential, Event, Game, HostRun, Job
+from deploy_tasks.orders import JobOrder
+from tests import factories
+from tests.fleet import Fleet, make_key, public_of
+from tests.waiting import until
+
+pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
+
+RECIPE = """\
+recipe: steps
+summary: A few steps
+current: cat version 2>/dev/null || true
+steps:
+  - name: stop
+    disruptive: true
+    run: echo "stop $host $previous" | tee -a count
+  - name: work
+    run: |
+      echo work >>count
+      if [ -e slow ]; then while [ ! -e go ]; do sleep .05; done; fi
+      if [ -e broken ]; then echo oops >&2; exit 2; fi
+      seq 1 2000
+  - name: start
+    run: echo "$version" >version; echo start >>count
+  - name: tidy
+    always: true
+    run: echo tidy >>count
+"""
+
+
+class Worker:
+    """A worker process in miniature: a keeper, and a thread for each bell that is rung."""
+
+    def __init__(self) -> None:
+        self.keeper = Keeper()
+        self.keeper.start()
+        self.threads: list[threading.Thread] = []
+        self.deaf = False
+
+    def run_host(self, pk: int) -> None:
+        if not self.deaf:
+            thread = threading.Thread(target=self._run, args=(pk,))
+            self.threads.append(thread)
+            thread.start()
+
+    def _run(self, pk: int) -> None:
+        try:
+            self.keeper.run_host(pk)
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        self.keeper.stop()
+        for thread in self.threads:
+            thread.join(20)
+        self.keeper.close()
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Worker]]:
+    """Bells go to the last worker of the list, at once."""
+    staff = [Worker()]
+    monkeypatch.setattr(bells, "ring_host_runs", lambda pks: [staff[-1].run_host(pk) for pk in pks])
+    monkeypatch.setattr(bells, "ring_job", conductor.conduct)
+    yield staff
+    for worker in staff:
+        worker.stop()
+
+
+@pytest.fixture
+def game(fleet: Fleet, settings: LazySettings, tmp_path: Path) -> Game:
+    settings.HOME = tmp_path
+    settings.ARTIFACTS = tmp_path / "artifacts"
+    vault.ensure_keys()
+    return make_game(fleet, RECIPE)
+
+
+def make_game(fleet: Fleet, recipe: str, **release: object) -> Game:
+    game = factories.game(text=recipe)
+    factories.release(game, **release)
+    key_id, sealed = vault.seal(
+        fleet.private_key.encode(), identity=vault.identity_of_credential("fleet")
+    )
+    credential = Credential.objects.create(
+        name="fleet", kind="ssh_key", sealed=sealed, key_id=key_id
+    )
+    for one in fleet.hosts:
+        for path in one.home.iterdir():
+            if path.is_file() and not path.name.startswith("."):
+                path.unlink()
+        host = factories.host(
+            game,
+            one.name,
+            address=one.address,
+            port=one.port,
+            user=fleet.user,
+            credential=credential,
+        )
+        host.keys.update(key=one.host_key)
+    return game
+
+
+def start(game: Game, **order: object) -> Job:
+    by = factories.user()
+    given = {"game": game.name, "version": "2.0", "all": "hosts" not in order, **order}
+    return orders.start_job(JobOrder.model_validate(given), by=by)[0]
+
+
+def ended(job: Job, state: str) -> Callable[[], bool]:
+    def look() -> bool:
+        job.refresh_from_db()
+        return job.state == state
+
+    return look
+
+
+def story(job: Job, host: str) -> list[str]:
+    """Steps and states of a host, in order: ``stop running``, ``stop succeeded``, ``succeeded``."""
+    told = []
+    for event in Event.objects.filter(job=job, host_run__name=host).order_by("seq"):
+        data = event.data or {}
+        if event.kind == "step":
+            told.append(f"{data['step']} {data['to']}")
+        elif event.kind == "host":
+            told.append(data["to"])
+    return told
+
+
+def log(run: HostRun, step: str) -> bytes:
+    pieces = Event.objects.filter(host_run=run, kind="output", attempt__name=step).order_by("seq")
+    at = 0
+    for piece in pieces:
+        assert piece.offset == at
+        at += piece.raw_length or 0
+    return b"".join(bytes(piece.output or b"") for piece in pieces)
+
+
+def test_an_update_runs_every_step_once(game: Game, fleet: Fleet, workers: list[Worker]) -> None:
+    job = start(game)
+    until(ended(job, "succeeded"), "the job succeeds")
+    for host in fleet.hosts:
+        run = job.host_runs.get(name=host.name)
+        assert (host.home / "count").read_text() == f"stop {host.name} \nwork\nstart\ntidy\n"
+        assert log(run, "work") == "".join(f"{n}\n" for n in range(1, 2001)).encode()
+        assert (run.state, run.previous, run.version, run.holds_host) == (
+            "succeeded",
+            "",
+            "2.0",
+            False,
+        )
+    assert story(job, fleet.hosts[0].name) == [
+        "queued",
+        "running",
+        "stop running",
+        "stop succeeded",
+        "work running",
+        "work succeeded",
+        "start running",
+        "start succeeded",
+        "tidy running",
+        "tidy succeeded",
+        "succeeded",
+    ]
+    assert list(
+        Event.objects.filter(job=job).order_by("seq").values_list("seq", flat=True)
+    ) == list(range(1, job.last_seq + 1))
+
+
+def test_a_host_at_the_version_is_skipped(game: Game, fleet: Fleet, workers: list[Worker]) -> None:
+    at_it = fleet.hosts[1]
+    (at_it.home / "version").write_text("2.0\n")
+    job = start(game)
+    until(ended(job, "succeeded"), "the job succeeds")
+    assert job.host_runs.get(name=at_it.name).state == "skipped"
+    assert not (at_it.home / "count").exists()
+
+
+def test_a_failure_ends_the_host_and_a_retry_goes_on_at_its_step(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    sick = fleet.hosts[2]
+    (sick.home / "broken").touch()
+    job = start(game)
+    until(ended(job, "failed"), "the job fails")
+    run = job.host_runs.get(name=sick.name)
+    assert (run.state, run.down) == ("failed", True)
+    assert run.error == "step “work” ended with exit status 2"
+    assert log(run, "work") == b"oops\n"
+    assert (sick.home / "count").read_text() == f"stop {sick.name} \nwork\ntidy\n"
+    (sick.home / "broken").unlink()
+    orders.retry(job, by=factories.user("jonas"))
+    until(ended(job, "succeeded"), "the retry succeeds")
+    assert (sick.home / "count").read_text().split()[2:] == ["work", "tidy", "work", "start"]
+    attempts = run.attempts.filter(name="work").order_by("number")
+    assert list(attempts.values_list("number", "state")) == [(1, "failed"), (2, "succeeded")]
+
+
+def test_a_worker_that_lets_go_leaves_the_step_to_the_next(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    slow = fleet.hosts[0]
+    (slow.home / "slow").touch()
+    job = start(game, hosts=[slow.name])
+    run = job.host_runs.get()
+    until(
+        lambda: (slow.home / "count").exists() and "work" in (slow.home / "count").read_text(),
+        "it works",
+    )
+    workers.append(Worker())
+    began = time.monotonic()
+    workers[0].stop()
+    assert time.monotonic() - began < 10
+    (slow.home / "go").touch()
+    until(ended(job, "succeeded"), "another worker ends it")
+    assert (slow.home / "count").read_text() == f"stop {slow.name} \nwork\nstart\ntidy\n"
+    assert len(log(run, "work").splitlines()) == 2000
+    assert Attempt.objects.filter(host_run=run).count() == 4
+
+
+def test_a_second_bell_does_nothing(game: Game, fleet: Fleet, workers: list[Worker]) -> None:
+    slow = fleet.hosts[0]
+    (slow.home / "slow").touch()
+    job = start(game, hosts=[slow.name])
+    run = job.host_runs.get()
+    until(lambda: (slow.home / "count").exists(), "it works")
+    workers.append(Worker())
+    for worker in workers * 5:
+        worker.run_host(run.pk)
+    (slow.home / "go").touch()
+    until(ended(job, "succeeded"), "the job succeeds")
+    assert (slow.home / "count").read_text() == f"stop {slow.name} \nwork\nstart\ntidy\n"
+    run.refresh_from_db()
+    assert run.fence == 1
+
+
+def test_a_lost_bell_is_rung_again(game: Game, fleet: Fleet, workers: list[Worker]) -> None:
+    workers[0].deaf = True
+    job = start(game, hosts=[fleet.hosts[0].name])
+    run = job.host_runs.get()
+    assert run.state == "queued"
+    workers[0].deaf = False
+    reconcile()
+    run.refresh_from_db()
+    assert run.state == "queued"  # it may be on its way still
+    HostRun.objects.update(rung_at="2026-01-01T00:00Z")
+    reconcile()
+    until(ended(job, "succeeded"), "the job succeeds")
+
+
+def test_a_cancel_ends_what_runs_and_starts_nothing_more(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    for host in fleet.hosts:
+        (host.home / "slow").touch()
+    job = start(game, rollout={"parallel": 2})
+    busy = fleet.hosts[:2]
+    until(
+        lambda: all(
+            (h.home / "count").exists() and "work" in (h.home / "count").read_text() for h in busy
+        ),
+        "two work",
+    )
+    orders.cancel(job, by=factories.user("jonas"))
+    until(ended(job, "cancelled"), "the job is cancelled")
+    assert set(job.host_runs.values_list("state", flat=True)) == {"cancelled"}
+    for host in busy:
+        assert (host.home / "count").read_text() == f"stop {host.name} \nwork\ntidy\n"
+    assert not any((host.home / "count").exists() for host in fleet.hosts[2:])
+    assert not job.host_runs.filter(holds_host=True).exists()
+
+
+def test_an_artifact_arrives_whole_and_once(
+    fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
+) -> None:
+    settings.HOME, settings.ARTIFACTS = tmp_path, tmp_path / "artifacts"
+    vault.ensure_keys()
+    (tmp_path / "build").write_bytes(bytes(range(256)) * 4096)
+    sha256, size = artifacts.add(tmp_path / "build")
+    text = """\
+recipe: steps
+steps:
+  - {name: bring, upload: artifact}
+  - {name: check, run: 'sha256sum <"$artifact"'}
+  - {name: again, upload: artifact}
+"""
+    game = make_game(fleet, text, sha256=sha256, size=size)
+    job = start(game)
+    until(ended(job, "succeeded"), "the job succeeds")
+    run = job.host_runs.first()
+    assert run
+    assert log(run, "check").decode().split()[0] == sha256
+    states = run.attempts.order_by("step").values_list("state", flat=True)
+    assert list(states) == ["succeeded", "succeeded", "skipped"]
+
+
+def test_secrets_are_masked_before_they_are_stored(
+    fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
+) -> None:
+    settings.HOME = tmp_path
+    vault.ensure_keys()
+    text = """\
+recipe: steps
+vars: {password: {type: secret, default: rcon}}
+steps:
+  - {name: say, run: 'printf "pass%s " word; sleep .1; printf "%s" "$password" | head -c 9; sleep .2; echo "$password" | tail -c +10'}
+"""
+    game = make_game(fleet, text)
+    key_id, sealed = vault.seal(b"tell-nobody-ever", identity=vault.identity_of_credential("rcon"))
+    Credential.objects.create(name="rcon", kind="secret", sealed=sealed, key_id=key_id)
+    job = start(game, hosts=[fleet.hosts[0].name])
+    until(ended(job, "succeeded"), "the job succeeds")
+    run = job.host_runs.get()
+    assert log(run, "say") == b"password [MASKED]\n"
+
+
+def test_a_changed_host_key_fails_before_anything_is_sent(
+    game: Game, fleet: Fleet, workers: list[Worker], tmp_path: Path
+) -> None:
+    changed = game.hosts.get(name=fleet.hosts[0].name)
+    changed.keys.update(key=public_of(make_key(tmp_path / "other")))
+    job = start(game, hosts=[changed.name])
+    until(ended(job, "failed"), "the job fails")
+    run = job.host_runs.get()
+    assert run.error.startswith("host key changed: pinned SHA256:")
+    assert not run.down
+    assert not (fleet.hosts[0].home / "count").exists()
