@@ -35,6 +35,8 @@ def findings(
             at_key=detail["type"] == "extra_forbidden",
         )
         for detail in error.errors(include_url=False)
+        # Only says that another field, which has its own finding, is wrong.
+        if detail["type"] != "default_factory_not_called"
     ]
 
 

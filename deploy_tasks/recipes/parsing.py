@@ -36,6 +36,8 @@ Misfit = tuple[Place, str]
 
 
 def _misfits(recipe: Recipe, document: Document) -> Iterator[Misfit]:
+    if not recipe.steps:
+        yield ("steps",), _("a recipe has at least one step")
     yield from _step_names(recipe)
     for name, var in recipe.vars.items():
         yield from _var_name(name)

@@ -155,7 +155,7 @@ class Recipe(_Part):
         None, description="a var whose value one host run at a time may have on a machine"
     )
     steps: Annotated[tuple[Step, ...], Field(strict=False)] = Field(
-        min_length=1, description="what is done, in this order"
+        description="what is done, in this order", json_schema_extra={"minItems": 1}
     )
 
 
