@@ -1,0 +1,329 @@
+"""Orders: all or nothing, once for a key, one active job per host, refused in plain words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError
+
+from deploy_tasks import bells, conductor, orders
+from deploy_tasks.errors import HostsBusy, InvalidInput, KeyReused, OrderRefused
+from deploy_tasks.models import Attempt, AuditEntry, Event, Game, Host, HostRun, Job
+from deploy_tasks.orders import JobOrder
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    monkeypatch.setattr(bells, "ring_job", lambda pk: found.append(("job", pk)))
+    monkeypatch.setattr(bells, "ring_host_runs", lambda pks: found.append(("hosts", list(pks))))
+    return found
+
+
+@pytest.fixture
+def mira() -> User:
+    return factories.user("mira")
+
+
+@pytest.fixture
+def game() -> Game:
+    game = factories.game()
+    factories.release(game)
+    for name, region in (("eu-1", "eu"), ("eu-2", "eu"), ("us-1", "us")):
+        factories.host(game, name, labels={"region": region})
+    return game
+
+
+def order(**given: Any) -> JobOrder:
+    everyone = not ({"hosts", "labels"} & given.keys())
+    return JobOrder.model_validate({"game": "squid", "version": "2.0", "all": everyone, **given})
+
+
+def start(mira: User, **given: Any) -> Job:
+    return orders.start_job(order(**given), by=mira)[0]
+
+
+def states(job: Job) -> dict[str, str]:
+    return dict(job.host_runs.order_by("position").values_list("name", "state"))
+
+
+def finish(job: Job, **states: str) -> None:
+    """As if workers had carried the host runs to these ends."""
+    conductor.conduct(job.pk)
+    for name, state in states.items():
+        HostRun.objects.filter(job=job, name=name.replace("_", "-")).update(
+            state=state, holds_host=state in ("running", "unknown"), fence=1
+        )
+    conductor.conduct(job.pk)
+    job.refresh_from_db()
+
+
+def test_a_start_makes_a_job_of_all_hosts(game: Game, mira: User) -> None:
+    job = start(mira, note="for the event")
+    assert states(job) == {"eu-1": "waiting", "eu-2": "waiting", "us-1": "waiting"}
+    assert job.revision == game.recipe.newest()
+    (event,) = Event.objects.all()
+    assert (event.seq, event.kind) == (1, "order")
+    assert event.data == {"who": "mira", "what": "start", "hosts": 3, "note": "for the event"}
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action, entry.object) == (mira, "start_job", f"#{job.pk}")
+
+
+def test_it_rings_once_committed(
+    game: Game,
+    mira: User,
+    rung: list[tuple[str, Any]],
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        job = start(mira)
+        assert rung == []
+    assert rung == [("job", job.pk)]
+
+
+def test_hosts_are_chosen_by_name_or_label(game: Game, mira: User) -> None:
+    assert list(states(start(mira, hosts=["us-1"]))) == ["us-1"]
+    assert list(states(start(mira, labels={"region": "eu"}))) == ["eu-1", "eu-2"]
+
+
+def test_batches_follow_the_rollout(game: Game, mira: User) -> None:
+    job = start(mira, rollout={"canary": 1, "order_by": "region"})
+    rows = job.host_runs.order_by("position").values_list("name", "batch")
+    assert list(rows) == [("eu-1", 1), ("eu-2", 2), ("us-1", 2)]
+
+
+def test_the_plan_starts_nothing(game: Game, mira: User) -> None:
+    plan = orders.plan_job(order(rollout={"canary": 1}), by=mira).as_json()
+    assert [batch["hosts"] for batch in plan["batches"]] == [["eu-1"], ["eu-2", "us-1"]]
+    assert [step["name"] for step in plan["steps"]] == ["stop", "start"]
+    assert plan["refusals"] == []
+    assert not Job.objects.exists()
+
+
+def test_the_plan_names_what_would_refuse_the_order(game: Game, mira: User) -> None:
+    busy = start(mira, hosts=["eu-1"])
+    Host.objects.get(name="us-1").keys.all().delete()
+    plan = orders.plan_job(order(), by=mira)
+    assert plan.refusals == [
+        {
+            "host": "eu-1",
+            "reason": f"busy with job #{busy.pk} of mira",
+            "job": busy.pk,
+            "by": "mira",
+            "since": plan.refusals[0]["since"],
+        },
+        {
+            "host": "us-1",
+            "reason": "no host key of us-1 is pinned; approve its fingerprint first",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"game": "nothing"}, "game"),
+        ({"version": "9"}, "version"),
+        ({"hosts": ["eu-1", "xx-9"]}, "hosts[1]"),
+        ({"hosts": ["eu-1", "eu-1"]}, "hosts[1]"),
+        ({"hosts": []}, "hosts"),
+        ({"labels": {"region": "mars"}}, "labels"),
+        ({"vars": {"nobody": "asks"}}, "vars.nobody"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_its_field(
+    game: Game, mira: User, given: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        start(mira, **given)
+    assert refusal.value.field == field
+    assert not Job.objects.exists()
+
+
+def test_a_host_without_a_pinned_key_refuses_the_order(game: Game, mira: User) -> None:
+    Host.objects.get(name="eu-2").keys.update(approved_at=None)
+    with pytest.raises(InvalidInput, match="no host key of eu-2 is pinned"):
+        start(mira)
+    assert not Job.objects.exists()
+
+
+def test_a_busy_host_refuses_the_whole_order(game: Game, mira: User) -> None:
+    first = start(mira, hosts=["eu-2"])
+    with pytest.raises(HostsBusy) as refusal:
+        start(factories.user("jonas"))
+    (busy,) = refusal.value.details["hosts"]
+    assert (busy["host"], busy["job"], busy["by"]) == ("eu-2", first.pk, "mira")
+    assert Job.objects.count() == 1
+
+
+def test_the_database_keeps_one_active_job_per_host(game: Game, mira: User) -> None:
+    job = start(mira)
+    other = factories.job(game)
+    with pytest.raises(IntegrityError):
+        HostRun.objects.create(job=other, host=job.host_runs.all()[0].host, name="x")
+
+
+def test_the_same_key_and_order_give_the_same_job(game: Game, mira: User) -> None:
+    first, created = orders.start_job(order(), by=mira, key="k")
+    again, created_again = orders.start_job(order(), by=mira, key="k")
+    assert (created, created_again) == (True, False)
+    assert first == again
+
+
+def test_a_key_with_another_order_is_refused(game: Game, mira: User) -> None:
+    orders.start_job(order(hosts=["eu-1"]), by=mira, key="k")
+    with pytest.raises(KeyReused):
+        orders.start_job(order(hosts=["eu-2"]), by=mira, key="k")
+
+
+def test_a_key_is_its_users_own(game: Game, mira: User) -> None:
+    orders.start_job(order(hosts=["eu-1"]), by=mira, key="k")
+    jonas = factories.user("jonas")
+    assert orders.start_job(order(hosts=["eu-2"]), by=jonas, key="k")[1]
+
+
+def test_a_retry_brings_failed_hosts_back(game: Game, mira: User) -> None:
+    job = start(mira)
+    finish(job, eu_1="succeeded", eu_2="failed", us_1="succeeded")
+    assert job.state == "failed"
+    HostRun.objects.filter(name="eu-2").update(step=1, error="broken", down=True)
+    job = orders.retry(job, by=mira)
+    assert (job.state, job.ended_at) == ("running", None)
+    run = job.host_runs.get(name="eu-2")
+    assert (run.state, run.step, run.error, run.down) == ("waiting", 1, "", False)
+    assert (run.holds_host, run.fence) == (True, 2)
+    assert states(job)["eu-1"] == "succeeded"
+
+
+def test_a_retry_may_name_hosts_and_a_step(game: Game, mira: User) -> None:
+    job = start(mira)
+    finish(job, eu_1="failed", eu_2="failed", us_1="succeeded")
+    HostRun.objects.update(step=1)
+    job = orders.retry(job, by=mira, hosts=["eu-1"], from_step="stop")
+    assert states(job) == {"eu-1": "waiting", "eu-2": "failed", "us-1": "succeeded"}
+    assert job.host_runs.get(name="eu-1").step == 0
+
+
+def test_a_retry_refuses_what_cannot_be(game: Game, mira: User) -> None:
+    job = start(mira)
+    finish(job, eu_1="succeeded", eu_2="failed", us_1="succeeded")
+    with pytest.raises(OrderRefused, match="eu-1 has not failed"):
+        orders.retry(job, by=mira, hosts=["eu-1"])
+    with pytest.raises(InvalidInput, match="“xx” is not in this job"):
+        orders.retry(job, by=mira, hosts=["xx"])
+    with pytest.raises(InvalidInput, match="no step “x”"):
+        orders.retry(job, by=mira, from_step="x")
+
+
+def test_a_retry_with_nothing_to_retry_is_refused(game: Game, mira: User) -> None:
+    job = start(mira)
+    finish(job, eu_1="succeeded", eu_2="succeeded", us_1="succeeded")
+    with pytest.raises(OrderRefused):
+        orders.retry(job, by=mira)
+
+
+def test_a_retry_of_a_host_that_is_busy_elsewhere_is_refused(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    finish(job, eu_1="failed")
+    newer = start(mira, hosts=["eu-1"])
+    with pytest.raises(HostsBusy) as refusal:
+        orders.retry(job, by=mira)
+    assert refusal.value.details["hosts"][0]["job"] == newer.pk
+    assert states(job) == {"eu-1": "failed"}
+
+
+def test_a_retry_of_a_host_that_has_moved_on_is_refused(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    finish(job, eu_1="failed")
+    newer = start(mira, hosts=["eu-1"])
+    Attempt.objects.create(host_run=newer.host_runs.get(), uid="p.1", step=0, name="stop", number=1)
+    finish(newer, eu_1="succeeded")
+    with pytest.raises(OrderRefused, match=f"eu-1 has moved on with job #{newer.pk}"):
+        orders.retry(job, by=mira)
+
+
+def test_a_step_that_must_never_be_repeated_is_not(mira: User) -> None:
+    game = factories.game(
+        text="recipe: once\nsteps:\n  - {name: wipe, run: rm world, repeat: never}\n"
+    )
+    factories.release(game)
+    factories.host(game, "eu-1")
+    job = start(mira)
+    finish(job, eu_1="failed")
+    Attempt.objects.create(
+        host_run=job.host_runs.get(), uid="p.1", step=0, name="wipe", number=1, state="failed"
+    )
+    with pytest.raises(OrderRefused, match="“wipe” must never be repeated"):
+        orders.retry(job, by=mira)
+
+
+def test_a_cancel_starts_none_of_those_that_wait(game: Game, mira: User) -> None:
+    job = start(mira, rollout={"parallel": 1})
+    finish(job, eu_1="running")
+    orders.cancel(job, by=mira)
+    assert states(job) == {"eu-1": "running", "eu-2": "cancelled", "us-1": "cancelled"}
+    assert list(job.host_runs.filter(holds_host=True).values_list("name", "wish")) == [
+        ("eu-1", "cancel")
+    ]
+    orders.cancel(job, by=mira, force=True)
+    assert job.host_runs.get(name="eu-1").wish == "force"
+    finish(job, eu_1="cancelled")
+    assert job.state == "cancelled"
+    with pytest.raises(OrderRefused):
+        orders.cancel(job, by=mira)
+
+
+def unknown(job: Job) -> HostRun:
+    finish(job, eu_1="unknown")
+    run = job.host_runs.get(name="eu-1")
+    Attempt.objects.create(host_run=run, uid="p.1", step=0, name="stop", number=1, state="lost")
+    return run
+
+
+def test_an_answer_that_it_ran_goes_on_with_the_next_step(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    run = unknown(job)
+    assert job.state == "halted"
+    orders.answer(job, by=mira, host="eu-1", answer="it_ran", note="saw it")
+    run.refresh_from_db()
+    assert (run.state, run.step, run.attempts.get().state) == ("queued", 1, "succeeded")
+    job.refresh_from_db()
+    assert job.state == "running"
+
+
+def test_an_answer_that_it_did_not_run_attempts_it_again(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    run = unknown(job)
+    orders.answer(job, by=mira, host="eu-1", answer="it_did_not_run")
+    run.refresh_from_db()
+    assert (run.state, run.step, run.attempts.get().state) == ("queued", 0, "lost")
+
+
+def test_giving_up_frees_the_host(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    run = unknown(job)
+    orders.answer(job, by=mira, host="eu-1", answer="give_up")
+    run.refresh_from_db()
+    assert (run.state, run.holds_host, run.error) == ("failed", False, "given up by mira")
+    conductor.conduct(job.pk)
+    job.refresh_from_db()
+    assert job.state == "failed"
+
+
+def test_an_answer_nobody_waits_for_is_refused(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    with pytest.raises(OrderRefused, match="eu-1 awaits no answer"):
+        orders.answer(job, by=mira, host="eu-1", answer="it_ran")
+
+
+def test_starting_many_hosts_takes_few_queries(
+    game: Game, mira: User, django_assert_max_num_queries: Callable[..., Any]
+) -> None:
+    for number in range(300):
+        factories.host(game, f"host-{number}")
+    with django_assert_max_num_queries(25):
+        start(mira)
