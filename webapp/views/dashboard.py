@@ -1,34 +1,19 @@
 """The first page: what is wrong, what runs, what was, and which versions are out there."""
 
-from dataclasses import dataclass, field
-
 from django.contrib.auth.decorators import login_required
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from deploy_tasks.models import Game, Host, HostRun, Release
+from deploy_tasks.models import Host, HostRun
 from deploy_tasks.states import HOST_ENDED, JOB_ENDED, HostRunState, Link
 from webapp import access, reports
+from webapp.versions import versions
 
 #: More than a person reads at once; the page says how many more there are.
 TROUBLED_SHOWN = 20
 RUNNING_SHOWN = 20
 RECENT_SHOWN = 8
-
-
-@dataclass
-class GameVersions:
-    """Which versions the hosts of a game were last seen at; "" where none was ever seen."""
-
-    game: Game
-    newest: str
-    hosts: int = 0
-    found: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def behind(self) -> int:
-        return self.hosts - self.found.get(self.newest, 0) if self.newest else 0
 
 
 @login_required
@@ -71,22 +56,3 @@ def in_trouble(hosts: QuerySet[Host]) -> QuerySet[HostRun]:
         .select_related("job__game", "job__release")
         .order_by(rank, "-ended_at", "name")
     )
-
-
-def versions(games: QuerySet[Game]) -> list[GameVersions]:
-    """In two queries, however many hosts there are. The release added last is the one to be at."""
-    added = Release.objects.filter(game=OuterRef("pk")).order_by("-pk")
-    listed = games.order_by("name").annotate(newest=Subquery(added.values("version")[:1]))
-    table = {game.pk: GameVersions(game, game.newest or "") for game in listed}
-    seen = HostRun.objects.filter(host=OuterRef("pk")).exclude(version="").order_by("-pk")
-    rows = (
-        Host.objects.filter(game__in=list(table))
-        .annotate(seen=Subquery(seen.values("version")[:1]))
-        .values_list("game", "seen")
-        .annotate(count=Count("pk"))
-        .order_by("-count", "seen")
-    )
-    for game, version, count in rows:
-        table[game].found[version or ""] = count
-        table[game].hosts += count
-    return list(table.values())

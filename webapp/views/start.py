@@ -14,6 +14,7 @@ from deploy_tasks.errors import InvalidInput, KeyReused, OrderRefused
 from deploy_tasks.models import Game, Job
 from webapp import access
 from webapp.forms import JobForm
+from webapp.versions import versions
 
 
 @login_required
@@ -23,7 +24,7 @@ def new(request: HttpRequest) -> HttpResponse:
     games = access.games(request.user, access.Right.OPERATE).order_by("name")
     asked = request.POST.get("game") or request.GET.get("game")
     if not asked and len(games) != 1:
-        return render(request, "start.html", {"games": games})
+        return render(request, "start.html", {"games": games, "versions": versions(games)})
     game = get_object_or_404(access.visible_games(request.user), name=asked or games[0].name)
     access.require(request.user, access.Right.OPERATE, game)
     form = JobForm(game, request.POST or None, initial=_initial(request, game))

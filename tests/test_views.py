@@ -1,0 +1,450 @@
+"""The pages: who may see them, what they say, what the orders on them do."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from deploy_tasks.models import AuditEntry, Game, HostKey, HostRun, Job
+from deploy_tasks.states import HostRunState, JobState
+from tests import factories, scenes
+from tests.stories import person
+from webapp.models import Role
+
+pytestmark = pytest.mark.django_db
+
+PAGES = ["/", "/jobs/", "/jobs/new", "/hosts/", "/games/", "/audit/"]
+
+
+@pytest.fixture
+def squid() -> Game:
+    game = factories.game("squid", text=scenes.RECIPE)
+    factories.release(game, "1.0")
+    factories.release(game, "2.0")
+    for name, region in (("eu-1", "eu"), ("eu-2", "eu"), ("us-1", "us")):
+        factories.host(game, name, labels={"region": region})
+    return game
+
+
+@pytest.fixture
+def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What was rung: there is no broker here."""
+    rung: list[tuple[str, int]] = []
+    monkeypatch.setattr("deploy_tasks.bells._ring", lambda task, row: rung.append((task, row)))
+    return rung
+
+
+@pytest.fixture
+def operator(squid: Game) -> User:
+    return person("olga", game=squid, role=Role.OPERATOR)
+
+
+@pytest.fixture
+def viewer(squid: Game) -> User:
+    return person("vera", game=squid, role=Role.VIEWER)
+
+
+def browser(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def text(answer: Any) -> str:
+    """What a person reads: without marks, white space as one space."""
+    without = re.sub(r"<script.*?</script>|<[^>]+>", " ", answer.content.decode(), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", without)
+
+
+def order(client: Client, **given: Any) -> HttpResponse:
+    form = {"key": "k-1", "game": "squid", "version": "2.0", "which": "all", "rollout": "standard"}
+    return client.post("/jobs/new", form | given)  # type: ignore[return-value]
+
+
+# ---- who may see what
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_whoever_is_not_logged_in_is_asked_to(page: str) -> None:
+    answer = Client().get(page)
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/login?next={page}"
+
+
+@pytest.mark.parametrize("page", PAGES[:5])
+def test_every_page_opens_for_an_operator_of_one_game(page: str, operator: User) -> None:
+    assert browser(operator).get(page).status_code == 200
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_on_an_empty_instance(page: str) -> None:
+    boss = factories.user("boss", is_superuser=True, is_staff=True)
+    assert browser(boss).get(page).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/jobs/", "/hosts/", "/games/", "/"])
+def test_other_games_are_not_shown(page: str, viewer: User) -> None:
+    hidden = factories.game("secret-game")
+    factories.job(hidden, hosts=1)
+    assert "secret-game" not in text(browser(viewer).get(page))
+
+
+def test_a_job_of_another_game_is_not_there(viewer: User) -> None:
+    job = factories.job(factories.game("secret-game"))
+    assert browser(viewer).get(f"/jobs/{job.pk}/").status_code == 404
+    assert browser(viewer).get(f"/jobs/{job.pk}/steps").status_code == 404
+
+
+def test_a_host_of_another_game_is_not_there(viewer: User) -> None:
+    factories.host(factories.game("secret-game"), "hidden-1")
+    assert browser(viewer).get("/hosts/hidden-1/").status_code == 404
+
+
+def test_the_audit_takes_a_role_in_all_games(viewer: User) -> None:
+    assert browser(viewer).get("/audit/").status_code == 403
+    assert browser(person("aud", role=Role.VIEWER)).get("/audit/").status_code == 200
+
+
+def test_the_admin_shows_no_secret(squid: Game) -> None:
+    boss = browser(factories.user("boss", is_superuser=True, is_staff=True))
+    credential = squid.hosts.first().credential  # type: ignore[union-attr]
+    for page in (
+        "credential/",
+        f"credential/{credential.pk}/change/",
+        "host/",
+        "release/",
+        "auditentry/",
+        "hostkey/",
+    ):
+        answer = boss.get(f"/admin/deploy_tasks/{page}")
+        assert answer.status_code == 200
+        assert "sealed" not in text(answer)
+    assert boss.get("/admin/deploy_tasks/credential/add/").status_code == 403
+
+
+# ---- logging in and out
+
+
+def test_a_person_logs_in_and_comes_where_they_wanted_to_go(viewer: User) -> None:
+    client = Client()
+    form = {"username": "vera", "password": "correct horse", "next": "/hosts/"}
+    assert client.post("/login", form)["Location"] == "/hosts/"
+    assert client.get("/hosts/").status_code == 200
+
+
+def test_a_wrong_password_is_said_in_words(viewer: User) -> None:
+    answer = Client().post("/login", {"username": "vera", "password": "wrong"})
+    assert "Please enter a correct username and password" in text(answer)
+
+
+def test_logging_out_is_a_post(viewer: User) -> None:
+    client = browser(viewer)
+    assert client.get("/logout").status_code == 405
+    assert client.post("/logout").status_code == 302
+    assert client.get("/").status_code == 302
+
+
+# ---- what the pages say
+
+
+def test_the_dashboard_names_the_hosts_that_are_down_first(squid: Game, viewer: User) -> None:
+    job = factories.job(squid, state=JobState.FAILED)
+    for host, down, error in (("eu-1", False, "no space"), ("us-1", True, "does not start")):
+        HostRun.objects.create(
+            job=job,
+            host=squid.hosts.get(name=host),
+            name=host,
+            state=HostRunState.FAILED,
+            holds_host=False,
+            down=down,
+            error=error,
+        )
+    said = text(browser(viewer).get("/"))
+    assert "1 host is down." in said
+    assert said.index("does not start") < said.index("no space")
+
+
+def test_a_host_that_was_updated_since_is_no_longer_in_trouble(squid: Game, viewer: User) -> None:
+    host = squid.hosts.get(name="eu-1")
+    for state in (HostRunState.FAILED, HostRunState.SUCCEEDED):
+        HostRun.objects.create(
+            job=factories.job(squid), host=host, name="eu-1", state=state, holds_host=False
+        )
+    assert "No host is down." in text(browser(viewer).get("/"))
+
+
+def test_the_dashboard_counts_versions_and_what_is_to_go(squid: Game, viewer: User) -> None:
+    HostRun.objects.create(
+        job=factories.job(squid),
+        host=squid.hosts.get(name="eu-1"),
+        name="eu-1",
+        state=HostRunState.SUCCEEDED,
+        holds_host=False,
+        version="2.0",
+    )
+    said = text(browser(viewer).get("/"))
+    assert "not seen yet 2 2.0 1" in said
+    assert "2 to go" in said
+
+
+def test_jobs_are_filtered_by_state_and_game(squid: Game, viewer: User) -> None:
+    failed, running = (factories.job(squid, state=state) for state in ("failed", "running"))
+    said = text(browser(viewer).get("/jobs/?state=failed&game=squid"))
+    assert f"#{failed.pk} " in said
+    assert f"#{running.pk} " not in said
+
+
+def test_older_jobs_are_one_page_away(squid: Game, viewer: User) -> None:
+    first = factories.job(squid)
+    for _ in range(50):
+        factories.job(squid)
+    page = browser(viewer).get("/jobs/")
+    assert f">#{first.pk}<" not in page.content.decode()
+    older = re.search(r"before=\d+", page.content.decode())
+    assert older
+    assert f">#{first.pk}<" in browser(viewer).get(f"/jobs/?{older[0]}").content.decode()
+
+
+def test_hosts_are_found_by_name_and_by_label(squid: Game, viewer: User) -> None:
+    client = browser(viewer)
+    by_label, by_name = text(client.get("/hosts/?q=region=us")), text(client.get("/hosts/?q=eu-"))
+    assert ("us-1" in by_label, "eu-1" in by_label) == (True, False)
+    assert ("us-1" in by_name, "eu-1" in by_name) == (False, True)
+
+
+def test_a_job_page_says_how_it_stands_and_hands_over_what_the_script_needs(
+    squid: Game, viewer: User
+) -> None:
+    job = scenes.midway(scenes.game("paper", hosts=5))
+    client = browser(factories.user("boss", is_superuser=True))
+    answer = client.get(f"/jobs/{job.pk}/")
+    page = answer.context["page"]
+    assert page["job"]["verdict"] in text(answer)
+    assert page["steps"] == scenes.STEPS
+    assert [item["what"] for item in page["activity"] if item["k"] == "order"] == ["start"]
+    assert client.get(page["urls"]["hosts"]).status_code == 200
+    assert client.get(page["urls"]["events"]).status_code == 200
+
+
+def test_the_steps_of_a_job_are_the_newest_attempt_of_each(squid: Game, viewer: User) -> None:
+    job = scenes.midway(scenes.game("paper", hosts=5))
+    boss = browser(factories.user("boss", is_superuser=True))
+    told = boss.get(f"/jobs/{job.pk}/steps").json()
+    assert told["as_of_seq"] == job.last_seq
+    failed = next(run for run in job.host_runs.all() if run.state == HostRunState.FAILED)
+    steps = told["hosts"][failed.name]
+    assert [step["step"] for step in steps] == list(scenes.STEPS)
+    assert (steps[-1]["state"], steps[-1]["rc"], steps[-1]["seconds"]) == ("failed", 1, 38.0)
+
+
+def test_what_a_person_wrote_is_text_and_not_markup(squid: Game, viewer: User) -> None:
+    job = factories.job(squid, note="<img src=x onerror=alert(1)></script>")
+    page = browser(viewer).get(f"/jobs/{job.pk}/").content.decode()
+    assert "<img" not in page
+    assert "&lt;img src=x" in page
+
+
+@pytest.mark.parametrize("page", ["/", "/jobs/", "/hosts/", "/jobs/new?game=paper", "/games/"])
+def test_a_page_costs_as_many_queries_with_three_hundred_hosts_as_with_three(page: str) -> None:
+    boss = browser(factories.user("boss", is_superuser=True))
+    scenes.midway(scenes.game("paper", hosts=3))
+    few = queries(boss, page)
+    scenes.midway(scenes.game("luanti", hosts=300, prefix="l-"))
+    assert queries(boss, page.replace("paper", "luanti")) == few
+
+
+def test_a_job_page_costs_the_same_queries_with_three_hundred_hosts() -> None:
+    boss = browser(factories.user("boss", is_superuser=True))
+    small = scenes.midway(scenes.game("paper", hosts=3))
+    large = scenes.midway(scenes.game("luanti", hosts=300, prefix="l-"))
+    assert queries(boss, f"/jobs/{large.pk}/") == queries(boss, f"/jobs/{small.pk}/")
+    assert queries(boss, f"/jobs/{large.pk}/steps") == queries(boss, f"/jobs/{small.pk}/steps")
+
+
+def queries(client: Client, page: str) -> int:
+    client.get(page)
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(page).status_code == 200
+    return len(captured)
+
+
+# ---- the start page
+
+
+def test_the_form_starts_a_job(bells: list[Any], squid: Game, operator: User) -> None:
+    answer = order(browser(operator), note="tonight", var_motd="hi")
+    job = Job.objects.get()
+    assert answer["Location"] == f"/jobs/{job.pk}/"
+    assert (job.by, job.release.version, job.note) == (operator, "2.0", "tonight")
+    assert job.vars == {"motd": "hi"}
+    assert job.rollout["canary"] == 1
+    assert job.host_runs.count() == 3
+
+
+def test_a_form_that_comes_twice_starts_one_job(
+    bells: list[Any], squid: Game, operator: User
+) -> None:
+    client = browser(operator)
+    assert order(client)["Location"] == order(client)["Location"]
+    assert Job.objects.count() == 1
+
+
+def test_a_form_that_was_changed_after_it_was_sent_is_refused_and_gets_a_new_key(
+    bells: list[Any], squid: Game, operator: User
+) -> None:
+    client = browser(operator)
+    order(client)
+    answer = order(client, version="1.0")
+    assert answer.status_code == 409
+    assert "this key came before" in text(answer)
+    assert 'value="k-1"' not in answer.content.decode()
+    assert Job.objects.count() == 1
+
+
+def test_hosts_are_chosen_by_label(bells: list[Any], squid: Game, operator: User) -> None:
+    order(browser(operator), which="label", label_region="eu")
+    assert sorted(Job.objects.get().host_runs.values_list("name", flat=True)) == ["eu-1", "eu-2"]
+
+
+def test_hosts_are_chosen_by_name(bells: list[Any], squid: Game, operator: User) -> None:
+    order(browser(operator), which="names", host=["us-1"], names="eu-2, us-1")
+    assert sorted(Job.objects.get().host_runs.values_list("name", flat=True)) == ["eu-2", "us-1"]
+
+
+def test_a_rollout_is_given_by_hand(bells: list[Any], squid: Game, operator: User) -> None:
+    order(
+        browser(operator),
+        rollout="custom",
+        canary="2",
+        batches="50%, 100%",
+        parallel="7",
+        max_failed="5%",
+    )
+    rollout = Job.objects.get().rollout
+    assert (rollout["canary"], rollout["batches"]) == (2, ["50%", "100%"])
+    assert (rollout["parallel"], rollout["max_failed"]) == (7, "5%")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "words"),
+    [
+        ({"version": "9.9"}, "version", "not one of the available choices"),
+        ({"which": "names", "names": "eu-9"}, "names", "no host “eu-9”"),
+        ({"which": "names"}, "names", "names no host"),
+        ({"rollout": "custom", "batches": "50%, 10%"}, "batches", "larger than the one before"),
+        ({"rollout": "custom", "parallel": "none"}, "parallel", "Enter a whole number"),
+        ({"rollout": "custom", "max_failed": "many"}, "max_failed", "a number of hosts"),
+    ],
+)
+def test_what_cannot_be_used_is_said_beside_its_field(
+    given: dict[str, str], field: str, words: str, squid: Game, operator: User
+) -> None:
+    page = order(browser(operator), **given).content.decode()
+    beside = re.search(rf'data-error="{field}"[^>]*>(.*?)</', page, re.DOTALL)
+    assert beside
+    assert words in beside[1].replace("&#x27;", "'")
+    assert not Job.objects.exists()
+
+
+def test_a_busy_host_refuses_the_order_in_words_beside_the_button(
+    bells: list[Any], squid: Game, operator: User
+) -> None:
+    client = browser(operator)
+    order(client)
+    answer = order(client, key="k-2")
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert page.index('id="go"') < page.index("busy: ")
+    assert Job.objects.count() == 1
+
+
+def test_a_viewer_may_not_start(squid: Game, viewer: User) -> None:
+    client = browser(viewer)
+    assert order(client).status_code == 403
+    assert client.get("/jobs/new?game=squid").status_code == 403
+    assert client.post("/jobs/new/plan", {"game": "squid"}).status_code == 403
+    assert not Job.objects.exists()
+
+
+def test_the_plan_says_what_the_form_would_do(squid: Game, operator: User) -> None:
+    form = {"key": "k", "game": "squid", "version": "2.0", "which": "all", "rollout": "standard"}
+    told = browser(operator).post("/jobs/new/plan", form).json()
+    assert told["hosts"] == 3
+    assert [batch["size"] for batch in told["batches"]] == [1, 1, 1]
+    assert not Job.objects.exists()
+
+
+def test_the_plan_of_a_wrong_form_names_the_field(squid: Game, operator: User) -> None:
+    form = {"key": "k", "game": "squid", "version": "2.0", "which": "names", "names": "nobody"}
+    answer = browser(operator).post("/jobs/new/plan", form)
+    assert answer.status_code == 422
+    assert "no host “nobody”" in answer.json()["errors"]["names"][0]
+
+
+def test_the_start_page_takes_a_host_and_a_version_from_its_address(
+    squid: Game, operator: User
+) -> None:
+    page = browser(operator).get("/jobs/new?game=squid&host=eu-2&version=1.0").content.decode()
+    assert re.search(r'value="eu-2" checked', page)
+    assert re.search(r'value="names" checked', page)
+    assert re.search(r'value="1.0" checked', page)
+
+
+# ---- a host's key
+
+
+@pytest.fixture
+def offered(squid: Game) -> HostKey:
+    host = factories.host(squid, "new-1", pinned=False)
+    return HostKey.objects.create(host=host, key="ssh-ed25519 BBBB", fingerprint="SHA256:seen")
+
+
+def test_an_administrator_approves_a_fingerprint(squid: Game, offered: HostKey) -> None:
+    admin = person("ada", game=squid, role=Role.ADMINISTRATOR)
+    client = browser(admin)
+    assert "SHA256:seen" in text(client.get("/hosts/new-1/"))
+    client.post("/hosts/new-1/approve-key", {"fingerprint": "SHA256:seen"})
+    offered.refresh_from_db()
+    assert offered.approved_by == admin
+    assert AuditEntry.objects.filter(action="approve_key", object="new-1").exists()
+
+
+def test_an_operator_sees_the_fingerprint_and_cannot_approve_it(
+    operator: User, offered: HostKey
+) -> None:
+    client = browser(operator)
+    page = client.get("/hosts/new-1/").content.decode()
+    assert "SHA256:seen" in page
+    assert "approve-key" not in page
+    answer = client.post("/hosts/new-1/approve-key", {"fingerprint": "SHA256:seen"})
+    assert answer.status_code == 403
+    offered.refresh_from_db()
+    assert offered.approved_at is None
+
+
+def test_another_key_than_the_pinned_one_is_approved_only_on_purpose(squid: Game) -> None:
+    client = browser(person("ada", game=squid, role=Role.ADMINISTRATOR))
+    host = squid.hosts.get(name="eu-1")
+    HostKey.objects.create(host=host, key="ssh-ed25519 BBBB", fingerprint="SHA256:other")
+    form = {"fingerprint": "SHA256:other"}
+    refused = client.post("/hosts/eu-1/approve-key", form, follow=True)
+    assert "has another pinned key of this type" in text(refused)
+    client.post("/hosts/eu-1/approve-key", form | {"replace": "on"})
+    assert list(host.keys.values_list("fingerprint", flat=True)) == ["SHA256:other"]
+
+
+def test_testing_a_host_asks_a_worker_to_look(
+    bells: list[tuple[str, int]], squid: Game, operator: User
+) -> None:
+    host = squid.hosts.get(name="eu-1")
+    assert browser(operator).post("/hosts/eu-1/test")["Location"] == "/hosts/eu-1/"
+    assert bells == [("look_at_host", host.pk)]
+
+
+def test_a_viewer_may_not_have_a_host_tested(squid: Game, viewer: User) -> None:
+    assert browser(viewer).post("/hosts/eu-1/test").status_code == 403
