@@ -1,14 +1,18 @@
 """Talks to the API of one instance, over HTTP."""
 
 import json
+import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
 from webapp.cli.statuses import NotReachable, Refused
 from webapp.cli.words import _
+
+# Where Django was needed for a first token, its log would tell of every request.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 #: Seconds. A start with 5,000 hosts is answered within two.
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -30,6 +34,12 @@ class Client:
             trust_env=not self.is_local,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._http.close()
+
     def get(self, path: str, **params: Any) -> httpx.Response:
         given = {name: value for name, value in params.items() if value is not None}
         return self._ask("GET", path, params=given)
@@ -49,7 +59,7 @@ class Client:
         tries: int = 1,
         **given: Any,
     ) -> httpx.Response:
-        bearer = {"Authorization": f"Bearer {self.token}"}
+        bearer = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             answer = self._http.request(method, path, headers=bearer | (headers or {}), **given)
         except httpx.ConnectError:

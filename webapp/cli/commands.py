@@ -17,21 +17,22 @@ from webapp.cli.words import _, plain
 
 
 def start(given: argparse.Namespace) -> int:
-    client = local.client()
     order = _job_order(given)
-    if given.plan:
-        return _tell(client.post("/jobs/plan", order), given, plan_lines)
-    # Ours, if none is given: an order whose answer was lost can then be sent again.
-    answer = client.post("/jobs", order, key=given.key or uuid.uuid4().hex)
-    _tell(answer, given, _job_lines)
-    if not given.watch:
-        return Status.WELL
-    return _follow(Story(client, answer.json()["id"], output=_wants_output(given)), given)
+    with local.client() as client:
+        if given.plan:
+            return _tell(client.post("/jobs/plan", order), given, plan_lines)
+        # Ours, if none is given: an order whose answer was lost can then be sent again.
+        answer = client.post("/jobs", order, key=given.key or uuid.uuid4().hex)
+        _tell(answer, given, _job_lines)
+        if not given.watch:
+            return Status.WELL
+        return _follow(Story(client, answer.json()["id"], output=_wants_output(given)), given)
 
 
 def watch(given: argparse.Namespace) -> int:
-    story = Story(local.client(), given.job, after=given.after, output=_wants_output(given))
-    return _follow(story, given)
+    with local.client() as client:
+        story = Story(client, given.job, after=given.after, output=_wants_output(given))
+        return _follow(story, given)
 
 
 def retry(given: argparse.Namespace) -> int:
@@ -54,10 +55,10 @@ def answer(given: argparse.Namespace) -> int:
 
 
 def hosts(given: argparse.Namespace) -> int:
-    client = local.client()
-    if given.job is None:
-        return _tell(client.get("/hosts", game=given.game), given, _host_lines)
-    return _tell(client.get(f"/jobs/{given.job}/hosts"), given, _host_run_lines)
+    with local.client() as client:
+        if given.job is None:
+            return _tell(client.get("/hosts", game=given.game), given, _host_lines)
+        return _tell(client.get(f"/jobs/{given.job}/hosts"), given, _host_run_lines)
 
 
 def import_file(given: argparse.Namespace) -> int:
@@ -95,7 +96,8 @@ def _job_order(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _order(given: argparse.Namespace, name: str, body: Any) -> int:
-    return _tell(local.client().post(f"/jobs/{given.job}/{name}", body), given, _job_lines)
+    with local.client() as client:
+        return _tell(client.post(f"/jobs/{given.job}/{name}", body), given, _job_lines)
 
 
 def _tell(answer: httpx.Response, given: argparse.Namespace, lines: Any) -> int:
