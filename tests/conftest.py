@@ -1,6 +1,5 @@
 """What every test may ask for. The settings of a run are in tests/settings.py."""
 
-import importlib.util
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,7 @@ from pytest_django import Settings
 from tests import waiting
 from webapp import valkey as embedded
 
-pytest_plugins = [
-    name
-    for name in ("tests.fleet_fixtures", "tests.watching_fixtures")
-    if importlib.util.find_spec(name) is not None
-]
+pytest_plugins = ["tests.fleet_fixtures", "tests.watching_fixtures"]
 
 FAR = {"ssh", "browser", "e2e"}
 

@@ -55,7 +55,7 @@ def serve(chosen: Env) -> None:
         PATCHWAVE_EMBEDDED_VALKEY="false" if chosen.redis_url else "true",
         PYTHONUNBUFFERED="1",
     )
-    prepare = [sys.executable, "-P", str(BASE / "manage.py"), "prepare"]
+    prepare = [sys.executable, str(BASE / "manage.py"), "prepare"]
     if subprocess.run(prepare, env=programs, check=False, process_group=0).returncode:
         raise SystemExit(f"{chosen.home} could not be prepared; the reason is above.")
     with _supervisor(chosen, programs) as supervisor:
