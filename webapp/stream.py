@@ -34,7 +34,7 @@ RECHECK = 30.0
 #: A reader begins so many events back: after a restart everybody comes back from about there.
 REWIND = 256
 #: Seconds of rest per watcher that was fed: the more there are, the fewer and larger the batches.
-PACE = 0.000_25
+PACE = 0.000_1
 MAX_WATCHERS = 10_000
 
 T = TypeVar("T")
