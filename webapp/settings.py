@@ -204,5 +204,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"paramiko": {"level": "ERROR"}, "axes": {"level": "WARNING"}},
+    # Our own errors say what happened to a connection; paramiko would print tracebacks.
+    "loggers": {"paramiko": {"level": "CRITICAL"}, "axes": {"level": "WARNING"}},
 }

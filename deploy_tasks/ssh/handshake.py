@@ -1,7 +1,5 @@
 """From an address to a session we may trust: connect, banner, key exchange, host key, log-in."""
 
-import contextlib
-import logging
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -56,9 +54,6 @@ KEY_FAMILIES = (
 # More at a time only make each other slow, and then all of them time out.
 _handshakes = threading.BoundedSemaphore(64)
 
-# What happens here is told by our own errors; paramiko would print tracebacks.
-logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -106,14 +101,26 @@ def offered_keys(
     address: str, port: int, *, via: Target | None = None, limits: Limits = Limits()
 ) -> list[str]:
     """The host keys (``type base64``) a host shows. Does not log in. Raises ConnectFailed."""
-    found = []
+    found: list[str] = []
+    failure: ConnectFailed | None = None
     for kinds in KEY_FAMILIES:
         with ExitStack() as opened:
             wire = _reach(address, port, via, limits, opened)
-            with _handshakes, contextlib.suppress(_NoSuchHostKey):
-                transport, shown = _exchange_keys(wire, kinds, limits)
+            try:
+                with _handshakes:
+                    transport, shown = _exchange_keys(wire, kinds, limits)
+            except _NoSuchHostKey:
+                continue
+            except ConnectFailed as refused:
+                # dropbear just hangs up on whoever wants a key that it does not have.
+                if wire.greeting is not None:
+                    raise
+                failure = refused
+            else:
                 opened.callback(transport.close)
                 found.append(shown)
+    if failure and not found:
+        raise failure
     return found
 
 
