@@ -62,9 +62,7 @@ def import_entry(
     """
     draft = Draft(Document({kind: [entry]}), folder=None)
     try:
-        changes, stock = _take(
-            draft, by=by, source=f"{kind} {entry.get('name', '')}".strip(), replace_host_keys=False
-        )
+        changes, stock = _take(draft, by=by, source=None, replace_host_keys=False)
     except InvalidInputs as wrong:
         raise InvalidInputs([_of_the_entry(finding, kind) for finding in wrong.findings])
     rows: Mapping[Section, Mapping[str, Any]] = {
@@ -78,7 +76,7 @@ def import_entry(
 
 
 def _take(
-    draft: Draft, *, by: User | None, source: str, replace_host_keys: bool
+    draft: Draft, *, by: User | None, source: str | None, replace_host_keys: bool
 ) -> tuple[Changes, Stock]:
     # Looked at before anything is copied, and again inside the transaction, where nobody else
     # can change what we compared with. So no file is read while the database is held.

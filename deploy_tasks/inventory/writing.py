@@ -27,8 +27,8 @@ from deploy_tasks.models import (
 BATCH = 500
 
 
-def write(draft: Draft, stock: Stock, *, by: User | None, source: str) -> Changes:
-    """``source`` is what the audit names: the file, or the entry that came over the API."""
+def write(draft: Draft, stock: Stock, *, by: User | None, source: str | None) -> Changes:
+    """``source`` is what the audit names: the file; the thing itself where there is none."""
     writer = _Writer(draft, stock, by)
     for credential in draft.credentials:
         writer.credential(credential)
@@ -37,8 +37,9 @@ def write(draft: Draft, stock: Stock, *, by: User | None, source: str) -> Change
     for release in draft.releases:
         writer.release(release)
     writer.hosts()
-    if writer.changes.made:
-        writer.audit("import", source, **writer.changes.as_json())
+    if made := writer.changes.made:
+        what = source or f"{made[0].section} {made[0].name}"
+        writer.audit("import", what, **writer.changes.as_json())
     return writer.changes
 
 
