@@ -78,6 +78,7 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
     audit(job, by, "start_job", hosts=len(numbered), order=order.model_dump(mode="json"))
     transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
+    job.refresh_from_db(fields=["last_seq"])
     return job
 
 

@@ -160,17 +160,13 @@ class Follower:
                 if self._plan.moves_on:
                     changes["step"] = attempt.step
                 told |= {"state": AttemptState.RUNNING.value, "started_at": self._at(frame.uptime)}
-                news.append(self._story.step_news(attempt, "running"))
+                news.append(self._story.step_news(attempt, "running", at=told["started_at"]))
             else:
                 news += self._rest(attempt, told)
                 told |= self._ended(attempt, frame)
                 if self._plan.moves_on and told["state"] != AttemptState.FAILED:
                     changes["step"] = attempt.step + 1
-                more = {"seconds": self._seconds(attempt, frame), "reason": told.get("reason", "")}
-                shown = {name: value for name, value in more.items() if value not in (None, "")}
-                news.append(
-                    self._story.step_news(attempt, told["state"], exit_status=frame.status, **shown)
-                )
+                news.append(self._end_news(attempt, frame, told))
             for name, value in told.items():
                 setattr(attempt, name, value)
         after = self._plan.position.offset - len(self._held)
@@ -233,15 +229,20 @@ class Follower:
         reason = why_failed(attempt.name, frame.status, frame.note, self._seen.tail)
         return {**told, "state": AttemptState.FAILED.value, "reason": reason}
 
+    def _end_news(self, attempt: Attempt, frame: frames.Ended, told: dict[str, Any]) -> News:
+        more: dict[str, Any] = {}
+        if attempt.started_at:
+            lasted = (told["ended_at"] - attempt.started_at).total_seconds()
+            more["seconds"] = round(max(lasted, 0.0), 2)
+        if "reason" in told:
+            more["reason"] = told["reason"]
+        return self._story.step_news(
+            attempt, told["state"], at=told["ended_at"], exit_status=frame.status, **more
+        )
+
     def _at(self, uptime: float) -> datetime:
         """The host's clock since boot on our clock: its own wall clock may be wrong."""
         return self._booted_at + timedelta(seconds=uptime)
-
-    def _seconds(self, attempt: Attempt, frame: frames.Ended) -> float | None:
-        if attempt.started_at is None:
-            return None
-        lasted = (self._at(frame.uptime) - attempt.started_at).total_seconds()
-        return round(max(lasted, 0.0), 2)
 
     def _judge(self, report: frames.RunnerReport, lasted: float) -> End | None:
         """What follows from how the runner is, when its log is silent."""
@@ -271,7 +272,7 @@ class Follower:
         told = self._ended(attempt, ended)
         for name, value in told.items():
             setattr(attempt, name, value)
-        news = self._story.step_news(attempt, told["state"], exit_status=ended.status)
+        news = self._end_news(attempt, ended, told)
         self._story.tell(attempt_changes={attempt.pk: told}, news=[news])
 
     def _lose(self, word: str) -> None:

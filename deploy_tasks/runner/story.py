@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from deploy_tasks import clock, owner
@@ -132,8 +132,15 @@ class Story:
         return News(kind, dict(data), host_run=self.run.pk, attempt=attempt.pk if attempt else None)
 
     def step_news(
-        self, attempt: Attempt, to: str, *, exit_status: int | None = None, **more: Any
+        self,
+        attempt: Attempt,
+        to: str,
+        *,
+        at: datetime | None = None,
+        exit_status: int | None = None,
+        **more: Any,
     ) -> News:
+        """``at``: when it happened on the host, where that was not just now."""
         data = {
             "step": attempt.name,
             "n": attempt.number,
@@ -142,4 +149,6 @@ class Story:
             "rc": exit_status,
             **more,
         }
-        return self.news(Event.Kind.STEP, data, attempt)
+        news = self.news(Event.Kind.STEP, data, attempt)
+        news.at = at or news.at
+        return news
