@@ -263,14 +263,16 @@ def _size(limit: int) -> str:
     return f"{limit // 1024} KiB" if limit < 1024 * 1024 else f"{limit // (1024 * 1024)} MiB"
 
 
-#: The parser's words that people stumble over, in plainer ones.
+_QUOTES = gettext_lazy('a value with ": " in it needs quotes')
+_INDENTATION = gettext_lazy('a key or a "-" is missing, or the indentation is wrong')
+
+#: The words of both parsers that people stumble over, in plainer ones.
 _PROBLEMS = {
-    "mapping values are not allowed in this context": gettext_lazy(
-        'a value with ": " in it needs quotes'
-    ),
-    "did not find expected key": gettext_lazy("a key is missing, or the indentation is wrong"),
-    "did not find expected '-' indicator": gettext_lazy(
-        'a "-" is missing, or the indentation is wrong'
-    ),
+    "mapping values are not allowed in this context": _QUOTES,
+    "mapping values are not allowed here": _QUOTES,
+    "did not find expected key": _INDENTATION,
+    "did not find expected '-' indicator": _INDENTATION,
+    "expected <block end>, but found '-'": _INDENTATION,
+    "expected <block end>, but found '<block mapping start>'": _INDENTATION,
     "could not find expected ':'": gettext_lazy('a ":" is missing after a key'),
 }

@@ -335,6 +335,14 @@ class TestReleases:
         changed(folder, "builds/fs.tar.gz", f"builds/fs.tar.gz, sha256: {sha256.upper()}")
         assert Release.objects.get(game__name="squid").sha256 == sha256
 
+    def test_an_artifact_that_changes_during_the_import_is_noticed(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(artifacts, "measure", lambda path: ("a" * 64, 12))
+        with pytest.raises(InvalidInputs, match="was changed during the import; import again"):
+            take(folder)
+        assert not Release.objects.exists()
+
     def test_a_refused_import_leaves_nothing_in_the_store(
         self, folder: Path, settings: Settings
     ) -> None:

@@ -1,10 +1,20 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy_tasks import yamlfile
 from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.yamlfile import Document, field_of
+
+
+@pytest.fixture(autouse=True, params=["CSafeLoader", "SafeLoader"])
+def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML comes with libyaml or without."""
+    loader = getattr(yaml, request.param, None)
+    if loader is None:
+        pytest.skip("PyYAML was built without libyaml")
+    monkeypatch.setattr(yamlfile, "_Loader", loader)
 
 
 def load(text: str) -> Document:

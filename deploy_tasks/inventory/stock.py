@@ -13,7 +13,7 @@ from deploy_tasks.models import (
     Host,
     HostKey,
     Machine,
-    RecipeRevision,
+    Recipe,
     Release,
 )
 
@@ -66,11 +66,8 @@ class Stock:
 
 def _newest_recipes(names: Collection[str]) -> dict[str, recipes.Recipe]:
     """The recipe that each name stands for now, of those that there are."""
-    newest: dict[str, str] = {}
-    revisions = RecipeRevision.objects.select_related("recipe").order_by("number")
-    for revision in named(revisions, "recipe__name", names):
-        newest[revision.recipe.name] = revision.text
-    return {name: recipes.parse(text, file=name) for name, text in newest.items()}
+    rows = named(Recipe.objects.all(), "name", names)
+    return {row.name: recipes.parse(row.newest().text, file=row.name) for row in rows}
 
 
 def named(rows: QuerySet[M], field: str, names: Iterable[object]) -> Iterator[M]:
