@@ -419,6 +419,18 @@ class TestEntry:
         with pytest.raises(InvalidInputs, match="on the server itself"):
             inventory.import_entry(kind, given, by=by)
 
+    @pytest.mark.parametrize("text", ["a\0b", "a\nb", "a\ud83d"])
+    def test_no_character_gets_in_that_a_database_would_not_take(self, by: User, text: str) -> None:
+        for given, field in (
+            (entry(labels={"a": text}), "labels.a"),
+            (entry(address=text), "address"),
+            (entry(labels={text: "a"}), "labels.a"),
+            (entry(vars={text: "a"}), "vars.a"),
+        ):
+            with pytest.raises(InvalidInputs) as refusal:
+                inventory.import_entry("hosts", given, by=by)
+            assert str(refusal.value.findings[0].field).startswith(field)
+
     @pytest.mark.parametrize(("given", "field"), [({}, "name"), ([], None), ("x", None)])
     def test_what_is_no_entry_is_refused(self, by: User, given: Any, field: str | None) -> None:
         with pytest.raises(InvalidInputs) as refusal:

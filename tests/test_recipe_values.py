@@ -59,6 +59,7 @@ def test_a_value_becomes_what_the_shell_variable_holds(type: str, given: Any, te
     [
         ("string", ["a"], "must be text"),
         ("string", "a\0b", "NUL"),
+        ("string", "a\ud83d", "half a character"),
         ("string", None, "has no value"),
         ("int", "seven", "whole number"),
         ("int", 1.5, "whole number"),

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from deploy_tasks import yamlfile
 from deploy_tasks.errors import InvalidInput, InvalidInputs
@@ -129,6 +131,17 @@ def test_a_tag_is_refused(tag: str) -> None:
 def test_what_is_no_yaml_is_refused_with_its_line(text: str, line: int, words: str) -> None:
     assert words in finding(text).message
     assert finding(text).line == line
+
+
+@given(text=st.text(alphabet="ab1.0:-?[]{},&*!|>'\"%@`#~<= \n\t\\\x00\x85\u2028é", max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_says_is_read_or_refused_with_a_line(text: str) -> None:
+    found: list[InvalidInput] = []
+    try:
+        load(text)
+    except InvalidInputs as refused:
+        found = refused.findings
+    assert all(one.line and one.message for one in found)
 
 
 def test_everything_wrong_is_told_at_once() -> None:

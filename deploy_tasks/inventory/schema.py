@@ -21,6 +21,8 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\$-]{0,63}")
 def _filled(text: str) -> str:
     if not text.strip():
         raise ValueError(_("must not be empty"))
+    if not text.isprintable():
+        raise ValueError(_("has a line break or a control character; write plain text"))
     return text
 
 

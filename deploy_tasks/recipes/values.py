@@ -119,6 +119,8 @@ def _text(given: Any) -> str:
         raise ValueError(_("must be text"))
     if "\0" in given:
         raise ValueError(_("has a NUL character, which no shell variable can hold"))
+    if any("\ud800" <= character <= "\udfff" for character in given):
+        raise ValueError(_("has half a character; write it again"))
     return given
 
 
