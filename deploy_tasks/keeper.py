@@ -19,6 +19,7 @@ from deploy_tasks.journal import Writer
 from deploy_tasks.models import HostRun, Job, Worker
 from deploy_tasks.runner import LEASE, Carriage, carry, claimable
 from deploy_tasks.states import JOB_ENDED, HostRunState
+from deploy_tasks.wishes import Wish
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Keeper:
         )
         if run is None or not claimable(run) or self.stopping.is_set():
             return
-        carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=run.wish)
+        carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=Wish(run.wish))
         with self._carrying(carriage) as mine:
             if mine:
                 carry(run, writer=self.writer, carriage=carriage)
@@ -127,7 +128,7 @@ class Keeper:
         mine = self._mine()
         rows = HostRun.objects.filter(pk__in=mine) if mine else HostRun.objects.none()
         for pk, fence, wish in rows.values_list("pk", "fence", "wish"):
-            mine[pk].wish = wish
+            mine[pk].wish = Wish(wish)
             mine[pk].lost = fence > mine[pk].fence
 
     def _renew(self) -> None:

@@ -267,10 +267,12 @@ def test_a_cancel_starts_none_of_those_that_wait(game: Game, mira: User) -> None
     orders.cancel(job, by=mira)
     assert states(job) == {"eu-1": "running", "eu-2": "cancelled", "us-1": "cancelled"}
     assert list(job.host_runs.filter(holds_host=True).values_list("name", "wish")) == [
-        ("eu-1", "cancel")
+        ("eu-1", "cancel_undo")
     ]
     orders.cancel(job, by=mira, force=True)
-    assert job.host_runs.get(name="eu-1").wish == "force"
+    assert job.host_runs.get(name="eu-1").wish == "force_undo"
+    orders.cancel(job, by=mira, undo=False)
+    assert job.host_runs.get(name="eu-1").wish == "cancel"
     finish(job, eu_1="cancelled")
     assert job.state == "cancelled"
     with pytest.raises(OrderRefused):

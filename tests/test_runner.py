@@ -14,7 +14,7 @@ from deploy_tasks.keeper import Keeper, reconcile
 from deploy_tasks.models import Attempt, Credential, Event, Game, HostRun, Job
 from deploy_tasks.orders import JobOrder
 from tests import factories
-from tests.fleet import Fleet, make_key, public_of
+from tests.fleet import Fleet, FleetHost, make_key, public_of
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
@@ -282,6 +282,107 @@ def test_a_cancel_ends_what_runs_and_starts_nothing_more(
     assert not job.host_runs.filter(holds_host=True).exists()
 
 
+UNDOABLE = """\
+recipe: undoable
+current: cat version 2>/dev/null || true
+on_failure: undo
+steps:
+  - {name: look, run: echo look >>count}
+  - {name: there, done_if: "true", run: "false", undo: echo undo-there >>count}
+  - name: stop
+    disruptive: true
+    interrupt: after
+    run: echo stop >>count
+    undo: if [ -e stuck ]; then exit 3; fi; echo undo-stop >>count
+  - name: switch
+    run: |
+      echo switch >>count
+      while [ -e slow ]; do sleep .05; done
+      if [ -e broken ]; then exit 2; fi
+      echo "$version" >version
+    undo: echo "undo-switch to $previous" >>count
+  - {name: tidy, always: true, run: echo tidy >>count}
+"""
+
+
+def count(host: FleetHost) -> list[str]:
+    path = host.home / "count"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def undoable(fleet: Fleet, game: Game) -> Game:
+    revision = game.recipe.newest()
+    game.recipe.revisions.create(number=revision.number + 1, text=UNDOABLE, sha256="0" * 64)
+    for host in fleet.hosts:
+        (host.home / "version").write_text("1.0\n")
+    return game
+
+
+def test_a_failure_is_undone_last_step_first(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "broken").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    run = job.host_runs.get()
+    assert (run.state, run.down, run.step) == ("rolled_back", False, 2)
+    assert run.error == "step “switch” ended with exit status 2"
+    before = ["look", "stop", "switch", "undo-switch to 1.0", "undo-stop", "tidy"]
+    assert count(host) == before
+    (host.home / "broken").unlink()
+    orders.retry(job, by=factories.user("jonas"))
+    until(ended(job, "succeeded"), "a retry goes on at the first step undone")
+    assert count(host)[len(before) :] == ["stop", "switch"]
+
+
+def test_an_undo_that_fails_stops_and_says_what_is_left(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "broken").touch()
+    (host.home / "stuck").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    run = job.host_runs.get()
+    assert (run.state, run.down) == ("failed", True)
+    assert run.error == (
+        "step “switch” ended with exit status 2; "
+        "undoing: step “stop” ended with exit status 3; left to undo by hand: stop"
+    )
+    (note,) = [e.data for e in Event.objects.filter(job=job, kind="note")]
+    assert note
+    assert "undo-stop" in note["text"]
+
+
+def test_without_a_former_version_nothing_is_undone_by_guess(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "version").unlink()
+    (host.home / "broken").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    assert "cannot be undone: no version was on the host before" in job.host_runs.get().error
+    assert count(host) == ["look", "stop", "switch", "tidy"]
+
+
+@pytest.mark.parametrize("undo", [True, False])
+def test_a_cancel_undoes_what_was_launched_unless_told_not_to(
+    undoable: Game, fleet: Fleet, workers: list[Worker], undo: bool
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "slow").touch()
+    job = start(undoable, hosts=[host.name])
+    until(lambda: "switch" in count(host), "it switches")
+    orders.cancel(job, by=factories.user("jonas"), undo=undo)
+    until(ended(job, "cancelled"), "the job is cancelled")
+    assert job.host_runs.get().state == ("rolled_back" if undo else "cancelled")
+    undone = ["undo-switch to 1.0", "undo-stop"] if undo else []
+    assert count(host) == ["look", "stop", "switch", *undone, "tidy"]
+
+
 def test_an_artifact_arrives_whole_and_once(
     fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
 ) -> None:
@@ -315,7 +416,7 @@ def test_secrets_are_masked_before_they_are_stored(
 recipe: steps
 vars: {password: {type: secret, default: rcon}}
 steps:
-  - {name: say, run: 'printf "pass%s " word; sleep .1; printf "%s" "$password" | head -c 9; sleep .2; echo "$password" | tail -c +10'}
+  - {name: say, run: 'printf %s "$password" | head -c 9; sleep .2; echo "$password" | tail -c +10'}
 """
     game = make_game(fleet, text)
     key_id, sealed = vault.seal(b"tell-nobody-ever", identity=vault.identity_of_credential("rcon"))
@@ -323,7 +424,7 @@ steps:
     job = start(game, hosts=[fleet.hosts[0].name])
     until(ended(job, "succeeded"), "the job succeeds")
     run = job.host_runs.get()
-    assert log(run, "say") == b"password [MASKED]\n"
+    assert log(run, "say") == b"[MASKED]\n"
 
 
 def test_a_changed_host_key_fails_before_anything_is_sent(

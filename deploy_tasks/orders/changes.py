@@ -18,10 +18,12 @@ from deploy_tasks.states import (
     HOST_ACTIVE,
     HOST_RETRYABLE,
     JOB_ENDED,
+    AttemptKind,
     AttemptState,
     HostRunState,
     JobState,
 )
+from deploy_tasks.wishes import Wish
 
 Answer = Literal["it_ran", "it_did_not_run", "give_up"]
 
@@ -48,6 +50,7 @@ def retry(
         "fence": F("fence") + 1,
         "error": "",
         "wish": "",
+        "activity": "",
         "down": False,
         "warned": False,
         "ended_at": None,
@@ -127,7 +130,8 @@ def cancel(job: Job, *, by: User, undo: bool | None = None, force: bool = False)
     """Start none of the hosts that wait, and ask those that run to stop.
 
     A running step is ended on the host, unless it must not be interrupted; ``force`` ends that,
-    too. Safe to press twice. Raises OrderRefused for a job that is over.
+    too. What was launched is then undone, unless ``undo`` is False. Safe to press twice.
+    Raises OrderRefused for a job that is over.
     """
     job = journal.lock(job.pk)
     if job.state in JOB_ENDED:
@@ -149,7 +153,8 @@ def cancel(job: Job, *, by: User, undo: bool | None = None, force: bool = False)
         fence=F("fence") + 1,
         ended_at=clock.now(),
     )
-    job.host_runs.filter(state__in=HOST_ACTIVE).update(wish="force" if force else "cancel")
+    wish = Wish.to_cancel(undo=undo is not False, force=force)
+    job.host_runs.filter(state__in=HOST_ACTIVE).update(wish=wish)
     return _rung(job)
 
 
@@ -173,7 +178,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
     unknown = [HostRunState.UNKNOWN]
     fenced: dict[str, Any] = {"fence": F("fence") + 1}
     # An attempt that is not known to be lost is asked for on the host again: it knows best.
-    lost = run.attempts.filter(step=run.step, state=AttemptState.LOST)
+    lost = run.attempts.filter(state=AttemptState.LOST).order_by("pk").last()
     if answer == "give_up":
         error = _("given up by %s") % by.get_username()
         journal.move_host_runs(
@@ -187,10 +192,10 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
             **fenced,
         )
     else:
-        if answer == "it_ran" and lost.update(
-            state=AttemptState.SUCCEEDED, reason=_("a person says that it ran")
-        ):
-            fenced["step"] = run.step + 1
+        if answer == "it_ran" and lost:
+            lost.state, lost.reason = AttemptState.SUCCEEDED, _("a person says that it ran")
+            lost.save(update_fields=["state", "reason"])
+            fenced["step"] = lost.step + (lost.kind == AttemptKind.DO)
         journal.move_host_runs(job, [run.pk], unknown, HostRunState.QUEUED, **fenced)
         transaction.on_commit(partial(bells.ring_host_runs, [run.pk]), robust=True)
         journal.move_job(job, [JobState.HALTED], JobState.RUNNING)

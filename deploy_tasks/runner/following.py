@@ -23,6 +23,7 @@ from deploy_tasks.models import Attempt, Event
 from deploy_tasks.runner.plans import OPEN, LivePlan
 from deploy_tasks.runner.story import Story
 from deploy_tasks.states import AttemptState
+from deploy_tasks.wishes import Wish
 
 #: Seconds. How often a thread looks up from a silent log, and asks for the runner then.
 LOOK = 1.0
@@ -63,7 +64,7 @@ class Seen:
 class Follower:
     """One plan over one session. ``told_wish`` is the wish the host knows of already."""
 
-    def __init__(self, plan: LivePlan, story: Story, mask: Mask, *, told_wish: str) -> None:
+    def __init__(self, plan: LivePlan, story: Story, mask: Mask, *, told_wish: Wish) -> None:
         self._plan, self._story, self._mask = plan, story, mask
         self._told_wish = told_wish
         self._held = b""
@@ -157,15 +158,14 @@ class Follower:
                 news += self._output(attempt, frame, told)
             elif isinstance(frame, frames.Started):
                 self._seen = Seen()
-                if self._plan.moves_on:
-                    changes["step"] = attempt.step
+                changes |= self._plan.way.changes_at_start(attempt)
                 told |= {"state": AttemptState.RUNNING.value, "started_at": self._at(frame.uptime)}
                 news.append(self._story.step_news(attempt, "running", at=told["started_at"]))
             else:
                 news += self._rest(attempt, told)
                 told |= self._ended(attempt, frame)
-                if self._plan.moves_on and told["state"] != AttemptState.FAILED:
-                    changes["step"] = attempt.step + 1
+                if told["state"] != AttemptState.FAILED:
+                    changes |= self._plan.way.changes_at_end(attempt)
                 news.append(self._end_news(attempt, frame, told))
             for name, value in told.items():
                 setattr(attempt, name, value)

@@ -3,22 +3,42 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
 from deploy_tasks import commands, recipes
 from deploy_tasks.commands import Probe, Script
 from deploy_tasks.frames import Position
 from deploy_tasks.models import Attempt
-from deploy_tasks.states import AttemptState
+from deploy_tasks.states import AttemptKind, AttemptState
 
 OPEN = (AttemptState.NEW, AttemptState.RUNNING)
+
+
+class Way(Enum):
+    """Where the steps of a plan lead, and how they move ``HostRun.step``.
+
+    Aside: what runs at the end whatever happened moves nothing.
+    """
+
+    FORWARD = "forward"
+    BACK = "back"
+    ASIDE = "aside"
+
+    def changes_at_start(self, attempt: Attempt) -> dict[str, Any]:
+        return {"step": attempt.step} if self == Way.FORWARD else {}
+
+    def changes_at_end(self, attempt: Attempt) -> dict[str, Any]:
+        """After an attempt that ended well."""
+        after = {Way.FORWARD: attempt.step + 1, Way.BACK: attempt.step}
+        return {"step": after[self]} if self in after else {}
 
 
 @dataclass
 class LivePlan:
     """A plan that is on a host, or about to be: its attempts in order, and where we read.
 
-    ``seen``: the host has answered for it, so that its absence would be a loss. ``moves_on``: its
-    steps move ``HostRun.step``, as those that run at the end whatever happened do not.
+    ``seen``: the host has answered for it, so that its absence would be a loss.
     """
 
     id: str
@@ -26,7 +46,7 @@ class LivePlan:
     attempts: list[Attempt]
     position: Position = field(default_factory=Position)
     seen: bool = False
-    moves_on: bool = True
+    way: "Way" = Way.FORWARD
 
     @property
     def is_open(self) -> bool:
@@ -51,26 +71,33 @@ def stored_plan(plan: str, nonce: str, offset: int, attempts: Sequence[Attempt])
 
 
 def new_plan(
-    run_id: int, recipe: recipes.Recipe, steps: Sequence[int], earlier: Sequence[Attempt]
+    run_id: int,
+    recipe: recipes.Recipe,
+    steps: Sequence[int],
+    earlier: Sequence[Attempt],
+    way: Way,
 ) -> LivePlan:
     """Ids for a new plan of these steps; nothing is sent before they are committed."""
     plan = commands.new_plan_id()
+    kind = AttemptKind.UNDO if way == Way.BACK else AttemptKind.DO
     attempts = [
         Attempt(
             host_run_id=run_id,
             uid=f"{plan}.{number}",
             step=step,
             name=recipe.steps[step].name,
-            number=next_number(step, earlier),
-            script_sha256=_sha256(recipe.steps[step]),
+            kind=kind,
+            number=next_number(step, kind, earlier),
+            script_sha256=_sha256(recipe.steps[step], way),
         )
         for number, step in enumerate(steps, 1)
     ]
-    return LivePlan(plan, commands.new_nonce(), attempts)
+    return LivePlan(plan, commands.new_nonce(), attempts, way=way)
 
 
-def next_number(step: int, earlier: Sequence[Attempt]) -> int:
-    return max((one.number for one in earlier if one.step == step), default=0) + 1
+def next_number(step: int, kind: AttemptKind, earlier: Sequence[Attempt]) -> int:
+    numbers = (one.number for one in earlier if (one.step, one.kind) == (step, kind))
+    return max(numbers, default=0) + 1
 
 
 def together(recipe: recipes.Recipe, steps: Sequence[int]) -> list[int]:
@@ -83,7 +110,9 @@ def together(recipe: recipes.Recipe, steps: Sequence[int]) -> list[int]:
     return found
 
 
-def script(step: recipes.Step) -> Script:
+def script(step: recipes.Step, way: Way) -> Script:
+    if way == Way.BACK:
+        return Script(text=step.undo or "", limit=step.timeout, interrupt="after")
     wait = step.wait
     return Script(
         text=wait.run if wait else step.run or "",
@@ -96,6 +125,6 @@ def script(step: recipes.Step) -> Script:
     )
 
 
-def _sha256(step: recipes.Step) -> str:
-    text = step.wait.run if step.wait else step.run or step.upload or ""
+def _sha256(step: recipes.Step, way: Way) -> str:
+    text = script(step, way).text or step.upload or ""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -11,6 +11,7 @@ from deploy_tasks.errors import LostClaim
 from deploy_tasks.journal import Entry, News, Writer
 from deploy_tasks.models import Attempt, Event, HostRun
 from deploy_tasks.states import HostRunState, Link
+from deploy_tasks.wishes import Wish
 
 #: Seconds a claim lasts unless it is renewed.
 LEASE = 15
@@ -30,7 +31,7 @@ class Carriage:
     host_run: int
     fence: int
     stopping: threading.Event
-    wish: str = ""
+    wish: Wish = Wish.NONE
     lost: bool = False
 
     def look(self) -> None:
@@ -106,6 +107,11 @@ class Story:
             changes={"link": link.value, "link_since": clock.now()},
             news=[self.news(Event.Kind.LINK, data)],
         )
+
+    def activity(self, activity: str) -> None:
+        """What a running host run is busy with, where that is not going forward."""
+        told = {"to": HostRunState.RUNNING.value, "activity": activity}
+        self.tell(changes={"activity": activity}, news=[self.news(Event.Kind.HOST, told)])
 
     def end(self, state: HostRunState, **changes: Any) -> None:
         """The last entry: waits until it is committed."""

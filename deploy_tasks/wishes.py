@@ -1,0 +1,27 @@
+"""What a person wishes of a host run that is under way, as it stands in ``HostRun.wish``."""
+
+from enum import StrEnum
+
+
+class Wish(StrEnum):
+    """``force`` ends also a step that must not be interrupted."""
+
+    NONE = ""
+    CANCEL = "cancel"
+    CANCEL_AND_UNDO = "cancel_undo"
+    FORCE = "force"
+    FORCE_AND_UNDO = "force_undo"
+
+    @property
+    def forces(self) -> bool:
+        return self in (Wish.FORCE, Wish.FORCE_AND_UNDO)
+
+    @property
+    def undoes(self) -> bool:
+        return self in (Wish.CANCEL_AND_UNDO, Wish.FORCE_AND_UNDO)
+
+    @classmethod
+    def to_cancel(cls, *, undo: bool, force: bool) -> "Wish":
+        if force:
+            return cls.FORCE_AND_UNDO if undo else cls.FORCE
+        return cls.CANCEL_AND_UNDO if undo else cls.CANCEL
