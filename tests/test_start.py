@@ -76,7 +76,7 @@ def test_a_second_start_on_the_same_home_is_refused(first: Instance) -> None:
 
 def test_a_taken_port_is_said_in_one_sentence(first: Instance, tmp_path: Path) -> None:
     assert refusal(tmp_path, "--port", str(first.port)) == (
-        f"Port {first.port} on 127.0.0.1 is taken by another program; choose another with --port."
+        f"Port {first.port} on 127.0.0.1 is taken by another program; choose another: --port."
     )
 
 

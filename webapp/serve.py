@@ -7,7 +7,6 @@ import fcntl
 import http.client
 import os
 import resource
-import shlex
 import shutil
 import signal
 import socket
@@ -16,9 +15,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 from webapp import processes
+from webapp.cli.words import _
 from webapp.env import BASE, Env, env, for_programs, is_loopback, site_of
 
 READY_WITHIN = 90.0  # seconds; a first start on a slow disk takes about ten
@@ -35,7 +36,7 @@ def main() -> None:
         with _only_one(chosen):
             serve(chosen)
     except KeyboardInterrupt:
-        print("Stopped.", flush=True)
+        print(_("Stopped."), flush=True)
 
 
 def serve(chosen: Env) -> None:
@@ -57,27 +58,30 @@ def serve(chosen: Env) -> None:
     )
     prepare = [sys.executable, str(BASE / "manage.py"), "prepare"]
     if subprocess.run(prepare, env=programs, check=False, process_group=0).returncode:
-        raise SystemExit(f"{chosen.home} could not be prepared; the reason is above.")
+        raise SystemExit(_("%s could not be prepared; the reason is above.") % chosen.home)
     with _supervisor(chosen, programs) as supervisor:
         _wait_until_ready(chosen, supervisor)
         (chosen.run_dir / "url").write_text(url)
-        print(f"Patchwave is ready: {url}")
-        print(f"Logs are in {chosen.home / 'log'}. Ctrl-C stops it.", flush=True)
-        status = supervisor.wait()
-        raise SystemExit(f"The supervisor ended by itself ({status}); see {chosen.home / 'log'}.")
+        print(_("Patchwave is ready: %s") % url)
+        print(_("Logs are in %s. Ctrl-C stops it.") % _logs(chosen), flush=True)
+        supervisor.wait()
+        raise SystemExit(_("The supervisor ended by itself; see %s.") % _logs(chosen))
 
 
 def _arguments() -> Env:
-    parser = argparse.ArgumentParser(prog="bin/serve", description="Start Patchwave.")
-    parser.add_argument("--port", type=int, default=env.port, help="default: %(default)s")
-    parser.add_argument("--bind", default=env.bind, help="default: %(default)s")
+    parser = argparse.ArgumentParser(prog="bin/serve", description=_("Start Patchwave."))
+    parser.add_argument("--port", type=int, default=env.port, help=_("default: %(default)s"))
+    parser.add_argument("--bind", default=env.bind, help=_("default: %(default)s"))
     given = parser.parse_args()
     if not 1 <= given.port <= 65535:
-        parser.error("--port: give a number from 1 to 65535")
+        parser.error(_("--port: give a number from 1 to 65535"))
     if not is_loopback(given.bind) and not env.names:
         raise SystemExit(
-            f"To listen on {given.bind}, name in PATCHWAVE_ALLOWED_HOSTS what people will type "
-            "to get here, for example PATCHWAVE_ALLOWED_HOSTS=patchwave.example"
+            _(
+                "To listen on %s, name in PATCHWAVE_ALLOWED_HOSTS what people will type to get "
+                "here, for example PATCHWAVE_ALLOWED_HOSTS=patchwave.example"
+            )
+            % given.bind
         )
     return env.model_copy(update={"bind": given.bind, "port": given.port})
 
@@ -90,15 +94,21 @@ def _only_one(chosen: Env) -> Iterator[None]:
         chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = path.open("a+")
     except OSError as error:
-        raise SystemExit(f"PATCHWAVE_HOME: {chosen.home} cannot be written: {error.strerror}")
+        raise SystemExit(
+            _("PATCHWAVE_HOME: %(home)s cannot be written: %(reason)s")
+            % {"home": chosen.home, "reason": error.strerror}
+        )
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = path.read_text().strip()
-            raise SystemExit(f"Patchwave already runs on {chosen.home} ({holder}).")
+            pid, _colon, port = path.read_text().partition(":")
+            raise SystemExit(
+                _("Patchwave already runs on %(home)s (process %(pid)s, port %(port)s).")
+                % {"home": chosen.home, "pid": pid, "port": port}
+            )
         lock.truncate(0)
-        lock.write(f"process {os.getpid()}, port {chosen.port}")
+        lock.write(f"{os.getpid()}:{chosen.port}")
         lock.flush()
         yield
 
@@ -108,7 +118,7 @@ def _make_run_dir(chosen: Env) -> None:
     chosen.run_dir.mkdir(mode=0o700, exist_ok=True)
     found = chosen.run_dir.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise SystemExit(f"{chosen.run_dir} must be a directory of your own; remove it.")
+        raise SystemExit(_("%s must be a directory of your own; remove it.") % chosen.run_dir)
     chosen.run_dir.chmod(0o700)
 
 
@@ -119,14 +129,13 @@ def _refuse_taken_port(chosen: Env) -> None:
         try:
             probe.bind((chosen.bind, chosen.port))
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise SystemExit(
-                    f"Port {chosen.port} on {chosen.bind} is taken by another program; "
-                    "choose another with --port."
-                )
-            raise SystemExit(
-                f"Cannot listen on {chosen.bind}, port {chosen.port}: {error.strerror}"
+            sentence = (
+                _("Port %(port)s on %(bind)s is taken by another program; choose another: --port.")
+                if error.errno == errno.EADDRINUSE
+                else _("Cannot listen on %(bind)s, port %(port)s: %(reason)s")
             )
+            names = {"bind": chosen.bind, "port": chosen.port, "reason": error.strerror}
+            raise SystemExit(sentence % names)
 
 
 @contextlib.contextmanager
@@ -158,7 +167,7 @@ def _supervisor(chosen: Env, programs: dict[str, str]) -> Iterator[subprocess.Po
 
 def _allow_many_connections() -> None:
     """As many open files as we may have: each host and each watcher holds one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
@@ -167,9 +176,10 @@ def _wait_until_ready(chosen: Env, supervisor: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + READY_WITHIN
     while (missing := _not_ready(chosen)) is not None:
         if supervisor.poll() is not None:
-            _give_up(chosen, "The supervisor could not start", "supervisord")
+            _give_up(chosen, _("The supervisor could not start."), "supervisord")
         if time.monotonic() > deadline:
-            _give_up(chosen, f"Not ready after {READY_WITHIN:.0f} s ({missing})", "web")
+            late = _("Not ready after %(seconds)d s: %(missing)s.")
+            _give_up(chosen, late % {"seconds": READY_WITHIN, "missing": missing}, "web")
         time.sleep(0.1)
 
 
@@ -184,16 +194,21 @@ def _not_ready(chosen: Env) -> str | None:
         answer = connection.getresponse()
         return None if answer.status == 200 else answer.read(300).decode(errors="replace")
     except (OSError, http.client.HTTPException):
-        return "the web process does not answer"
+        return _("the web process does not answer")
     finally:
         connection.close()
 
 
 def _give_up(chosen: Env, what: str, program: str) -> NoReturn:
-    log = chosen.home / "log" / f"{program}.log"
+    """Say what and show the end of the log of the program that is most likely the cause."""
+    log = _logs(chosen) / f"{program}.log"
     with contextlib.suppress(OSError):
         sys.stderr.write("".join(log.read_text(errors="replace").splitlines(True)[-15:]))
-    raise SystemExit(f"{what}; more in {shlex.quote(str(log.parent))}.")
+    raise SystemExit(f"{what} " + _("More in %s.") % log.parent)
+
+
+def _logs(chosen: Env) -> Path:
+    return chosen.home / "log"
 
 
 if __name__ == "__main__":
