@@ -79,7 +79,7 @@ def digest(secret: bytes, *, identity: str) -> str:
     """A keyed, slow hash in 64 hex digits: tells whether a secret is the one we have, without
     opening it, and is of no help in guessing a short one."""
     salt = _read(_public() / "digest") + _label(identity)
-    return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
+    return hashlib.scrypt(secret, salt=salt, n=2**12, r=8, p=1, dklen=32).hex()
 
 
 def _label(identity: str) -> bytes:
