@@ -1,0 +1,394 @@
+"""The pages in a real browser: they obey their own policy, and they live."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.test import Client
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from deploy_tasks import journal
+from deploy_tasks.journal import News
+from deploy_tasks.models import Attempt, Event, HostRun, Job
+from deploy_tasks.states import HostRunState, JobState
+from tests import factories, scenes, waiting
+from tests.instances import free_port
+from webapp.env import BASE
+
+CHROMIUM = shutil.which("chromium") or ""
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
+});
+"""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def site(
+    django_db_setup: None, valkey_socket: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a web process on the database of these tests."""
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    said = tmp_path_factory.mktemp("site") / "daphne.out"
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.site_settings",
+        "TEST_DATABASE": str(connection.settings_dict["NAME"]),
+        "TEST_LAYER": f"unix://{valkey_socket}?db=0",
+        "TEST_SESSION_COOKIE": settings.SESSION_COOKIE_NAME,
+        "PATCHWAVE_HOME": str(settings.HOME),
+        "PATCHWAVE_URL": address,
+    }
+    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port)]
+    with (
+        said.open("wb") as output,
+        subprocess.Popen(
+            [*command, "webapp.asgi:application"],
+            cwd=BASE,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        waiting.until(lambda: alive(address), f"daphne answers: {said}", seconds=30)
+        yield address
+        process.terminate()
+
+
+def alive(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Its driver runs a loop in this thread; the rows of a test may be used all the same."""
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """A page of somebody who is logged in; remembers what it complained about."""
+
+    def __init__(self, chromium: Browser, site: str, user: User, **options: Any) -> None:
+        client = Client()
+        client.force_login(user)
+        options = {"viewport": {"width": 1440, "height": 900}} | options
+        self.context = chromium.new_context(base_url=site, **options)
+        name = settings.SESSION_COOKIE_NAME
+        self.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": site}])
+        self.context.add_init_script(VIOLATIONS)
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on(
+            "console",
+            lambda said: self.errors.append(said.text) if said.type == "error" else None,
+        )
+
+    def complaints(self) -> list[str]:
+        return [*self.errors, *self.page.evaluate("window.violations")]
+
+    def open_job(self, job: Job, query: str = "") -> Page:
+        self.page.goto(f"/jobs/{job.pk}/{query}")
+        expect(self.page.locator("#link")).to_have_class("badge end live")
+        return self.page
+
+
+@pytest.fixture
+def tab(chromium: Browser, site: str, valkey: str) -> Iterator[Tab]:
+    made = Tab(chromium, site, factories.user("boss", is_superuser=True, is_staff=True))
+    yield made
+    made.context.close()
+
+
+@pytest.fixture
+def small(tab: Tab) -> Job:
+    return scenes.midway(scenes.game("squid", hosts=5), done=0.5)
+
+
+def tell(job: Job, *news: News) -> int:
+    """News of the job, as a worker would tell it."""
+    with transaction.atomic():
+        return journal.append(job.pk, list(news))
+
+
+def run_in(job: Job, state: HostRunState) -> HostRun:
+    return job.host_runs.filter(state=state).order_by("position")[0]
+
+
+def square(page: Page, name: str) -> Any:
+    return page.locator(f"#map [data-host='{name}']")
+
+
+# ---- the policy, the width, the look
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/jobs/",
+        "/jobs/new",
+        "/jobs/new?game=squid",
+        "/jobs/{job}/",
+        "/hosts/",
+        "/hosts/squid-first/",
+        "/games/",
+        "/audit/",
+        "/login",
+    ],
+)
+def test_no_page_breaks_the_policy_or_runs_over_its_edge(path: str, tab: Tab, small: Job) -> None:
+    tab.page.goto(path.format(job=small.pk), wait_until="networkidle")
+    for width in (1440, 800, 360):
+        tab.page.set_viewport_size({"width": width, "height": 900})
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.complaints() == []
+
+
+def test_a_missing_page_says_so_in_our_own_look(tab: Tab) -> None:
+    tab.page.goto("/jobs/987654/")
+    expect(tab.page.locator("h1")).to_contain_text("There is no such page")
+
+
+# ---- the page of a job
+
+
+def test_five_hundred_hosts_are_five_hundred_squares(tab: Tab) -> None:
+    job = scenes.midway(scenes.game("paper", hosts=500))
+    page = tab.open_job(job)
+    expect(page.locator("#map button.sq")).to_have_count(500)
+    expect(page.locator("#score .chip").first).to_contain_text("220updated")
+    assert page.locator("#map button.sq.succeeded").count() == 220
+    assert tab.complaints() == []
+
+
+def test_a_few_hosts_are_a_table_of_their_steps(tab: Tab, small: Job) -> None:
+    page = tab.open_job(small)
+    failed = page.locator(f"#table tr[data-host='{run_in(small, HostRunState.FAILED).name}']")
+    expect(failed.locator("td .sq.succeeded")).to_have_count(5)
+    expect(failed.locator("td .sq.failed")).to_have_count(1)
+    expect(failed.locator("td").nth(5)).to_contain_text("38 s")
+
+
+def test_what_a_worker_tells_shows_without_a_reload(tab: Tab, small: Job) -> None:
+    page = tab.open_job(small)
+    run = run_in(small, HostRunState.WAITING)
+    tell(small, News(Event.Kind.HOST, {"to": "running"}, host_run=run.pk))
+    tell(small, News(Event.Kind.HOST, {"to": "failed", "error": "no space left"}, host_run=run.pk))
+    expect(page.locator("#score .chip.hot b")).to_have_text("2")
+    expect(page.locator("#verdict")).to_contain_text("2 failed")
+    page.locator(f"#table tr[data-host='{run.name}']").hover()
+    expect(page.locator("#readout")).to_contain_text("no space left")
+    expect(page).to_have_title(re.compile("2 failed"))
+
+
+def test_the_past_of_a_log_and_its_present_meet_without_a_hole_or_a_double(
+    tab: Tab, small: Job
+) -> None:
+    run = run_in(small, HostRunState.RUNNING)
+    scenes.print_lines(small, run.name, 350, line="past {n}")
+    page = tab.open_job(small, f"?host={run.name}")
+    expect(page.locator("#log [data-log=said]")).to_have_text("351 lines")
+    scenes.print_lines(small, run.name, 40, line="present {n}")
+    with transaction.atomic():
+        journal.append(small.pk, [News(Event.Kind.NOTE, {"text": "a bell"})])
+    expect(page.locator("#log [data-log=said]")).to_have_text("391 lines")
+    lines = page.locator("#log details[open] .lines code").all_inner_texts()
+    assert lines[-391:][1:] == [f"past {n}" for n in range(350)] + [
+        f"present {n}" for n in range(40)
+    ]
+
+
+def test_a_hundred_thousand_lines_do_not_fill_the_page(tab: Tab, small: Job) -> None:
+    run = run_in(small, HostRunState.RUNNING)
+    scenes.print_lines(small, run.name, 100_000)
+    page = tab.open_job(small, f"?host={run.name}")
+    expect(page.locator("#log [data-log=said]")).to_have_text("100,001 lines", timeout=30_000)
+    lines = page.locator("#log .lines li")
+    expect(lines.last).to_contain_text("line 99999 of the build")
+    assert lines.count() <= 500
+    page.get_by_role("button", name="Show 400 earlier lines").click()
+    expect(lines).to_have_count(800)
+    expect(lines.last).to_be_attached()
+
+
+def test_the_log_follows_until_one_scrolls(tab: Tab, small: Job) -> None:
+    run = run_in(small, HostRunState.RUNNING)
+    scenes.print_lines(small, run.name, 300, line="early {n}")
+    page = tab.open_job(small, f"?host={run.name}")
+    expect(page.locator("#log [data-log=said]")).to_have_text("301 lines")
+    expect(page.get_by_text("early 299", exact=True)).to_be_in_viewport()
+    folds, follow = page.locator("#log .folds"), page.locator("#log [data-log=follow]")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+    folds.evaluate("node => { node.scrollTop = 0; }")
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    scenes.print_lines(small, run.name, 10, line="late {n}")
+    tell(small, News(Event.Kind.NOTE, {"text": "a bell"}))
+    expect(page.locator("#log [data-log=said]")).to_have_text("311 lines")
+    assert folds.evaluate("node => node.scrollTop") == 0
+    follow.click()
+    expect(page.get_by_text("late 9", exact=True)).to_be_in_viewport()
+
+
+def test_output_can_neither_inject_markup_nor_command_the_page(tab: Tab, small: Job) -> None:
+    run = run_in(small, HostRunState.RUNNING)
+    scenes.print_lines(small, run.name, 1, line="<img src=x onerror=alert(1)> \x1b]0;t\x07")
+    page = tab.open_job(small, f"?host={run.name}")
+    expect(page.locator("#log .lines li").last).to_contain_text(
+        "<img src=x onerror=alert(1)> \\x1b]0;t\\x07"
+    )
+    assert page.locator("#log img").count() == 0
+    assert tab.complaints() == []
+
+
+def test_filter_and_host_are_in_the_address_so_that_a_link_shows_the_same(
+    tab: Tab, small: Job
+) -> None:
+    page = tab.open_job(small)
+    failed = run_in(small, HostRunState.FAILED)
+    page.locator("#score .chip", has_text="failed").click()
+    page.locator("#table").get_by_role("button", name=failed.name).click()
+    other = Tab(tab.page.context.browser, page.url.split("/jobs/")[0], User.objects.get())  # type: ignore[arg-type]
+    other.page.goto(page.url)
+    expect(other.page.locator("#log [data-log=name]")).to_have_text(failed.name)
+    expect(other.page.locator("#table tbody tr")).to_have_count(1)
+    other.context.close()
+
+
+def test_the_map_is_walked_with_the_keyboard(tab: Tab) -> None:
+    job = scenes.midway(scenes.game("paper", hosts=120))
+    page = tab.open_job(job)
+    names = [run.name for run in job.host_runs.order_by("batch", "position")]
+    page.locator("#map button.sq.sel").focus()
+    page.keyboard.press("Home")
+    expect(square(page, names[0])).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(square(page, names[1])).to_be_focused()
+    expect(page.locator("#readout b")).to_have_text(names[1])
+    page.keyboard.press("e")
+    expect(square(page, names[7])).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(square(page, names[7])).not_to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("End")
+    expect(square(page, names[-1])).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#log [data-log=name]")).to_have_text(names[-1])
+    assert page.locator("#map [tabindex='0']").count() == 1
+
+
+def test_a_refused_order_is_said_beside_its_button(tab: Tab, small: Job) -> None:
+    page = tab.open_job(small)
+    failed = run_in(small, HostRunState.FAILED)
+    expect(page.locator("#retry-host")).to_be_visible()
+    newer = factories.job(small.game)
+    again = HostRun.objects.create(
+        job=newer, host=failed.host, name=failed.name, state="succeeded", holds_host=False
+    )
+    Attempt.objects.create(
+        host_run=again, uid="newer.1", step=0, name="space", number=1, script_sha256="0" * 64
+    )
+    page.locator("#acts").get_by_role("button", name="Retry 1 failed").click()
+    expect(page.locator("#refusal")).to_contain_text(f"{failed.name} has moved on with job")
+
+
+def test_a_retry_shows_by_what_comes_back_over_the_stream(tab: Tab, small: Job) -> None:
+    page = tab.open_job(small)
+    page.locator("#acts").get_by_role("button", name="Retry 1 failed").click()
+    expect(page.locator("#activity li").first).to_contain_text("boss retried 1 host")
+    expect(page.locator("#score .chip.hot")).to_have_count(0)
+    expect(page.locator("#acts").get_by_role("button", name="Retry")).to_be_hidden()
+
+
+def test_a_cancel_is_asked_about_first(tab: Tab, small: Job) -> None:
+    page = tab.open_job(small)
+    page.get_by_role("button", name="Cancel…").click()
+    expect(page.locator("dialog")).to_contain_text("will not be touched")
+    page.get_by_role("button", name="Let it run").click()
+    assert not Job.objects.get(pk=small.pk).cancelled
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(page.locator("#activity")).to_contain_text("boss cancelled the job")
+    assert Job.objects.get(pk=small.pk).cancelled
+    expect(page.get_by_role("button", name="Force…")).to_be_visible()
+
+
+def test_an_unknown_host_asks_a_person(tab: Tab, small: Job) -> None:
+    run = run_in(small, HostRunState.RUNNING)
+    HostRun.objects.filter(pk=run.pk).update(state=HostRunState.UNKNOWN)
+    page = tab.open_job(small, f"?host={run.name}")
+    page.locator("#answer-note").fill("looked at the console")
+    page.get_by_role("button", name="Give up: it failed").click()
+    expect(page.locator("#log [data-log=state]")).to_contain_text("failed")
+    expect(page.locator("#answer")).to_be_hidden()
+    expect(page.locator("#activity li").first).to_contain_text("looked at the console")
+
+
+def test_a_job_that_is_over_is_told_in_the_past_tense(tab: Tab) -> None:
+    job = scenes.midway(scenes.game("paper", hosts=8), state=JobState.FAILED)
+    page = tab.page
+    page.goto(f"/jobs/{job.pk}/")
+    expect(page.locator("#verdict")).to_contain_text("Failed after 31 min")
+    expect(page.get_by_role("button", name="Cancel…")).to_be_hidden()
+    expect(page.get_by_role("button", name="Retry 2 failed")).to_be_visible()
+
+
+# ---- the start page
+
+
+def test_the_button_says_how_many_hosts_and_a_double_click_starts_one_job(tab: Tab) -> None:
+    scenes.game("squid", hosts=5)
+    page = tab.page
+    page.goto("/jobs/new?game=squid")
+    go = page.locator("#go")
+    expect(go).to_have_text("Start update of 5 hosts")
+    page.get_by_text("By label").click()
+    page.get_by_label("region").select_option("eu")
+    expect(go).to_have_text("Start update of 1 host")
+    expect(page.locator("#plan")).to_contain_text("6 steps on each host")
+    go.dblclick()
+    page.wait_for_url("**/jobs/*/")
+    assert Job.objects.count() == 1
+    assert tab.complaints() == []
+
+
+def test_a_busy_host_is_said_before_anything_is_pressed(tab: Tab, small: Job) -> None:
+    page = tab.page
+    page.goto("/jobs/new?game=squid")
+    expect(page.locator("#plan")).to_contain_text("stand in the way")
+    expect(page.locator("#plan")).to_contain_text(f"busy with job #{small.pk} of mira")
+    expect(page.locator("#go")).to_be_disabled()
