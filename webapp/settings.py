@@ -195,7 +195,7 @@ STATIC_ROOT = HOME / "static"
 STATICFILES_DIRS = [BASE / "webapp" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "webapp.storage.StaticFiles"},
 }
 
 LOGGING = {
