@@ -77,14 +77,24 @@ class Fleet:
     """``with Fleet(directory, 5) as fleet:`` — hosts that end with the block, whatever happens."""
 
     def __init__(
-        self, directory: Path, count: int, *, own_host_keys: bool = False, config: str = ""
+        self,
+        directory: Path,
+        count: int,
+        *,
+        name: str = "host",
+        own_host_keys: bool = False,
+        config: str = "",
     ) -> None:
-        """``config``: further lines of sshd_config; they win over ours."""
+        """Hosts are called ``name``-1 and so on.
+
+        ``config``: further lines of sshd_config; they win over ours.
+        """
         if SSHD is None:
             raise RuntimeError("sshd is not installed (Debian package openssh-server)")
         self.directory = directory.resolve()
         self.user = pwd.getpwuid(os.getuid()).pw_name
-        self._count, self._own_host_keys, self._config = count, own_host_keys, config
+        self._count, self._name = count, name
+        self._own_host_keys, self._config = own_host_keys, config
         self._token = secrets.token_hex(8)
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._net: socket.socket | None = None
@@ -107,6 +117,11 @@ class Fleet:
     @property
     def private_key(self) -> str:
         return (self.directory / "client_key").read_text()
+
+    @property
+    def mark(self) -> dict[str, str]:
+        """The environment of what is started by hand and shall end with the fleet."""
+        return {**os.environ, "FLEET": self._token}
 
     def start(self, group: int = 0) -> None:
         """Start one sshd and wait until it listens on every address of its hosts."""
@@ -212,7 +227,8 @@ class Fleet:
             home = homes / address
             home.mkdir(parents=True, exist_ok=True)
             key = public_of(make_key(self._host_key_file(group)))
-            self.hosts.append(FleetHost(f"host-{i + 1}", address, port, home, key, group))
+            name = f"{self._name}-{i + 1}"
+            self.hosts.append(FleetHost(name, address, port, home, key, group))
 
     def _groups(self) -> list[int]:
         return sorted({host.group for host in self.hosts})

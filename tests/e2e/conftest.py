@@ -1,0 +1,29 @@
+"""One product for all, and for each test a fleet that nothing has been done to."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import RECIPE, Product, World
+from tests.fleet import SSHD, Fleet
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    if SSHD is None:
+        pytest.skip("sshd is not installed (Debian package openssh-server)")
+    with Product(tmp_path_factory.mktemp("product") / "home") as product:
+        yield product
+
+
+@pytest.fixture
+def make_world(product: Product, tmp_path: Path) -> Iterator[Callable[..., World]]:
+    with ExitStack() as fleets:
+
+        def make(game: str, recipe: Path | str = RECIPE) -> World:
+            fleet = fleets.enter_context(Fleet(tmp_path / game, 5, name=game))
+            return World(product, fleet, game=game, recipe=recipe)
+
+        yield make
