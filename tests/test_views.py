@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.http import HttpResponse
@@ -140,6 +141,13 @@ def test_a_person_logs_in_and_comes_where_they_wanted_to_go(viewer: User) -> Non
 def test_a_wrong_password_is_said_in_words(viewer: User) -> None:
     answer = Client().post("/login", {"username": "vera", "password": "wrong"})
     assert "Please enter a correct username and password" in text(answer)
+
+
+def test_guessing_passwords_ends_in_a_page_that_says_so(viewer: User) -> None:
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        answer = Client().post("/login", {"username": "vera", "password": "wrong"})
+    assert answer.status_code == 429
+    assert "Too many wrong passwords." in text(answer)
 
 
 def test_logging_out_is_a_post(viewer: User) -> None:

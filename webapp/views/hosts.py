@@ -85,7 +85,7 @@ def test(request: HttpRequest, name: str) -> HttpResponse:
     host = _host(request, name)
     access.require(request.user, access.Right.OPERATE, host.game)
     bells.ring_look(host.pk)
-    messages.info(request, _("A worker logs in now. What it finds stands here in a moment."))
+    messages.info(request, _("A worker connects now. Reload in a moment: the keys it is shown stand below."))
     return redirect("host", host.name)
 
 

@@ -19,6 +19,7 @@ import { fill, gettext, ngettext, number } from "./words.js";
 /** Up to so many hosts are told apart best in a table, more as squares. */
 const TABLE_UP_TO = 60;
 const ANSWER_WITHIN = 20_000; // milliseconds
+const SPOKEN_EVERY = 15_000;
 
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(byId("page").textContent);
@@ -29,6 +30,7 @@ let can = page.job.can;
 let transcript = null;
 let looked = null;
 let stepsKnown = false;
+let spoken = 0;
 
 const title = document.title;
 const readOut = new ReadOut(byId("readout"));
@@ -291,6 +293,11 @@ function paintHostOrders() {
 
 function tick() {
   const now = Date.now();
+  // Read aloud, the sentence must not change faster than it is spoken.
+  if (now - spoken > SPOKEN_EVERY) {
+    spoken = now;
+    setText(byId("spoken"), byId("verdict").textContent);
+  }
   table.tick(now);
   log.tick(now);
   if (looked === null) look(null);
