@@ -10,9 +10,9 @@ from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import AuditEntry, Host, HostKey, HostRun
 
 
-def key_type(key: HostKey) -> str:
-    """``ssh-ed25519``, say: a host has at most one pinned key of a type."""
-    return key.key.split()[0]
+def key_type(key: str) -> str:
+    """``ssh-ed25519`` of ``ssh-ed25519 AAAA…``."""
+    return key.split()[0]
 
 
 @transaction.atomic
@@ -32,7 +32,8 @@ def approve_key(host: Host, *, fingerprint: str, by: User, replace: bool = False
         )
     if offered.approved_at:
         return offered
-    others = [key for key in keys if key.approved_at and key_type(key) == key_type(offered)]
+    kind = key_type(offered.key)
+    others = [key for key in keys if key.approved_at and key_type(key.key) == kind]
     if others and not replace:
         raise OrderRefused(
             _(

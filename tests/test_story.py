@@ -1,6 +1,7 @@
 """The command line's side of the stream, against a far side that drops, lags and refuses."""
 
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,7 +93,11 @@ def send(socket: ServerConnection, **frame: Any) -> None:
 
 @contextmanager
 def listening(far: Far) -> Iterator[Server]:
-    with serve(far.answer, "127.0.0.1", 0, subprotocols=[story.SUBPROTOCOL]) as server:
+    quiet = logging.getLogger("far side")
+    quiet.setLevel(logging.CRITICAL)
+    with serve(
+        far.answer, "127.0.0.1", 0, subprotocols=[story.SUBPROTOCOL], logger=quiet
+    ) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         host, port = server.socket.getsockname()

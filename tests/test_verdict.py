@@ -20,7 +20,11 @@ def job(state: str, **more: object) -> Job:
 
 
 def test_a_running_job_tells_its_batch_and_its_numbers() -> None:
-    done, now, next_ = {"succeeded": 5}, {"succeeded": 7, "failed": 1, "running": 4}, {"waiting": 33}
+    done, now, next_ = (
+        {"succeeded": 5},
+        {"succeeded": 7, "failed": 1, "running": 4},
+        {"waiting": 33},
+    )
     assert (
         say(job("running"), done, now, next_)
         == "Batch 2 of 3: 12 of 50 updated, 1 failed, 4 running."
@@ -60,7 +64,11 @@ ENDED = {"ended_at": NOW + timedelta(minutes=4, seconds=12)}
 @pytest.mark.parametrize(
     ("ended", "counts", "expected"),
     [
-        (job("succeeded", **ENDED), {"succeeded": 50}, "Succeeded in 4 min 12 s: 50 of 50 updated."),
+        (
+            job("succeeded", **ENDED),
+            {"succeeded": 50},
+            "Succeeded in 4 min 12 s: 50 of 50 updated.",
+        ),
         (
             job("failed", **ENDED),
             {"succeeded": 1, "failed": 1},

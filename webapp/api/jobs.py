@@ -107,9 +107,9 @@ def list_events(
     job_id: int,
     after: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE_BYTES, description="bytes")] = PAGE_BYTES,
-    host: Annotated[list[str] | None, Query()] = None,
+    host: Annotated[list[Name | Literal[""]] | None, Query()] = None,
 ) -> EventPage:
-    """The job's story after ``after``; with ``host``, only what is of these hosts."""
+    """The job's story after ``after``. ``host``: output of these hosts only; empty: of none."""
     job = _job(request, job_id)
     page = events.read(job.pk, after=after, limit=limit, hosts=host)
     return {"events": page.items, "to": page.to, "last_seq": page.last_seq}
@@ -120,7 +120,7 @@ def log(
     request: ApiRequest,
     job_id: int,
     name: str,
-    step: str | None = None,
+    step: Name | None = None,
     attempt: int | None = None,
     safe: bool = False,
 ) -> StreamingHttpResponse:

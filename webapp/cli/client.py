@@ -1,7 +1,6 @@
 """Talks to the API of one instance, over HTTP."""
 
 import json
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, Self
@@ -10,9 +9,6 @@ import httpx
 
 from webapp.cli.statuses import NotReachable, Refused
 from webapp.cli.words import _
-
-# Where Django was needed for a first token, its log would tell of every request.
-logging.getLogger("httpx").setLevel(logging.WARNING)
 
 #: Seconds. A start with 5,000 hosts is answered within two.
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -68,7 +64,10 @@ class Client:
             if tries > 1:
                 time.sleep(PAUSE)
                 return self._ask(method, path, headers=headers, tries=tries - 1, **given)
-            raise NotReachable(_("No answer from %s: %s") % (self.address, _why(error))) from None
+            raise NotReachable(
+                _("No answer from %(address)s: %(why)s")
+                % {"address": self.address, "why": _why(error)}
+            ) from None
         if answer.status_code == httpx.codes.UNAUTHORIZED and self._renew:
             self.token, self._renew = self._renew(), None
             return self._ask(method, path, headers=headers, tries=tries, **given)
@@ -80,7 +79,8 @@ def _good(answer: httpx.Response) -> httpx.Response:
         return answer
     if answer.is_server_error:
         raise NotReachable(
-            _("%s does not work now: it answers %s.") % (answer.url.host, answer.status_code)
+            _("%(host)s does not work now: it answers %(status)s.")
+            % {"host": answer.url.host, "status": answer.status_code}
         )
     raise Refused(_said(answer), answer.text)
 
@@ -91,7 +91,8 @@ def _said(answer: httpx.Response) -> str:
         error = answer.json()["error"]
         message, field = error["message"], error.get("field")
     except (json.JSONDecodeError, KeyError, TypeError):
-        return _("%s is no Patchwave: it answers %s.") % (answer.url, answer.status_code)
+        told = {"url": answer.url, "status": answer.status_code}
+        return _("%(url)s is no Patchwave: it answers %(status)s.") % told
     return f"{field}: {message}" if field else str(message)
 
 

@@ -142,11 +142,15 @@ def _host_run_lines(answer: dict[str, Any]) -> list[str]:
             run["state"],
             run["step"] or "",
             run["version"] or "",
-            run["error"] or run["reason"],
+            run["error"] or run["reason"] or (_("unreachable") if _is_away(run) else ""),
         ]
         for run in answer["hosts"]
     ]
     return table(head, rows)
+
+
+def _is_away(run: dict[str, Any]) -> bool:
+    return bool(run["link"] == "unreachable")
 
 
 def _wants_output(given: argparse.Namespace) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import json
+import logging
 import os
 import sys
 from io import StringIO
@@ -41,11 +42,13 @@ def manage(command: str, *arguments: str) -> int:
 
 def _set_up() -> None:
     """An instance can be filled before it is first served."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
     import django
     from django.core.management import call_command
 
     django.setup()
+    # From here on there is a log, and these would tell it of every request.
+    for chatty in ("httpx", "websockets"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     call_command("prepare", state_only=True)
 
 
