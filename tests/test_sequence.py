@@ -171,7 +171,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(script=st.lists(steps, min_size=20, max_size=60))
 def test_every_watcher_is_told_the_same_story(script: list[Step]) -> None:
     with small_sizes() as (rows, layer), asyncio.Runner(loop_factory=JumpingLoop) as runner:
