@@ -65,6 +65,14 @@ class RunnerReport:
     last: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class HostSum:
+    """The host's own ``cksum`` of the log's first ``size`` bytes."""
+
+    cksum: int
+    size: int
+
+
 Frame = Started | Output | Ended | Finished
 
 
@@ -83,12 +91,16 @@ class Position:
 
 
 class LogReader:
-    """Turns bytes of the log into frames. ``position`` is always a place to go on from."""
+    """Turns bytes of the log into frames. ``position`` is always a place to go on from.
+
+    ``consumed`` are the bytes of the log that the last `feed` moved it by.
+    """
 
     def __init__(self, nonce: str, position: Position) -> None:
         self.position = position
         self.header: Header | None = None
         self.finished = False
+        self.consumed = b""
         self._mark = f"\x1e{nonce} ".encode()
         self._held = b""
 
@@ -97,7 +109,12 @@ class LogReader:
         self._held = b""
         if self.header is None:
             buffer = self._read_header(buffer)
-        return list(self._frames(buffer)) if self.header else []
+        if self.header is None:
+            return []
+        began = self.position.offset
+        found = list(self._frames(buffer))
+        self.consumed = buffer[: self.position.offset - began]
+        return found
 
     def _read_header(self, buffer: bytes) -> bytes:
         # Before the header there may be anything: a banner, noise of the log-in shell.
@@ -174,15 +191,14 @@ class LogReader:
             where.output += len(data)
 
 
-def runner_reports(nonce: str, text: bytes) -> list[RunnerReport]:
-    """Every whole report in what came on standard error; the rest is noise."""
-    reports = []
-    mark = f"\x1e{nonce} R "
+def answers(nonce: str, text: bytes) -> list[RunnerReport | HostSum]:
+    """Every whole answer in what came on standard error; the rest is noise."""
+    found: list[RunnerReport | HostSum] = []
     for line in text.decode("utf-8", "replace").split("\n")[:-1]:
-        _, found, said = line.partition(mark)
-        words = said.split()
-        if not found or len(words) < 2:
-            continue
-        size = int(words[2]) if len(words) > 2 else None
-        reports.append(RunnerReport(words[0], float(words[1]), size, tuple(words[3:])))
-    return reports
+        letter, *words = line.partition(f"\x1e{nonce} ")[2].split() or [""]
+        if letter == "R" and len(words) >= 2:
+            size = int(words[2]) if len(words) > 2 else None
+            found.append(RunnerReport(words[0], float(words[1]), size, tuple(words[3:])))
+        if letter == "C" and len(words) == 2:
+            found.append(HostSum(int(words[0]), int(words[1])))
+    return found

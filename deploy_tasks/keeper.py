@@ -53,6 +53,8 @@ class Keeper:
     def stop(self) -> None:
         """Let go of every host run: the hosts go on, and the next worker attaches at once."""
         self.stopping.set()
+        for carriage in self._mine().values():
+            carriage.wake()
         with self._jobs_wait:
             self._jobs_wait.notify_all()
 
@@ -128,8 +130,11 @@ class Keeper:
         mine = self._mine()
         rows = HostRun.objects.filter(pk__in=mine) if mine else HostRun.objects.none()
         for pk, fence, wish in rows.values_list("pk", "fence", "wish"):
-            mine[pk].wish = Wish(wish)
-            mine[pk].lost = fence > mine[pk].fence
+            carriage = mine[pk]
+            lost = fence > carriage.fence
+            if (carriage.wish, carriage.lost) != (wish, lost):
+                carriage.wish, carriage.lost = Wish(wish), lost
+                carriage.wake()
 
     def _renew(self) -> None:
         clock.adjust()
@@ -148,7 +153,8 @@ def reconcile() -> None:
     """
     now = clock.now()
     _free_those_of_dead_owners()
-    lapsed = Q(state=HostRunState.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now))
+    awake = Q(wake_at=None) | Q(wake_at__lte=now)
+    lapsed = Q(state=HostRunState.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now)) & awake
     unheard = Q(state=HostRunState.QUEUED) & (Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN))
     recently = Q(rung_at__gt=now - timedelta(seconds=RENEW_EVERY / 2))
     for pk, rung_at in (
@@ -166,7 +172,7 @@ def _free_those_of_dead_owners() -> None:
     running = HostRun.objects.filter(state=HostRunState.RUNNING, lease_until__isnull=False)
     for name in running.exclude(owner="").values_list("owner", flat=True).distinct():
         if owner.is_dead(name):
-            running.filter(owner=name).update(lease_until=None, owner="", rung_at=None)
+            running.filter(owner=name).update(lease_until=None, rung_at=None)
 
 
 def _jobs_that_stand_still() -> list[int]:

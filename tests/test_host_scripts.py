@@ -302,8 +302,9 @@ def report(process: subprocess.Popen[bytes], nonce: str) -> frames.RunnerReport:
     process.stdin.write(b"\n")
     process.stdin.flush()
     text = b""
-    while not (found := frames.runner_reports(nonce, text)):
+    while not (found := frames.answers(nonce, text)):
         text += process.stderr.read1(4096)  # type: ignore[attr-defined]
+    assert isinstance(found[-1], frames.RunnerReport)
     return found[-1]
 
 

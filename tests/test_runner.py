@@ -1,5 +1,6 @@
 """Host runs on real OpenSSH hosts: what is launched once, followed whole and ended right."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -381,6 +382,63 @@ def test_a_cancel_undoes_what_was_launched_unless_told_not_to(
     assert job.host_runs.get().state == ("rolled_back" if undo else "cancelled")
     undone = ["undo-switch to 1.0", "undo-stop"] if undo else []
     assert count(host) == ["look", "stop", "switch", *undone, "tidy"]
+
+
+def test_a_log_that_differs_from_the_hosts_is_told(
+    fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
+) -> None:
+    settings.HOME = tmp_path
+    vault.ensure_keys()
+    tamper = "printf X | dd of=$log bs=1 seek=3 conv=notrunc 2>/dev/null"
+    text = f"""\
+recipe: steps
+steps:
+  - name: tamper
+    run: |
+      while ! ls go 2>/dev/null; do sleep .05; done
+      for log in .patchwave/runs/*/log; do {tamper}; done
+"""
+    game = make_game(fleet, text)
+    host = fleet.hosts[0]
+    shutil.rmtree(host.home / ".patchwave", ignore_errors=True)
+    job = start(game, hosts=[host.name])
+    run = job.host_runs.get()
+    until(lambda: run.attempts.filter(state="running").exists(), "the step is followed")
+    (host.home / "go").touch()
+    until(ended(job, "succeeded"), "the job succeeds")
+    (note,) = Event.objects.filter(job=job, kind="note").values_list("data", flat=True)
+    assert "the output stored here is not what lies on the host" in note["text"]
+    run.refresh_from_db()
+    assert run.warned
+
+
+def test_a_host_that_goes_away_keeps_its_step_and_no_thread(
+    own_fleet: Fleet,
+    settings: LazySettings,
+    tmp_path: Path,
+    workers: list[Worker],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("deploy_tasks.runner.story.LONGEST_NAP", 0.2)
+    settings.HOME = tmp_path
+    vault.ensure_keys()
+    game = make_game(own_fleet, RECIPE)
+    host = own_fleet.hosts[0]
+    (host.home / "slow").touch()
+    job = start(game, hosts=[host.name])
+    run = job.host_runs.get()
+    until(lambda: run.attempts.filter(name="work", state="running").exists(), "it works")
+    own_fleet.stop(host.group)
+    until(lambda: not workers[0].threads[0].is_alive(), "the thread is free")
+    run.refresh_from_db()
+    assert (run.state, run.link, run.holds_host) == ("running", "unreachable", True)
+    (host.home / "go").touch()
+    own_fleet.start(host.group)
+    until(ended(job, "succeeded"), "the job goes on")
+    assert count(host) == [f"stop {host.name} ", "work", "start", "tidy"]
+    assert len(log(run, "work").splitlines()) == 2000
+    links = [e.data["to"] for e in Event.objects.filter(job=job, kind="link") if e.data]
+    assert links == ["connected", "unreachable", "connected"]
 
 
 def test_an_artifact_arrives_whole_and_once(

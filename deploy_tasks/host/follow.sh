@@ -31,10 +31,18 @@ report() {
     *) printf '\036%s R %s %s %s %s\n' "$N" "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(last_slot)";;
   esac
 }
+# The reader compares what it has with what lies here: "sum SIZE" asks for the log's beginning.
+compare() {
+  set -- "$1" $(cksum <log)
+  if [ "$3" != "$1" ]; then set -- "$1" $(head -c "$1" log | cksum); fi
+  printf '\036%s C %s %s\n' "$N" "$2" "$3"
+}
 head_ "$word"
 @FOLLOWER@ &
 follower=$!
 # The end of standard input means that the other side is gone or has seen enough.
-while read -r _; do report >&2; done
+while read -r question size; do
+  case $question in sum) compare "$size";; *) report;; esac >&2
+done
 kill "$follower"
 wait "$follower"

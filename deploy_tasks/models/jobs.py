@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from deploy_tasks import cksum
 from deploy_tasks.models.inventory import Game, Host, Release
 from deploy_tasks.models.recipes import RecipeRevision
 from deploy_tasks.states import HOST_ENDED, AttemptKind, AttemptState, HostRunState, JobState, Link
@@ -80,6 +81,8 @@ class HostRun(models.Model):
     fence = models.PositiveIntegerField(default=0)
     owner = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
+    #: It waits until then without a worker, for a host that is out of reach say.
+    wake_at = models.DateTimeField(null=True, blank=True)
     #: When its Celery bell was rung last; a lost one is rung again.
     rung_at = models.DateTimeField(null=True, blank=True)
     target = models.JSONField(null=True, blank=True)
@@ -92,6 +95,8 @@ class HostRun(models.Model):
     plan = models.CharField(max_length=40, blank=True)
     plan_nonce = models.CharField(max_length=40, blank=True)
     plan_offset = models.BigIntegerField(default=0)
+    #: Running checksum of these bytes, see `deploy_tasks.cksum`.
+    plan_cksum = models.BigIntegerField(default=cksum.EMPTY)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

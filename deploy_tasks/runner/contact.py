@@ -1,11 +1,10 @@
 """The one connection of a host run, made again where it broke."""
 
 import random
-import time
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import ssh
+from deploy_tasks import clock, ssh
 from deploy_tasks.commands import Program
 from deploy_tasks.errors import ConnectFailed, LinkLost
 from deploy_tasks.journal import Entry
@@ -35,7 +34,6 @@ class Contact:
         """
         if self._session and self._session.is_alive:
             return self._session
-        began, pause = time.monotonic(), 0.5
         while True:
             self._story.carriage.look()
             if self._story.carriage.wish and not launched:
@@ -43,10 +41,8 @@ class Contact:
             try:
                 self._session = ssh.connect(self._target)
             except ConnectFailed as failure:
-                _give_up_after(time.monotonic() - began, failure, launched=launched)
                 self._story.link(Link.UNREACHABLE, str(failure))
-                self._story.carriage.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311
-                pause = min(pause * 2, LONGEST_PAUSE)
+                self._wait_after(failure, launched=launched)
                 continue
             self._claim.wait()
             self._story.link(Link.CONNECTED)
@@ -69,15 +65,19 @@ class Contact:
         self.close()
         self._story.link(Link.UNREACHABLE, str(error))
 
+    def _wait_after(self, failure: ConnectFailed, *, launched: bool) -> None:
+        """Longer and longer, with jitter; how long it is away already is in the row."""
+        since = self._story.run.link_since or clock.now()
+        away = (clock.now() - since).total_seconds()
+        limit = UNREACHABLE_AFTER if launched else CONNECT_WITHIN
+        if failure.retryable and away < limit:
+            pause = min(max(away, 0.5), LONGEST_PAUSE)
+            self._story.carriage.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            return
+        if launched:
+            raise Unknown(_("out of reach since a step was started: %s") % failure)
+        raise Failed(str(failure))
+
     def close(self) -> None:
         if self._session:
             self._session.close()
-
-
-def _give_up_after(waited: float, failure: ConnectFailed, *, launched: bool) -> None:
-    limit = UNREACHABLE_AFTER if launched else CONNECT_WITHIN
-    if failure.retryable and waited < limit:
-        return
-    if launched:
-        raise Unknown(_("out of reach since a step was started: %s") % failure)
-    raise Failed(str(failure))

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from deploy_tasks import commands, frames, ssh
+from deploy_tasks import cksum, commands, frames, ssh
 from deploy_tasks.commands import Program
 from deploy_tasks.errors import HostFailed, LinkLost
 from deploy_tasks.journal import News
@@ -25,13 +25,15 @@ from deploy_tasks.runner.story import Story
 from deploy_tasks.states import AttemptState
 from deploy_tasks.wishes import Wish
 
-#: Seconds. How often a thread looks up from a silent log, and asks for the runner then.
-LOOK = 1.0
+#: Seconds of silence after which the runner is asked for, the first time and then again.
 ASK_AFTER = 5.0
+ASK_AGAIN = 30.0
 #: Output events hold at most this many bytes.
 PIECE = 8192
 #: A runner that has not said anything by then was never started.
 START_LIMIT = 15.0
+#: Of the host's answer to the last question: does it have the same log?
+SUM_LIMIT = 30.0
 
 
 class End(StrEnum):
@@ -68,6 +70,8 @@ class Follower:
         self._plan, self._story, self._mask = plan, story, mask
         self._told_wish = told_wish
         self._held = b""
+        #: Bytes of the log that were read and are not stored yet, for the checksum.
+        self._unstored = b""
         self._seen = Seen()
         self._booted_at = timezone.now()
 
@@ -75,12 +79,17 @@ class Follower:
         """Until the runner is through, or something else has to happen. Raises LinkLost."""
         channel = session.open(program.command)
         try:
+            self._story.carriage.wake = channel.wake
             channel.write(program.stdin, timeout=30)
-            return self._read(channel)
+            end = self._read(channel)
+            if end in (End.DONE, End.FAILED, End.CANCELLED):
+                self._compare(channel)
+            return end
         except TimeoutError as error:
             session.close()
             raise LinkLost(str(error)) from error
         finally:
+            self._story.carriage.wake = lambda: None
             channel.close()
             self._give_back_what_is_held()
 
@@ -88,37 +97,43 @@ class Follower:
         """Whoever follows next reads it again."""
         self._plan.position.offset -= len(self._held)
         self._plan.position.output -= len(self._held)
-        self._held = b""
+        self._held = self._unstored = b""
 
     def _read(self, channel: ssh.Channel) -> End:
         reader = frames.LogReader(self._plan.nonce, self._plan.position)
-        heard = began = time.monotonic()
+        began = time.monotonic()
+        ask_at = began + ASK_AFTER
         noise = b""
         while True:
             self._story.carriage.look()
             if self._story.carriage.wish != self._told_wish and reader.header:
                 return End.WISH
-            data = channel.read(LOOK)
+            data = channel.read(max(ask_at - time.monotonic(), 0.0), or_stderr=True)
             if data:
-                heard = time.monotonic()
+                ask_at = time.monotonic() + ASK_AFTER
                 if end := self._take(reader, data):
                     return end
                 continue
             noise = (noise + channel.read_stderr())[-65536:]
             if data == b"":
                 return self._closed(reader, noise)
-            for report in frames.runner_reports(self._plan.nonce, noise):
+            for report in frames.answers(self._plan.nonce, noise):
                 noise = b""
-                if end := self._judge(report, time.monotonic() - began):
-                    return end
-            if time.monotonic() - heard >= ASK_AFTER and reader.header:
-                heard = time.monotonic()
-                channel.write(b"\n", timeout=30)
+                if isinstance(report, frames.RunnerReport):
+                    if end := self._judge(report, time.monotonic() - began):
+                        return end
+                    if report.word != "alive":
+                        ask_at = time.monotonic() + ASK_AFTER
+            if time.monotonic() >= ask_at:
+                ask_at = time.monotonic() + ASK_AGAIN
+                if reader.header:
+                    channel.write(b"\n", timeout=30)
 
     def _take(self, reader: frames.LogReader, data: bytes) -> End | None:
         first = reader.header is None
         before = self._plan.position.offset - len(self._held)
         found = reader.feed(data)
+        self._unstored += reader.consumed
         if first and reader.header:
             self._booted_at = timezone.now() - timedelta(seconds=reader.header.uptime)
             if end := self._answered(reader.header):
@@ -172,6 +187,8 @@ class Follower:
         after = self._plan.position.offset - len(self._held)
         if after == before:
             return
+        stored, self._unstored = self._unstored[: after - before], self._unstored[after - before :]
+        self._plan.cksum = changes["plan_cksum"] = cksum.add(self._plan.cksum, stored)
         self._story.tell(
             changes=changes,
             offset=after,
@@ -243,6 +260,35 @@ class Follower:
     def _at(self, uptime: float) -> datetime:
         """The host's clock since boot on our clock: its own wall clock may be wrong."""
         return self._booted_at + timedelta(seconds=uptime)
+
+    def _compare(self, channel: ssh.Channel) -> None:
+        """Whether the host's log is what was stored of it, byte for byte."""
+        size = self._plan.position.offset
+        channel.write(f"sum {size}\n".encode(), timeout=SUM_LIMIT)
+        deadline, said = time.monotonic() + SUM_LIMIT, b""
+        while time.monotonic() < deadline:
+            # What comes on the log itself now is of a daemon that a step has left behind.
+            ended = channel.read(1.0, or_stderr=True) == b""
+            said += channel.read_stderr()
+            for answer in frames.answers(self._plan.nonce, said):
+                if isinstance(answer, frames.HostSum):
+                    if (answer.cksum, answer.size) != (cksum.total(self._plan.cksum, size), size):
+                        self._tell_mismatch(answer)
+                    return
+            if ended:
+                return
+
+    def _tell_mismatch(self, host: frames.HostSum) -> None:
+        text = _(
+            "the output stored here is not what lies on the host: %(size)s bytes there, "
+            "%(ours)s here; see %(path)s on the host"
+        ) % {
+            "size": host.size,
+            "ours": self._plan.position.offset,
+            "path": f"~/.patchwave/runs/{self._plan.id}/log",
+        }
+        news = self._story.news(Event.Kind.NOTE, {"text": text})
+        self._story.tell(changes={"warned": True}, news=[news])
 
     def _judge(self, report: frames.RunnerReport, lasted: float) -> End | None:
         """What follows from how the runner is, when its log is silent."""

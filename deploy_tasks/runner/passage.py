@@ -9,7 +9,7 @@ from deploy_tasks.models import Event, HostRun
 from deploy_tasks.runner import target
 from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Skipped, Unknown
-from deploy_tasks.runner.story import Carriage, LetGo, Story
+from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
 from deploy_tasks.runner.work import NEVER_BEGUN, Work
 from deploy_tasks.states import HostRunState
 from deploy_tasks.wishes import Wish
@@ -22,7 +22,10 @@ def claimable(run: HostRun) -> bool:
     """Whether nobody has it, or whoever had it is gone."""
     if run.state not in (HostRunState.QUEUED, HostRunState.RUNNING):
         return False
-    free = run.lease_until is None or run.lease_until < clock.now()
+    now = clock.now()
+    if run.wake_at and run.wake_at > now:
+        return False
+    free = run.lease_until is None or run.lease_until < now
     return free or owner.is_dead(run.owner)
 
 
@@ -38,6 +41,8 @@ def carry(run: HostRun, *, writer: Writer, carriage: Carriage) -> None:
         return
     except LetGo:
         story.let_go()
+    except Later as later:
+        story.let_go(for_seconds=later.seconds)
 
 
 class Passage:
@@ -77,13 +82,14 @@ class Passage:
 
     def _claim(self) -> Entry:
         run = self._run
+        news = []
         if run.state == HostRunState.QUEUED:
-            news = self._story.news(Event.Kind.HOST, {"to": HostRunState.RUNNING.value})
-        else:
-            text = _("another worker goes on where the last one stopped")
-            news = self._story.news(Event.Kind.NOTE, {"text": text})
+            news = [self._story.news(Event.Kind.HOST, {"to": HostRunState.RUNNING.value})]
+        elif run.owner:
+            text = _("its worker is gone; another goes on where it stopped")
+            news = [self._story.news(Event.Kind.NOTE, {"text": text})]
         began = run.started_at or clock.now()
-        return self._story.claim({"started_at": began, "target": run.target}, [news])
+        return self._story.claim({"started_at": began, "target": run.target}, news)
 
     def _pass_through(self) -> None:
         try:

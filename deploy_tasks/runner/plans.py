@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from deploy_tasks import commands, recipes
+from deploy_tasks import cksum, commands, recipes
 from deploy_tasks.commands import Probe, Script
 from deploy_tasks.frames import Position
-from deploy_tasks.models import Attempt
+from deploy_tasks.models import Attempt, HostRun
 from deploy_tasks.states import AttemptKind, AttemptState
 
 OPEN = (AttemptState.NEW, AttemptState.RUNNING)
@@ -45,6 +45,7 @@ class LivePlan:
     nonce: str
     attempts: list[Attempt]
     position: Position = field(default_factory=Position)
+    cksum: int = cksum.EMPTY
     seen: bool = False
     way: "Way" = Way.FORWARD
 
@@ -53,21 +54,22 @@ class LivePlan:
         return any(attempt.state in OPEN for attempt in self.attempts)
 
 
-def stored_plan(plan: str, nonce: str, offset: int, attempts: Sequence[Attempt]) -> LivePlan:
+def stored_plan(run: HostRun, attempts: Sequence[Attempt]) -> LivePlan:
     """The plan as the rows know it: all that is needed to go on following it."""
-    own = [attempt for attempt in attempts if attempt.uid.startswith(f"{plan}.")]
+    own = [attempt for attempt in attempts if attempt.uid.startswith(f"{run.plan}.")]
     own.sort(key=lambda attempt: int(attempt.uid.rpartition(".")[2]))
     begun = [
         (number, attempt)
         for number, attempt in enumerate(own, 1)
         if attempt.state not in (AttemptState.NEW, AttemptState.ABANDONED)
     ]
-    position = Position(offset=offset)
+    position = Position(offset=run.plan_offset)
     if begun:
         number, last = begun[-1]
         position.number, position.output = number, last.log_offset
         position.live = last.state == AttemptState.RUNNING
-    return LivePlan(plan, nonce, own, position, seen=bool(begun) or offset > 0)
+    seen = bool(begun) or run.plan_offset > 0
+    return LivePlan(run.plan, run.plan_nonce, own, position, run.plan_cksum, seen=seen)
 
 
 def new_plan(

@@ -1,7 +1,7 @@
 """What a host run tells the journal, always under the token of its claim."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,8 +20,20 @@ LEASE = 15
 SHOWN = ("reason", "error", "version", "down")
 
 
+#: Longer waits are waited without a thread and a connection.
+LONGEST_NAP = 5.0
+
+
 class LetGo(Exception):
     """The worker is stopping: the host goes on, the next worker attaches to it."""
+
+
+class Later(Exception):
+    """There is nothing to do for ``seconds``; whoever is free then goes on."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"in {seconds:.0f} s")
+        self.seconds = seconds
 
 
 @dataclass
@@ -33,6 +45,8 @@ class Carriage:
     stopping: threading.Event
     wish: Wish = Wish.NONE
     lost: bool = False
+    #: Ends the read in which the thread waits for its host.
+    wake: Callable[[], None] = lambda: None
 
     def look(self) -> None:
         """Raise what should end the thread."""
@@ -42,7 +56,9 @@ class Carriage:
             raise LetGo
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not through the worker's end."""
+        """Sleep, but not through the worker's end. Raises `Later` for a long wait."""
+        if seconds > LONGEST_NAP:
+            raise Later(seconds)
         self.stopping.wait(seconds)
         self.look()
 
@@ -62,7 +78,12 @@ class Story:
 
     def claim(self, changes: Mapping[str, Any], news: Sequence[News]) -> Entry:
         until = clock.now() + timedelta(seconds=LEASE)
-        held = {"state": HostRunState.RUNNING.value, "owner": owner.me(), "lease_until": until}
+        held = {
+            "state": HostRunState.RUNNING.value,
+            "owner": owner.me(),
+            "lease_until": until,
+            "wake_at": None,
+        }
         return self._put(claim=True, changes={**changes, **held}, news=list(news))
 
     def tell(
@@ -101,10 +122,10 @@ class Story:
         """Transport only; says nothing about the outcome."""
         if self.run.link == link:
             return
-        self.run.link = link
+        self.run.link, self.run.link_since = link, clock.now()
         data = {"to": link.value} | ({"reason": reason} if reason else {})
         self.tell(
-            changes={"link": link.value, "link_since": clock.now()},
+            changes={"link": link.value, "link_since": self.run.link_since},
             news=[self.news(Event.Kind.LINK, data)],
         )
 
@@ -128,9 +149,10 @@ class Story:
         news = self.news(Event.Kind.HOST, {"to": state.value, **told})
         self.tell(changes={**over, **changes}, news=[news]).wait()
 
-    def let_go(self) -> None:
-        """Free the lease so that another worker can go on at once; the state stays."""
-        self.tell(changes={"owner": "", "lease_until": None}).wait()
+    def let_go(self, *, for_seconds: float = 0) -> None:
+        """Free the lease so that any worker can go on, at once or later; the state stays."""
+        wake_at = clock.now() + timedelta(seconds=for_seconds) if for_seconds else None
+        self.tell(changes={"owner": "", "lease_until": None, "wake_at": wake_at}).wait()
 
     def news(
         self, kind: Event.Kind, data: Mapping[str, Any], attempt: Attempt | None = None

@@ -89,7 +89,7 @@ class Work:
     def finish_open_plan(self) -> None:
         """A plan of an earlier worker that may be running still: the host tells how it ended."""
         run = self._run
-        plan = plans.stored_plan(run.plan, run.plan_nonce, run.plan_offset, self.attempts)
+        plan = plans.stored_plan(run, self.attempts)
         if not plan.is_open:
             return
         if plan.attempts[0].kind == AttemptKind.UNDO:
@@ -118,7 +118,7 @@ class Work:
 
     def _new_plan(self, steps: Sequence[int], way: Way) -> LivePlan:
         plan = plans.new_plan(self._run.pk, self._recipe, steps, self.attempts, way)
-        changes = {"plan": plan.id, "plan_nonce": plan.nonce}
+        changes = {"plan": plan.id, "plan_nonce": plan.nonce, "plan_cksum": plan.cksum}
         entry = self._story.tell(changes=changes, offset=0, attempts=plan.attempts)
         self.attempts += plan.attempts
         # The ids are in the database before anything is sent.

@@ -174,14 +174,16 @@ class Channel:
         self._session, self._raw = session, raw
         self._early = bytearray()
         self._stderr = bytearray()
+        self._woken = False
         # Rings for both streams, so that a full stderr cannot hold up a reader of stdout.
         self._news = Event()
         raw.in_buffer.set_event(self._news)
         raw.in_stderr_buffer.set_event(self._news)
 
-    def read(self, timeout: float) -> bytes | None:
+    def read(self, timeout: float, *, or_stderr: bool = False) -> bytes | None:
         """Output as it comes; ``b""`` at its end, None if nothing came within ``timeout`` seconds.
 
+        With ``or_stderr`` it also ends, with None, as soon as there is something on stderr.
         Raises LinkLost as soon as the connection is known to be dead.
         """
         if self._early:
@@ -199,10 +201,16 @@ class Channel:
                     self._session.require_link()
                 return b""
             now = time.monotonic()
-            if now >= deadline:
+            if now >= deadline or self._woken or (or_stderr and self._stderr):
+                self._woken = False
                 return None
             self._news.wait(min(deadline, self._session.next_check) - now)
             self._session.check()
+
+    def wake(self) -> None:
+        """End a `read` that waits, from another thread; the next one, if none waits now."""
+        self._woken = True
+        self._news.set()
 
     def read_stderr(self) -> bytes:
         """What has come on stderr (the last 64 KiB of it). Never waits."""
