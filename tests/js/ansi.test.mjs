@@ -15,7 +15,9 @@ test("colours and weight become classes", () => {
 
 test("a style goes on into the next line", () => {
   const { style } = parse(`${E}33mwarn`);
-  assert.deepEqual(parse("still yellow", style).pieces, [{ text: "still yellow", classes: "a-yellow" }]);
+  assert.deepEqual(parse("still yellow", style).pieces, [
+    { text: "still yellow", classes: "a-yellow" },
+  ]);
   assert.deepEqual(styleAfter(`${E}33mwarn`), style);
   assert.deepEqual(styleAfter(`x${E}m`, style), PLAIN);
 });
@@ -31,7 +33,10 @@ test("whatever else a terminal would obey is spelled out", () => {
   assert.equal(parse("\x1b]0;title\x07").pieces[0].text, "\\x1b]0;title\\x07");
   assert.equal(parse("\x1b]8;;http://x\x1b\\link").pieces[0].text, "\\x1b]8;;http://x\\x1b\\link");
   assert.equal(parse(`${E}2J${E}10;10H`).pieces[0].text, "\\x1b[2J\\x1b[10;10H");
-  assert.equal(spelledOut("a\u202eb\u2066c\u200bd\x9be\x7f"), "a\\u202eb\\u2066c\\u200bd\\x9be\\x7f");
+  assert.equal(
+    spelledOut("a\u202eb\u2066c\u200bd\x9be\x7f"),
+    "a\\u202eb\\u2066c\\u200bd\\x9be\\x7f",
+  );
   assert.equal(spelledOut("a\tb"), "a\tb");
 });
 
@@ -51,7 +56,10 @@ test("hostile input takes linear time", () => {
     time(unit.repeat(20_000));
     const small = time(unit.repeat(20_000));
     const large = time(unit.repeat(160_000));
-    assert.ok(large < 8 * 8 * small + 100, `${JSON.stringify(unit)}: ${small} ms, then ${large} ms`);
+    assert.ok(
+      large < 8 * 8 * small + 100,
+      `${JSON.stringify(unit)}: ${small} ms, then ${large} ms`,
+    );
   }
   time(`${E}${"1;".repeat(500_000)}m`);
 });

@@ -9,13 +9,28 @@ const STEPS = ["stage", "unpack", "health"];
 
 function host(name, more = {}) {
   return {
-    name, state: "waiting", reason: "", error: "", step: null, batch: 1, attempt: null, version: null,
-    previous: null, link: null, down: false, started_at: null, ended_at: null, ...more,
+    name,
+    state: "waiting",
+    reason: "",
+    error: "",
+    step: null,
+    batch: 1,
+    attempt: null,
+    version: null,
+    previous: null,
+    link: null,
+    down: false,
+    started_at: null,
+    ended_at: null,
+    ...more,
   };
 }
 
 function model(...hosts) {
-  const made = new JobModel({ job: { id: 1, state: "running", reason: "", started_at: AT, ended_at: null }, steps: STEPS });
+  const made = new JobModel({
+    job: { id: 1, state: "running", reason: "", started_at: AT, ended_at: null },
+    steps: STEPS,
+  });
   made.load({ as_of_seq: 10, hosts });
   return made;
 }
@@ -66,7 +81,10 @@ test("a step knows its attempt, its exit status and how long it took", () => {
 test("where no step was told, the host's place tells", () => {
   const job = model(host("eu-1", { state: "running", step: "unpack", started_at: AT }));
   const row = job.hosts.get("eu-1");
-  assert.deepEqual(STEPS.map((name) => job.step(row, name).state), ["succeeded", "running", "waiting"]);
+  assert.deepEqual(
+    STEPS.map((name) => job.step(row, name).state),
+    ["succeeded", "running", "waiting"],
+  );
 });
 
 test("steps that are told late do not undo what the stream said since", () => {
@@ -74,7 +92,12 @@ test("steps that are told late do not undo what the stream said since", () => {
   job.apply([{ s: 21, h: "eu-1", k: "step", step: "unpack", n: 1, to: "succeeded", at: AT }]);
   job.loadSteps({
     as_of_seq: 20,
-    hosts: { "eu-1": [{ step: "stage", n: 1, state: "succeeded" }, { step: "unpack", n: 1, state: "running" }] },
+    hosts: {
+      "eu-1": [
+        { step: "stage", n: 1, state: "succeeded" },
+        { step: "unpack", n: 1, state: "running" },
+      ],
+    },
   });
   const { steps } = job.hosts.get("eu-1");
   assert.equal(steps.get("stage").state, "succeeded");
@@ -90,7 +113,10 @@ test("the job itself moves, and what a person should read is told", () => {
   assert.equal(job.job.cancelled, true);
   assert.equal(job.ended, true);
   assert.equal(job.job.ended_at, LATER);
-  assert.deepEqual(changed.told.map((item) => item.k), ["order", "job"]);
+  assert.deepEqual(
+    changed.told.map((item) => item.k),
+    ["order", "job"],
+  );
 });
 
 test("kinds and hosts it does not know change nothing", () => {
@@ -105,7 +131,10 @@ test("kinds and hosts it does not know change nothing", () => {
 });
 
 test("a running host is never drawn full", () => {
-  const job = model(host("eu-1", { state: "running", step: "health" }), host("eu-2", { state: "queued" }));
+  const job = model(
+    host("eu-1", { state: "running", step: "health" }),
+    host("eu-2", { state: "queued" }),
+  );
   assert.ok(job.progress(job.hosts.get("eu-1")) <= 6);
   assert.equal(job.progress(job.hosts.get("eu-2")), 0);
 });

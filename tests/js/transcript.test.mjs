@@ -23,7 +23,12 @@ function read(items) {
 const texts = (attempt) => attempt.lines.map(({ text }) => text);
 
 test("pieces that end anywhere become whole lines", () => {
-  const story = read([step(1, "running"), output(2, "one\ntw"), output(3, "o"), output(4, "\n\nfour")]);
+  const story = read([
+    step(1, "running"),
+    output(2, "one\ntw"),
+    output(3, "o"),
+    output(4, "\n\nfour"),
+  ]);
   assert.deepEqual(texts(story.attempts[0]), ["one", "two", "", "four"]);
 });
 
@@ -45,22 +50,33 @@ test("the output of other hosts is not mixed in", () => {
 
 test("each attempt has its own lines, and an undo is another attempt", () => {
   const story = read([
-    step(1, "running"), output(2, "first\n"), step(3, "failed", { rc: 2, seconds: 1.5 }),
-    step(4, "running", { n: 2 }), output(5, "second\n", { n: 2 }), step(6, "succeeded", { n: 2, rc: 0 }),
-    step(7, "running", { kind: "undo" }), output(8, "undone\n"),
+    step(1, "running"),
+    output(2, "first\n"),
+    step(3, "failed", { rc: 2, seconds: 1.5 }),
+    step(4, "running", { n: 2 }),
+    output(5, "second\n", { n: 2 }),
+    step(6, "succeeded", { n: 2, rc: 0 }),
+    step(7, "running", { kind: "undo" }),
+    output(8, "undone\n"),
   ]);
-  assert.deepEqual(story.attempts.map((one) => [one.n, one.kind, one.state, ...texts(one)]), [
-    [1, "do", "failed", "first"],
-    [2, "do", "succeeded", "second"],
-    [1, "undo", "running", "undone"],
-  ]);
+  assert.deepEqual(
+    story.attempts.map((one) => [one.n, one.kind, one.state, ...texts(one)]),
+    [
+      [1, "do", "failed", "first"],
+      [2, "do", "succeeded", "second"],
+      [1, "undo", "running", "undone"],
+    ],
+  );
   assert.equal(story.attempts[0].rc, 2);
   assert.equal(story.attempts[0].took(), 1.5);
 });
 
 test("a colour goes on in the next line", () => {
   const story = read([output(1, "\x1b[31mred\nstill\x1b[0m\nplain\n")]);
-  assert.deepEqual(story.attempts[0].lines.map(({ style }) => style.colour), ["", "a-red", ""]);
+  assert.deepEqual(
+    story.attempts[0].lines.map(({ style }) => style.colour),
+    ["", "a-red", ""],
+  );
 });
 
 test("a host that prints without end fills neither lines nor memory", () => {

@@ -14,7 +14,19 @@ export class Activity {
   add(items) {
     for (const item of items) {
       const text = sentence(item);
-      if (text) this.root.prepend(element("li", { class: "act-row" }, element("time", { datetime: item.at, title: moment(item.at) }, clock(item.at, { seconds: false })), element("p", {}, text)));
+      if (text)
+        this.root.prepend(
+          element(
+            "li",
+            { class: "act-row" },
+            element(
+              "time",
+              { datetime: item.at, title: moment(item.at) },
+              clock(item.at, { seconds: false }),
+            ),
+            element("p", {}, text),
+          ),
+        );
     }
     while (this.root.children.length > SHOWN) this.root.lastChild.remove();
   }
@@ -46,12 +58,16 @@ const BATCH = {
 };
 
 function order({ who, what, hosts, host, note }) {
-  const many = hosts === undefined ? "" : fill(ngettext("%(n)s host", "%(n)s hosts", hosts), { n: number(hosts) });
+  const many =
+    hosts === undefined
+      ? ""
+      : fill(ngettext("%(n)s host", "%(n)s hosts", hosts), { n: number(hosts) });
   const values = { who, hosts: many, host: host ?? "" };
-  const text = {
-    start: fill(gettext("%(who)s started the update of %(hosts)s."), values),
-    retry: fill(gettext("%(who)s retried %(hosts)s."), values),
-    cancel: fill(gettext("%(who)s cancelled the job."), values),
-  }[what] ?? [who, what, many].filter(Boolean).join(" ");
+  const text =
+    {
+      start: fill(gettext("%(who)s started the update of %(hosts)s."), values),
+      retry: fill(gettext("%(who)s retried %(hosts)s."), values),
+      cancel: fill(gettext("%(who)s cancelled the job."), values),
+    }[what] ?? [who, what, many].filter(Boolean).join(" ");
   return note ? `${text} ${note}` : text;
 }

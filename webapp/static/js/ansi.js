@@ -3,10 +3,17 @@
 
 const COLOUR = /\x1b\[([0-9;:]*)m/g;
 // C0 and C1 controls but tab, what turns the writing direction, and what hides. As in logs.py.
-const DANGEROUS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+const DANGEROUS =
+  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 const COLOURS = ["", "a-red", "a-green", "a-yellow", "a-blue", "a-magenta", "a-cyan", ""];
 
-export const PLAIN = Object.freeze({ bold: false, italic: false, underline: false, dim: false, colour: "" });
+export const PLAIN = Object.freeze({
+  bold: false,
+  italic: false,
+  underline: false,
+  dim: false,
+  colour: "",
+});
 
 /**
  * One line without its newline, in the style that was in force before it:
@@ -35,7 +42,9 @@ export function styleAfter(line, style = PLAIN) {
 export function spelledOut(text) {
   return text.replace(DANGEROUS, (found) => {
     const code = found.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    return code < 0x100
+      ? `\\x${code.toString(16).padStart(2, "0")}`
+      : `\\u${code.toString(16).padStart(4, "0")}`;
   });
 }
 
@@ -44,7 +53,9 @@ function add(pieces, text, style) {
 }
 
 function classes({ bold, italic, underline, dim, colour }) {
-  return [bold && "a-b", italic && "a-i", underline && "a-u", colour || (dim && "a-dim")].filter(Boolean).join(" ");
+  return [bold && "a-b", italic && "a-i", underline && "a-u", colour || (dim && "a-dim")]
+    .filter(Boolean)
+    .join(" ");
 }
 
 function next(style, parameters) {
@@ -55,7 +66,11 @@ function next(style, parameters) {
     if (code === 38 || code === 48) {
       // An extended colour swallows what belongs to it: 38;5;n or 38;2;r;g;b.
       const indexed = codes[i + 1] === 5;
-      if (code === 38) changed = { ...changed, colour: (indexed && codes[i + 2] < 16 && COLOURS[codes[i + 2] % 8]) || "" };
+      if (code === 38)
+        changed = {
+          ...changed,
+          colour: (indexed && codes[i + 2] < 16 && COLOURS[codes[i + 2] % 8]) || "",
+        };
       i += indexed ? 2 : 4;
     } else {
       changed = { ...changed, ...plainCode(code) };

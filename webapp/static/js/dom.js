@@ -21,7 +21,8 @@ export function setClass(node, name) {
 function dress(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === true) node.setAttribute(key, "");
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value);
+    else if (value !== null && value !== undefined && value !== false)
+      node.setAttribute(key, value);
   }
   node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;

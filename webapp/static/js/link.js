@@ -12,18 +12,30 @@ export function paintLink(node, { state, gaps = 0, lag_ms: lag = null, at_seq: s
 function say(state, gaps, lag, seq) {
   switch (state) {
     case "live": {
-      const text = fill(ngettext("live, %(gaps)s gap", "live, %(gaps)s gaps", gaps), { gaps: number(gaps) });
-      return ["live", lag === null ? text : `${text}, ${fill(gettext("%(lag)s ms behind"), { lag: number(Math.round(lag)) })}`];
+      const text = fill(ngettext("live, %(gaps)s gap", "live, %(gaps)s gaps", gaps), {
+        gaps: number(gaps),
+      });
+      return [
+        "live",
+        lag === null
+          ? text
+          : `${text}, ${fill(gettext("%(lag)s ms behind"), { lag: number(Math.round(lag)) })}`,
+      ];
     }
     case "behind":
       return ["wait", gettext("behind, catching up")];
     case "reconnecting":
-      return ["wait", seq === null ? gettext("reconnecting") : fill(gettext("reconnecting, nothing lost, resuming at #%(seq)s"), { seq: number(seq) })];
+      return [
+        "wait",
+        seq === null
+          ? gettext("reconnecting")
+          : fill(gettext("reconnecting, nothing lost, resuming at #%(seq)s"), { seq: number(seq) }),
+      ];
     case "polling":
       return ["wait", gettext("polling every 2 s")];
     case "ended":
       return ["", gettext("all told, the job is over")];
-    case "closed":
+    case "refused":
       return ["wait", gettext("closed: log in again, or ask for the right to see this")];
     default:
       return ["wait", gettext("connecting")];

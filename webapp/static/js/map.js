@@ -1,6 +1,6 @@
 // Every host a square, grouped by batch: five hundred at one glance, walked with the arrow keys.
 
-import { element, setClass, setText } from "./dom.js";
+import { element, setClass } from "./dom.js";
 import { squareClass } from "./marks.js";
 import { tell, word } from "./states.js";
 import { fill, gettext, number } from "./words.js";
@@ -12,7 +12,9 @@ export class HostMap {
     this.cells = new Map();
     this.order = [];
     root.addEventListener("click", (event) => this.#at(event, (name) => this.#pick(name)));
-    root.addEventListener("mouseover", (event) => onLook(event.target.closest("button.sq")?.dataset.host ?? null));
+    root.addEventListener("mouseover", (event) =>
+      onLook(event.target.closest("button.sq")?.dataset.host ?? null),
+    );
     root.addEventListener("mouseleave", () => onLook(null));
     root.addEventListener("focusin", (event) => this.#at(event, onLook));
     root.addEventListener("keydown", (event) => this.#key(event));
@@ -23,11 +25,22 @@ export class HostMap {
     const groups = this.model.batches().map(({ n, hosts }) => {
       const cells = element("div", { class: "cells" });
       for (const { name } of hosts) {
-        const cell = element("button", { type: "button", class: "sq", tabindex: "-1", role: "gridcell", "data-host": name });
+        const cell = element("button", {
+          type: "button",
+          class: "sq",
+          tabindex: "-1",
+          role: "gridcell",
+          "data-host": name,
+        });
         this.cells.set(name, cell);
         cells.append(cell);
       }
-      const head = element("h3", { role: "rowheader" }, element("b", {}, fill(gettext("Batch %(n)s"), { n })), ` ${number(hosts.length)}`);
+      const head = element(
+        "h3",
+        { role: "rowheader" },
+        element("b", {}, fill(gettext("Batch %(n)s"), { n })),
+        ` ${number(hosts.length)}`,
+      );
       return element("div", { class: "grp", role: "row" }, head, cells);
     });
     this.root.replaceChildren(...groups);
@@ -42,7 +55,10 @@ export class HostMap {
       const host = this.model.hosts.get(name);
       if (!cell || !host) continue;
       setClass(cell, this.#classes(host));
-      cell.setAttribute("aria-label", `${name}: ${host.shown === "running" ? tell(host)[0] : word(host.shown)}`);
+      cell.setAttribute(
+        "aria-label",
+        `${name}: ${host.shown === "running" ? tell(host)[0] : word(host.shown)}`,
+      );
     }
   }
 
@@ -87,14 +103,22 @@ export class HostMap {
   #towards(key, name) {
     const i = this.order.indexOf(name);
     switch (key) {
-      case "ArrowRight": return this.order[i + 1];
-      case "ArrowLeft": return this.order[i - 1];
-      case "Home": return this.order[0];
-      case "End": return this.order.at(-1);
-      case "ArrowDown": return this.#vertical(name, 1);
-      case "ArrowUp": return this.#vertical(name, -1);
-      case "e": return this.#nextFailure(i);
-      default: return undefined;
+      case "ArrowRight":
+        return this.order[i + 1];
+      case "ArrowLeft":
+        return this.order[i - 1];
+      case "Home":
+        return this.order[0];
+      case "End":
+        return this.order.at(-1);
+      case "ArrowDown":
+        return this.#vertical(name, 1);
+      case "ArrowUp":
+        return this.#vertical(name, -1);
+      case "e":
+        return this.#nextFailure(i);
+      default:
+        return undefined;
     }
   }
 
@@ -112,21 +136,9 @@ export class HostMap {
       const rows = way * (there.top - here.top);
       if (rows < 4) continue;
       const far = [rows, Math.abs(there.left - here.left)];
-      if (!best || far[0] < best.far[0] - 2 || (far[0] < best.far[0] + 2 && far[1] < best.far[1])) best = { other, far };
+      if (!best || far[0] < best.far[0] - 2 || (far[0] < best.far[0] + 2 && far[1] < best.far[1]))
+        best = { other, far };
     }
     return best?.other;
-  }
-}
-
-export class ReadOut {
-  constructor(root) {
-    [this.name, this.text, this.detail] = root.querySelectorAll("b, span, code");
-  }
-
-  show(host) {
-    const [text, detail] = host ? tell(host) : ["", ""];
-    setText(this.name, host?.name ?? "");
-    setText(this.text, text);
-    setText(this.detail, detail ?? "");
   }
 }

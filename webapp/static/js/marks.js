@@ -2,8 +2,20 @@
 
 import { element, setClass, svg } from "./dom.js";
 
+const OF_ATTEMPT = { new: "waiting", lost: "unknown", abandoned: "cancelled" };
 /** From what is done to what is still to come; as in templatetags/look.py. */
-const ORDER = ["succeeded", "skipped", "failed", "rolled_back", "cancelled", "unknown", "unreachable", "paused", "draining", "running"];
+const ORDER = [
+  "succeeded",
+  "skipped",
+  "failed",
+  "rolled_back",
+  "cancelled",
+  "unknown",
+  "unreachable",
+  "paused",
+  "draining",
+  "running",
+];
 
 export function square(shown) {
   return element("i", { class: `sq ${shown}` });
@@ -12,6 +24,11 @@ export function square(shown) {
 /** Classes of a square: its state, and how far it is while it runs. */
 export function squareClass(shown, progress = null) {
   return shown === "running" && progress !== null ? `sq running p${progress}` : `sq ${shown}`;
+}
+
+/** Of an attempt: its outcome may be lost, as that of a host is unknown. */
+export function attemptClass(state) {
+  return squareClass(OF_ATTEMPT[state] ?? state, 3);
 }
 
 export function bar() {

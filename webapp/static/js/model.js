@@ -28,7 +28,8 @@ export class JobModel {
     for (const [name, steps] of Object.entries(hosts)) {
       const host = this.hosts.get(name);
       for (const step of host ? steps : []) {
-        if (!(host.steps.get(step.step)?.s > as_of_seq)) host.steps.set(step.step, { ...step, s: as_of_seq });
+        if (!(host.steps.get(step.step)?.s > as_of_seq))
+          host.steps.set(step.step, { ...step, s: as_of_seq });
       }
     }
   }
@@ -60,7 +61,8 @@ export class JobModel {
   batches() {
     const found = new Map();
     for (const host of this.hosts.values()) {
-      if (!found.has(host.batch)) found.set(host.batch, { n: host.batch, counts: {}, shown: {}, hosts: [] });
+      if (!found.has(host.batch))
+        found.set(host.batch, { n: host.batch, counts: {}, shown: {}, hosts: [] });
       const batch = found.get(host.batch);
       batch.counts[host.state] = (batch.counts[host.state] ?? 0) + 1;
       batch.shown[host.shown] = (batch.shown[host.shown] ?? 0) + 1;
@@ -132,9 +134,18 @@ const MOVES = {
     const before = host.steps.get(item.step);
     const same = before && before.n === item.n && before.kind === (item.kind ?? "do");
     const at = same && item.to !== "running" ? before.at : item.at;
-    const seconds = item.seconds ?? (at && item.to !== "running" ? (Date.parse(item.at) - Date.parse(at)) / 1000 : null);
+    const seconds =
+      item.seconds ??
+      (at && item.to !== "running" ? (Date.parse(item.at) - Date.parse(at)) / 1000 : null);
     host.steps.set(item.step, {
-      step: item.step, n: item.n, kind: item.kind ?? "do", state: item.to, rc: item.rc ?? null, seconds, at, s: item.s,
+      step: item.step,
+      n: item.n,
+      kind: item.kind ?? "do",
+      state: item.to,
+      rc: item.rc ?? null,
+      seconds,
+      at,
+      s: item.s,
     });
     host.step = item.step;
     host.attempt = item.n;

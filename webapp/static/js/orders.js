@@ -14,16 +14,25 @@ export async function post(url, body = {}) {
   try {
     answer = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content },
+      headers: {
+        "Content-Type": "application/json",
+        "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content,
+      },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(ANSWER_WITHIN),
     });
   } catch {
-    throw new Refused(gettext("The server did not answer. Whether the order arrived will show here; if not, give it again."));
+    throw new Refused(
+      gettext(
+        "The server did not answer. Whether the order arrived will show here; if not, give it again.",
+      ),
+    );
   }
   const told = await answer.json().catch(() => ({}));
   if (answer.ok) return told;
-  throw new Refused(told.error?.message ?? fill(gettext("Refused (HTTP %(status)s)."), { status: answer.status }));
+  throw new Refused(
+    told.error?.message ?? fill(gettext("Refused (HTTP %(status)s)."), { status: answer.status }),
+  );
 }
 
 export class Refused extends Error {}
@@ -38,7 +47,8 @@ export class Orders {
     this.cancel = this.#button("danger", () => this.dialog.showModal());
     root.append(this.retry, this.cancel);
     this.dialog.addEventListener("close", () => {
-      if (this.dialog.returnValue === "cancel") this.give("cancel", { force: this.model.job.cancelled }, this.cancel);
+      if (this.dialog.returnValue === "cancel")
+        this.give("cancel", { force: this.model.job.cancelled }, this.cancel);
       this.dialog.returnValue = "";
     });
   }
@@ -50,12 +60,20 @@ export class Orders {
     const waiting = count(counts, ["waiting", "queued"]);
     const active = count(counts, ["running", "paused", "unknown"]);
     this.retry.hidden = !can.includes("retry");
-    if (again === 0) this.#label(this.retry, gettext("Go on"), fill(ngettext("%(n)s host waits", "%(n)s hosts wait", waiting), { n: number(waiting) }));
-    else this.#label(this.retry,
-      counts.failed === again
-        ? fill(ngettext("Retry %(n)s failed", "Retry %(n)s failed", again), { n: number(again) })
-        : fill(ngettext("Retry %(n)s host", "Retry %(n)s hosts", again), { n: number(again) }),
-      ngettext("from its failed step", "each from its failed step", again));
+    if (again === 0)
+      this.#label(
+        this.retry,
+        gettext("Go on"),
+        fill(ngettext("%(n)s host waits", "%(n)s hosts wait", waiting), { n: number(waiting) }),
+      );
+    else
+      this.#label(
+        this.retry,
+        counts.failed === again
+          ? fill(ngettext("Retry %(n)s failed", "Retry %(n)s failed", again), { n: number(again) })
+          : fill(ngettext("Retry %(n)s host", "Retry %(n)s hosts", again), { n: number(again) }),
+        ngettext("from its failed step", "each from its failed step", again),
+      );
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
     this.#paintCancel(waiting, active);
   }
@@ -64,24 +82,72 @@ export class Orders {
   #paintCancel(waiting, active) {
     const again = this.model.job.cancelled;
     const say = (text) => setText(this.dialog.querySelector("[data-say]"), text);
-    setText(this.dialog.querySelector("[value=cancel]"), again ? gettext("End it by force") : gettext("Cancel the job"));
+    setText(
+      this.dialog.querySelector("[value=cancel]"),
+      again ? gettext("End it by force") : gettext("Cancel the job"),
+    );
     if (again) {
-      this.#label(this.cancel, gettext("Force…"), fill(ngettext("%(n)s still ends a step", "%(n)s still end a step", active), { n: number(active) }));
-      say(fill(ngettext(
-        "%(n)s host ends a step that should not be interrupted. By force it is ended where it stands, and the host may be left down.",
-        "%(n)s hosts end a step that should not be interrupted. By force it is ended where it stands, and hosts may be left down.", active), { n: number(active) }));
+      this.#label(
+        this.cancel,
+        gettext("Force…"),
+        fill(ngettext("%(n)s still ends a step", "%(n)s still end a step", active), {
+          n: number(active),
+        }),
+      );
+      say(
+        fill(
+          ngettext(
+            "%(n)s host ends a step that should not be interrupted. By force it is ended where it stands, and the host may be left down.",
+            "%(n)s hosts end a step that should not be interrupted. By force it is ended where it stands, and hosts may be left down.",
+            active,
+          ),
+          { n: number(active) },
+        ),
+      );
       return;
     }
-    this.#label(this.cancel, gettext("Cancel…"), [
-      waiting ? fill(ngettext("%(n)s never starts", "%(n)s never start", waiting), { n: number(waiting) }) : "",
-      active ? fill(ngettext("%(n)s is stopped", "%(n)s are stopped", active), { n: number(active) }) : "",
-    ].filter(Boolean).join(", "));
-    say([
-      waiting ? fill(ngettext("%(n)s host that waits will not be touched.", "%(n)s hosts that wait will not be touched.", waiting), { n: number(waiting) }) : "",
-      active ? fill(ngettext(
-        "%(n)s host is being updated: its step is ended where it stands, unless the recipe forbids that.",
-        "%(n)s hosts are being updated: their step is ended where it stands, unless the recipe forbids that.", active), { n: number(active) }) : "",
-    ].filter(Boolean).join(" "));
+    this.#label(
+      this.cancel,
+      gettext("Cancel…"),
+      [
+        waiting
+          ? fill(ngettext("%(n)s never starts", "%(n)s never start", waiting), {
+              n: number(waiting),
+            })
+          : "",
+        active
+          ? fill(ngettext("%(n)s is stopped", "%(n)s are stopped", active), { n: number(active) })
+          : "",
+      ]
+        .filter(Boolean)
+        .join(", "),
+    );
+    say(
+      [
+        waiting
+          ? fill(
+              ngettext(
+                "%(n)s host that waits will not be touched.",
+                "%(n)s hosts that wait will not be touched.",
+                waiting,
+              ),
+              { n: number(waiting) },
+            )
+          : "",
+        active
+          ? fill(
+              ngettext(
+                "%(n)s host is being updated: its step is ended where it stands, unless the recipe forbids that.",
+                "%(n)s hosts are being updated: their step is ended where it stands, unless the recipe forbids that.",
+                active,
+              ),
+              { n: number(active) },
+            )
+          : "",
+      ]
+        .filter(Boolean)
+        .join(" "),
+    );
   }
 
   /** Give one order; `button` is the one that was pressed. */
@@ -101,7 +167,12 @@ export class Orders {
   }
 
   #button(kind, act) {
-    const button = element("button", { class: `btn act ${kind}`, type: "button", hidden: true }, element("span"), element("small"));
+    const button = element(
+      "button",
+      { class: `btn act ${kind}`, type: "button", hidden: true },
+      element("span"),
+      element("small"),
+    );
     button.addEventListener("click", act);
     return button;
   }

@@ -33,7 +33,13 @@ export class Rail {
     const small = element("small");
     const shares = bar();
     const name = this.canary && n === 1 ? gettext("canary") : "";
-    const item = element("li", {}, element("span", { class: "t" }, element("b", {}, String(n)), name, done), shares, small);
+    const item = element(
+      "li",
+      {},
+      element("span", { class: "t" }, element("b", {}, String(n)), name, done),
+      shares,
+      small,
+    );
     this.root.append(item);
     const entry = { item, done, small, bar: shares };
     this.entries.set(n, entry);
@@ -42,7 +48,8 @@ export class Rail {
 
   #say(state, { counts }) {
     const failed = count(counts, FAILED);
-    if (failed) return fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) });
+    if (failed)
+      return fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) });
     if (state === "waiting") return gettext("waits");
     if (state === "cancelled") return gettext("cancelled");
     if (state === "succeeded") return gettext("done");

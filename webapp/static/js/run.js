@@ -1,25 +1,25 @@
 // The page of a job: reads the list, then follows the stream, and paints what changed once a frame.
 
 import { Activity } from "./activity.js";
-import { element, setText } from "./dom.js";
+import { setText } from "./dom.js";
+import { Headline } from "./headline.js";
 import { paintLink } from "./link.js";
 import { LogPane } from "./log.js";
-import { HostMap, ReadOut } from "./map.js";
+import { HostMap } from "./map.js";
 import { JobModel } from "./model.js";
 import { Orders } from "./orders.js";
 import * as place from "./place.js";
 import { Rail } from "./rail.js";
+import { Refused, read } from "./reading.js";
+import { ReadOut } from "./readout.js";
 import { Score } from "./score.js";
 import { JobStream } from "./stream.js";
 import { HostTable } from "./table.js";
 import { Transcript } from "./transcript.js";
-import { pieces } from "./verdict.js";
-import { fill, gettext, ngettext, number } from "./words.js";
+import { fill, ngettext, number } from "./words.js";
 
 /** Up to so many hosts are told apart best in a table, more as squares. */
 const TABLE_UP_TO = 60;
-const ANSWER_WITHIN = 20_000; // milliseconds
-const SPOKEN_EVERY = 15_000;
 
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(byId("page").textContent);
@@ -30,18 +30,24 @@ let can = page.job.can;
 let transcript = null;
 let looked = null;
 let stepsKnown = false;
-let spoken = 0;
 
-const title = document.title;
 const readOut = new ReadOut(byId("readout"));
 const view = { model, onPick: pick, onLook: look };
 const map = new HostMap(byId("map"), view);
 const table = new HostTable(byId("table"), view);
+const headline = new Headline(
+  { say: byId("verdict"), more: byId("more"), spoken: byId("spoken") },
+  view,
+);
 const score = new Score(byId("score"), toggle);
 const rail = new Rail(byId("rail"), page.rollout);
 const activity = new Activity(byId("activity"), page.activity);
 const log = new LogPane(byId("log"), { model, download: downloadUrl });
-const orders = new Orders(byId("acts"), byId("refusal"), { model, url: page.urls.job, onGiven: askAgain });
+const orders = new Orders(byId("acts"), byId("refusal"), {
+  model,
+  url: page.urls.job,
+  onGiven: askAgain,
+});
 
 await readList();
 const stream = new JobStream({
@@ -61,7 +67,7 @@ askAgain();
 
 /** The whole list; at first, and when the server's story began anew. */
 async function readList() {
-  model.load(await patiently(page.urls.hosts));
+  model.load(await read(page.urls.hosts));
   map.build();
   paintSoon({ all: true });
 }
@@ -78,29 +84,21 @@ function take(items) {
 function askAgain() {
   if (pending.asked) return;
   pending.asked = true;
-  setTimeout(async () => {
-    pending.asked = false;
-    can = (await patiently(page.urls.job)).can;
-    paintSoon({});
-  }, 200 + Math.random() * 300);
+  setTimeout(
+    async () => {
+      pending.asked = false;
+      const report = await read(page.urls.job).catch(gone);
+      can = report?.can ?? [];
+      paintSoon({});
+    },
+    200 + Math.random() * 300,
+  );
 }
 
-async function getJson(url) {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_WITHIN), headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-  return answer.json();
-}
-
-/** Reading is safe to repeat: a server that restarts is waited for. */
-async function patiently(url, wanted = () => true) {
-  for (let wait = 500; ; wait = Math.min(10_000, wait * 2)) {
-    try {
-      return await getJson(url);
-    } catch (error) {
-      if (!wanted()) throw error;
-      await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
-    }
-  }
+/** What is no longer ours to see is said where the link is; what is shown stays. */
+function gone(error) {
+  if (!(error instanceof Refused)) throw error;
+  paintLink(byId("link"), { state: "refused" });
 }
 
 // ---- the chosen host
@@ -113,9 +111,9 @@ async function openHost(name) {
   log.open(story, page.urls.host.replace("HOST", encodeURIComponent(name)));
   mark();
   const present = stream.watch([name]);
-  await readPast(story);
+  await readPast(story).catch(gone);
   const from = await present;
-  if (story.to < from - 1) await readPast(story);
+  if (story.to < from - 1) await readPast(story).catch(gone);
   story.begin();
   paintSoon({});
 }
@@ -123,9 +121,9 @@ async function openHost(name) {
 /** All that was told of a host up to this moment; given up when another host is chosen. */
 async function readPast(story) {
   const wanted = () => transcript === story;
-  for (let told = null; wanted() && !(told && told.to >= told.last_seq); ) {
+  for (let told = null; wanted() && !(told && told.to >= told.last_seq);) {
     const url = `${page.urls.events}?host=${encodeURIComponent(story.host)}&after=${story.to}`;
-    told = await patiently(url, wanted);
+    told = await read(url, { wanted });
     story.addPast(told.events, told.to);
     paintSoon({});
   }
@@ -134,9 +132,12 @@ async function readPast(story) {
 /** Where a person would look first. */
 function worst() {
   const hosts = [...model.hosts.values()];
-  const found = hosts.find(({ down }) => down)
-    ?? ["failed", "unknown", "unreachable", "running"].map((state) => hosts.find(({ shown }) => shown === state)).find(Boolean)
-    ?? hosts[0];
+  const found =
+    hosts.find(({ down }) => down) ??
+    ["failed", "unknown", "unreachable", "running"]
+      .map((state) => hosts.find(({ shown }) => shown === state))
+      .find(Boolean) ??
+    hosts[0];
   return found?.name;
 }
 
@@ -153,7 +154,9 @@ function look(name) {
 }
 
 function downloadUrl(host, attempt = null) {
-  const query = attempt ? `?safe=1&step=${encodeURIComponent(attempt.step)}&attempt=${attempt.n}` : "?safe=1";
+  const query = attempt
+    ? `?safe=1&step=${encodeURIComponent(attempt.step)}&attempt=${attempt.n}`
+    : "?safe=1";
   return `${page.urls.job}/hosts/${encodeURIComponent(host)}/log${query}`;
 }
 
@@ -181,7 +184,9 @@ byId("view").addEventListener("click", (event) => {
 // ---- orders for one host
 
 byId("retry-host").addEventListener("click", (event) => {
-  orders.give("retry", { hosts: [transcript.host] }, event.target, { refusal: byId("host-refusal") });
+  orders.give("retry", { hosts: [transcript.host] }, event.target, {
+    refusal: byId("host-refusal"),
+  });
 });
 
 byId("answer").addEventListener("submit", (event) => {
@@ -203,12 +208,16 @@ function paintSoon({ hosts = [], all = false }) {
   else requestAnimationFrame(paint);
 }
 
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && pending.frame) setTimeout(paint, 1000);
+});
+
 function paint() {
-  const names = pending.all ? [...model.hosts.keys()] : [...pending.hosts];
   const all = pending.all;
+  const names = all ? [...model.hosts.keys()] : [...pending.hosts];
   Object.assign(pending, { hosts: new Set(), all: false, frame: false });
   const batches = model.batches();
-  paintVerdict(batches);
+  headline.paint(batches);
   rail.paint(batches, !model.ended);
   score.paint(model.counts(), here.show);
   orders.paint(can);
@@ -218,57 +227,36 @@ function paint() {
   look(looked);
 }
 
-function paintVerdict(batches) {
-  const { unreachable, down } = model.troubles();
-  const said = pieces(model.job, batches, { unreachable, down });
-  const text = said.map((piece) => piece.text).join("");
-  const node = byId("verdict");
-  if (node.dataset.said !== text) {
-    node.dataset.said = text;
-    node.replaceChildren(...said.map(({ text: words, tone }) => (tone ? element("b", { class: tone === "failed" ? "ink-failed" : null }, words) : words)));
-    document.title = `${text.replace(/\.$/, "")} · ${title}`;
-  }
-  paintMore();
-}
-
-/** What stands under the sentence: which hosts are down, why the job is halted. */
-function paintMore() {
-  const downs = [...model.hosts.values()].filter((host) => host.down);
-  const lines = downs.slice(0, 3).map((host) => [host.name, host.error]);
-  if (downs.length > 3) lines.push([null, fill(gettext("and %(n)s more are down"), { n: number(downs.length - 3) })]);
-  if (model.job.reason && !model.ended) lines.unshift([null, model.job.reason]);
-  const node = byId("more");
-  const text = JSON.stringify(lines);
-  if (node.dataset.lines === text) return;
-  node.dataset.lines = text;
-  node.replaceChildren(...lines.map(([name, why]) => {
-    if (!name) return element("span", {}, why);
-    const open = element("button", { type: "button", class: "linkish" }, name);
-    open.addEventListener("click", () => pick(name));
-    return element("span", {}, element("i", { class: "sq failed" }), open, why ? ` ${gettext("is down:")} ${why}` : ` ${gettext("is down")}`);
-  }));
-}
-
 function paintHosts(names, all) {
-  const listed = [...model.hosts.values()].filter(({ shown }) => !here.show.size || here.show.has(shown)).map(({ name }) => name);
+  const listed = [...model.hosts.values()]
+    .filter(({ shown }) => !here.show.size || here.show.has(shown))
+    .map(({ name }) => name);
   const asTable = here.view ? here.view === "table" : listed.length <= TABLE_UP_TO;
+  const turned = asTable === byId("table").hidden;
   byId("map").hidden = asTable;
   byId("keys").hidden = asTable;
   byId("table").hidden = !asTable || listed.length === 0;
   byId("none").hidden = listed.length > 0;
-  for (const button of byId("view").children) button.setAttribute("aria-pressed", String((button.dataset.view === "table") === asTable));
+  for (const button of byId("view").children)
+    button.setAttribute("aria-pressed", String((button.dataset.view === "table") === asTable));
   const total = model.hosts.size;
-  setText(byId("hosts-n"), listed.length === total
-    ? number(total)
-    : fill(ngettext("%(n)s of %(total)s", "%(n)s of %(total)s", listed.length), { n: number(listed.length), total: number(total) }));
+  setText(
+    byId("hosts-n"),
+    listed.length === total
+      ? number(total)
+      : fill(ngettext("%(n)s of %(total)s", "%(n)s of %(total)s", listed.length), {
+          n: number(listed.length),
+          total: number(total),
+        }),
+  );
   if (asTable) {
     table.list(listed);
-    table.paint(all ? listed : names);
+    table.paint(all || turned ? listed : names);
     knowSteps();
   } else {
-    map.paint(names);
+    map.paint(all || turned ? model.hosts.keys() : names);
   }
-  if (all) mark();
+  if (all || turned) mark();
 }
 
 function mark() {
@@ -280,24 +268,22 @@ function mark() {
 async function knowSteps() {
   if (stepsKnown) return;
   stepsKnown = true;
-  model.loadSteps(await patiently(page.urls.steps));
+  const told = await read(page.urls.steps).catch(gone);
+  if (told) model.loadSteps(told);
   paintSoon({ all: true });
 }
 
 function paintHostOrders() {
   const host = model.hosts.get(transcript?.host);
   if (!host) return;
-  byId("retry-host").hidden = !can.includes("retry") || !["failed", "cancelled", "rolled_back"].includes(host.state);
+  byId("retry-host").hidden =
+    !can.includes("retry") || !["failed", "cancelled", "rolled_back"].includes(host.state);
   byId("answer").hidden = !can.includes("answer") || host.state !== "unknown";
 }
 
 function tick() {
   const now = Date.now();
-  // Read aloud, the sentence must not change faster than it is spoken.
-  if (now - spoken > SPOKEN_EVERY) {
-    spoken = now;
-    setText(byId("spoken"), byId("verdict").textContent);
-  }
+  headline.tick(now);
   table.tick(now);
   log.tick(now);
   if (looked === null) look(null);

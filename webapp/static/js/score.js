@@ -10,8 +10,12 @@ export class Score {
   constructor(root, onToggle) {
     this.entries = SCORE.map((entry) => {
       const count = element("b", {}, "0");
-      const chip = element("button", { class: "chip", type: "button", "aria-pressed": "false" },
-        element("span", {}, square(entry.shown === "running" ? "running p3" : entry.shown), count), entry.word);
+      const chip = element(
+        "button",
+        { class: "chip", type: "button", "aria-pressed": "false" },
+        element("span", {}, square(entry.shown === "running" ? "running p3" : entry.shown), count),
+        entry.word,
+      );
       chip.addEventListener("click", () => onToggle(entry.shown));
       root.append(chip);
       return { ...entry, chip, count };

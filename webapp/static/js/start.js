@@ -34,7 +34,11 @@ async function ask() {
   age.className = "badge end wait";
   try {
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(ANSWER_WITHIN)]);
-    const answer = await fetch(form.dataset.plan, { method: "POST", body: new FormData(form), signal });
+    const answer = await fetch(form.dataset.plan, {
+      method: "POST",
+      body: new FormData(form),
+      signal,
+    });
     const told = await answer.json();
     if (answer.ok) show(told);
     else showErrors(told.errors ?? {});
@@ -50,64 +54,176 @@ async function ask() {
 function tellAge() {
   if (answeredAt === null) return;
   age.className = "badge end live";
-  setText(age, fill(gettext("checked against the fleet %(time)s ago"), { time: duration((Date.now() - answeredAt) / 1000) }));
+  setText(
+    age,
+    fill(gettext("checked against the fleet %(time)s ago"), {
+      time: duration((Date.now() - answeredAt) / 1000),
+    }),
+  );
 }
 
 function show(plan) {
   errors({});
   const { hosts, batches, steps, refusals, skipped, excluded } = plan;
-  const inBatches = fill(ngettext("in %(n)s batch", "in %(n)s batches", batches.length), { n: number(batches.length) });
+  const inBatches = fill(ngettext("in %(n)s batch", "in %(n)s batches", batches.length), {
+    n: number(batches.length),
+  });
   const count = fill(ngettext("%(n)s host", "%(n)s hosts", hosts), { n: number(hosts) });
   place.replaceChildren(
-    element("div", { class: "pad" },
+    element(
+      "div",
+      { class: "pad" },
       element("p", { class: "big" }, element("b", {}, count), ` ${inBatches}.`),
-      element("p", { class: "sub" }, `${plan.game} ${plan.version}, ${plan.recipe}`)),
-    ...(refusals.length ? [leftOut(fill(ngettext("%(n)s host stands in the way", "%(n)s hosts stand in the way", refusals.length), { n: number(refusals.length) }), refusals, "failed")] : []),
+      element("p", { class: "sub" }, `${plan.game} ${plan.version}, ${plan.recipe}`),
+    ),
+    ...(refusals.length
+      ? [
+          leftOut(
+            fill(
+              ngettext(
+                "%(n)s host stands in the way",
+                "%(n)s hosts stand in the way",
+                refusals.length,
+              ),
+              { n: number(refusals.length) },
+            ),
+            refusals,
+            "failed",
+          ),
+        ]
+      : []),
     batchTable(batches),
     stepList(steps),
-    ...[...skipped, ...excluded].length ? [leftOut(fill(ngettext("%(n)s left out", "%(n)s left out", skipped.length + excluded.length), { n: number(skipped.length + excluded.length) }), [...skipped, ...excluded], "skipped")] : [],
+    ...([...skipped, ...excluded].length
+      ? [
+          leftOut(
+            fill(ngettext("%(n)s left out", "%(n)s left out", skipped.length + excluded.length), {
+              n: number(skipped.length + excluded.length),
+            }),
+            [...skipped, ...excluded],
+            "skipped",
+          ),
+        ]
+      : []),
   );
   go.disabled = hosts === 0 || refusals.length > 0;
-  setText(go, fill(ngettext("Start update of %(n)s host", "Start update of %(n)s hosts", hosts), { n: number(hosts) }));
+  setText(
+    go,
+    fill(ngettext("Start update of %(n)s host", "Start update of %(n)s hosts", hosts), {
+      n: number(hosts),
+    }),
+  );
   setText(document.getElementById("first"), first(batches, refusals));
 }
 
 function first([batch, ...later], refusals) {
-  if (refusals.length) return gettext("Nothing starts while a host stands in the way: an order is carried out as a whole.");
+  if (refusals.length)
+    return gettext(
+      "Nothing starts while a host stands in the way: an order is carried out as a whole.",
+    );
   if (!batch) return "";
-  if (batch.size > 1 || !later.length) return fill(ngettext("Begins with %(n)s host.", "Begins with %(n)s hosts.", batch.size), { n: number(batch.size) });
-  return fill(gettext("Begins with %(host)s alone. If it fails, nothing else is touched."), { host: batch.hosts[0] });
+  if (batch.size > 1 || !later.length)
+    return fill(ngettext("Begins with %(n)s host.", "Begins with %(n)s hosts.", batch.size), {
+      n: number(batch.size),
+    });
+  return fill(gettext("Begins with %(host)s alone. If it fails, nothing else is touched."), {
+    host: batch.hosts[0],
+  });
 }
 
 function batchTable(batches) {
-  const head = [["#", "num"], [gettext("Hosts"), "num"], [gettext("First"), null]].map(([text, kind]) => element("th", { scope: "col", class: kind }, text));
-  const rows = batches.map(({ n, size, hosts }) => element("tr", {},
-    element("td", { class: "num" }, String(n)), element("td", { class: "num" }, number(size)),
-    element("td", {}, hosts.slice(0, 3).join(", ") + (size > 3 ? " …" : ""))));
-  return element("div", { class: "scroll" }, element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
+  const head = [
+    ["#", "num"],
+    [gettext("Hosts"), "num"],
+    [gettext("First"), null],
+  ].map(([text, kind]) => element("th", { scope: "col", class: kind }, text));
+  const rows = batches.map(({ n, size, hosts }) =>
+    element(
+      "tr",
+      {},
+      element("td", { class: "num" }, String(n)),
+      element("td", { class: "num" }, number(size)),
+      element("td", {}, hosts.slice(0, 3).join(", ") + (size > 3 ? " …" : "")),
+    ),
+  );
+  return element(
+    "div",
+    { class: "scroll" },
+    element(
+      "table",
+      {},
+      element("thead", {}, element("tr", {}, ...head)),
+      element("tbody", {}, ...rows),
+    ),
+  );
 }
 
 function stepList(steps) {
-  const text = fill(ngettext("%(n)s step on each host", "%(n)s steps on each host", steps.length), { n: number(steps.length) });
-  return element("details", {},
-    element("summary", {}, element("b", {}, text), " ", element("span", { class: "muted" }, steps.map(({ name }) => name).join(", "))),
-    ...steps.flatMap((step) => [
-      element("p", { class: "step" }, element("b", {}, step.name), element("span", { class: "muted" }, KINDS[step.kind] ?? step.kind), step.disruptive ? element("span", { class: "ink-unreachable" }, gettext("players feel it")) : null),
-      step.script ? element("pre", {}, step.script) : null,
-    ].filter(Boolean)));
+  const text = fill(ngettext("%(n)s step on each host", "%(n)s steps on each host", steps.length), {
+    n: number(steps.length),
+  });
+  return element(
+    "details",
+    {},
+    element(
+      "summary",
+      {},
+      element("b", {}, text),
+      " ",
+      element("span", { class: "muted" }, steps.map(({ name }) => name).join(", ")),
+    ),
+    ...steps.flatMap((step) =>
+      [
+        element(
+          "p",
+          { class: "step" },
+          element("b", {}, step.name),
+          element("span", { class: "muted" }, KINDS[step.kind] ?? step.kind),
+          step.disruptive
+            ? element("span", { class: "ink-unreachable" }, gettext("players feel it"))
+            : null,
+        ),
+        step.script ? element("pre", {}, step.script) : null,
+      ].filter(Boolean),
+    ),
+  );
 }
 
-const KINDS = { run: gettext("runs"), upload: gettext("uploads the artifact"), wait: gettext("waits until it is good") };
+const KINDS = {
+  run: gettext("runs"),
+  upload: gettext("uploads the artifact"),
+  wait: gettext("waits until it is good"),
+};
 
 /** Hosts grouped by why they are left out, or in the way. */
 function leftOut(title, entries, state) {
   const byReason = new Map();
-  for (const { host, reason } of entries) byReason.set(reason, [...(byReason.get(reason) ?? []), host].filter(Boolean));
-  return element("div", { class: "pad" },
+  for (const { host, reason } of entries)
+    byReason.set(reason, [...(byReason.get(reason) ?? []), host].filter(Boolean));
+  return element(
+    "div",
+    { class: "pad" },
     element("h3", { class: state === "failed" ? "ink-failed" : null }, title),
-    element("dl", { class: "why-list" }, ...[...byReason].map(([reason, hosts]) => element("div", {},
-      element("dt", {}, square(state), reason),
-      element("dd", {}, hosts.slice(0, NAMED).join(", ") + (hosts.length > NAMED ? ` ${fill(gettext("and %(n)s more"), { n: number(hosts.length - NAMED) })}` : ""))))));
+    element(
+      "dl",
+      { class: "why-list" },
+      ...[...byReason].map(([reason, hosts]) =>
+        element(
+          "div",
+          {},
+          element("dt", {}, square(state), reason),
+          element(
+            "dd",
+            {},
+            hosts.slice(0, NAMED).join(", ") +
+              (hosts.length > NAMED
+                ? ` ${fill(gettext("and %(n)s more"), { n: number(hosts.length - NAMED) })}`
+                : ""),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function showErrors(found) {

@@ -43,23 +43,43 @@ export function tell(host, { now = Date.now() } = {}) {
     case "succeeded":
       return [
         host.previous && host.version && host.previous !== host.version
-          ? fill(gettext("updated from %(old)s to %(new)s"), { old: host.previous, new: host.version })
+          ? fill(gettext("updated from %(old)s to %(new)s"), {
+              old: host.previous,
+              new: host.version,
+            })
           : gettext("updated"),
         host.reason,
       ];
     case "skipped":
       return [gettext("skipped"), host.reason];
     case "failed":
-      return [host.down ? down(step) : step ? fill(gettext("failed in %(step)s"), { step }) : gettext("failed"), host.error || host.reason];
+      return [
+        host.down
+          ? down(step)
+          : step
+            ? fill(gettext("failed in %(step)s"), { step })
+            : gettext("failed"),
+        host.error || host.reason,
+      ];
     case "unknown":
-      return [step ? fill(gettext("unknown: what became of %(step)s must be answered"), { step }) : gettext("unknown"), host.error || host.reason];
+      return [
+        step
+          ? fill(gettext("unknown: what became of %(step)s must be answered"), { step })
+          : gettext("unknown"),
+        host.error || host.reason,
+      ];
     case "unreachable":
       return [gettext("unreachable, tried again; not counted as failed"), host.link_reason ?? ""];
     case "running": {
       if (host.state === "queued" || !step) return [gettext("waits for a worker"), host.reason];
       const at = host.steps?.get(step)?.at;
       const seconds = at ? (now - Date.parse(at)) / 1000 : null;
-      return [seconds === null ? fill(gettext("in %(step)s"), { step }) : fill(gettext("in %(step)s for %(time)s"), { step, time: duration(seconds) }), host.reason];
+      return [
+        seconds === null
+          ? fill(gettext("in %(step)s"), { step })
+          : fill(gettext("in %(step)s for %(time)s"), { step, time: duration(seconds) }),
+        host.reason,
+      ];
     }
     default:
       return [word(host.shown), host.error || host.reason];

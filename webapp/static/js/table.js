@@ -1,7 +1,7 @@
 // Hosts by steps: for a few hosts, or the few that a filter leaves.
 
 import { element, setClass, setText } from "./dom.js";
-import { squareClass } from "./marks.js";
+import { attemptClass } from "./marks.js";
 import { HOST_ENDED, word } from "./states.js";
 import { fill, gettext, number, span } from "./words.js";
 
@@ -12,12 +12,23 @@ export class HostTable {
   constructor(root, { model, onPick, onLook }) {
     Object.assign(this, { root, model, onPick, onLook });
     this.rows = new Map();
-    const heads = [gettext("Host"), ...model.steps].map((text) => element("th", { scope: "col" }, text));
+    const heads = [gettext("Host"), ...model.steps].map((text) =>
+      element("th", { scope: "col" }, text),
+    );
     heads.push(element("th", { scope: "col", class: "num" }, gettext("Total")));
     this.body = element("tbody");
     this.more = element("p", { class: "pages", hidden: true });
     root.replaceChildren(
-      element("div", { class: "scroll" }, element("table", { class: "steps" }, element("thead", {}, element("tr", {}, ...heads)), this.body)),
+      element(
+        "div",
+        { class: "scroll" },
+        element(
+          "table",
+          { class: "steps" },
+          element("thead", {}, element("tr", {}, ...heads)),
+          this.body,
+        ),
+      ),
       this.more,
     );
     this.body.addEventListener("click", (event) => this.#at(event, onPick));
@@ -32,7 +43,10 @@ export class HostTable {
     const shown = names.slice(0, ROWS);
     const rest = names.length - shown.length;
     this.more.hidden = rest === 0;
-    setText(this.more, fill(gettext("and %(n)s more: filter, or see them as squares"), { n: number(rest) }));
+    setText(
+      this.more,
+      fill(gettext("and %(n)s more: filter, or see them as squares"), { n: number(rest) }),
+    );
     if (shown.join() === [...this.rows.keys()].join()) return;
     const rows = new Map(shown.map((name) => [name, this.rows.get(name) ?? this.#row(name)]));
     this.rows = rows;
@@ -45,15 +59,22 @@ export class HostTable {
       const entry = this.rows.get(name);
       const host = this.model.hosts.get(name);
       if (!entry || !host) continue;
-      this.model.steps.forEach((step, i) => this.#cell(entry.cells[i], this.model.step(host, step), host, now));
+      this.model.steps.forEach((step, i) =>
+        this.#cell(entry.cells[i], this.model.step(host, step), host, now),
+      );
       setText(entry.total, total(host, now));
-      setClass(entry.row, [host.down ? "bad" : "", name === this.chosen ? "sel" : ""].filter(Boolean).join(" "));
+      setClass(
+        entry.row,
+        [host.down ? "bad" : "", name === this.chosen ? "sel" : ""].filter(Boolean).join(" "),
+      );
     }
   }
 
   /** Spans that grow, once a second. */
   tick(now) {
-    const moving = [...this.rows.keys()].filter((name) => ["running", "draining"].includes(this.model.hosts.get(name)?.shown));
+    const moving = [...this.rows.keys()].filter((name) =>
+      ["running", "draining"].includes(this.model.hosts.get(name)?.shown),
+    );
     this.paint(moving, now);
   }
 
@@ -71,15 +92,27 @@ export class HostTable {
     });
     const sum = element("td", { class: "num nowrap" });
     const open = element("button", { type: "button" }, name);
-    const row = element("tr", { "data-host": name }, element("th", { scope: "row" }, open), ...cells.map(({ cell }) => cell), sum);
+    const row = element(
+      "tr",
+      { "data-host": name },
+      element("th", { scope: "row" }, open),
+      ...cells.map(({ cell }) => cell),
+      sum,
+    );
     return { row, cells, total: sum };
   }
 
   #cell({ cell, square, text }, step, host, now) {
-    setClass(square, squareClass(step.state === "new" ? "waiting" : SQUARES[step.state] ?? step.state, 3));
+    setClass(square, attemptClass(step.state));
     const running = step.state === "running" && step.at && !HOST_ENDED.has(host.state);
     setText(text, running ? span((now - Date.parse(step.at)) / 1000) : span(step.seconds));
-    const said = `${word(step.state)}${step.n > 1 ? `, ${fill(gettext("attempt %(n)s"), { n: step.n })}` : ""}${step.rc ? `, ${fill(gettext("exit status %(rc)s"), { rc: step.rc })}` : ""}`;
+    const said = [
+      word(step.state),
+      step.n > 1 ? fill(gettext("attempt %(n)s"), { n: step.n }) : "",
+      step.rc ? fill(gettext("exit status %(rc)s"), { rc: step.rc }) : "",
+    ]
+      .filter(Boolean)
+      .join(", ");
     if (cell.getAttribute("aria-label") !== said) cell.setAttribute("aria-label", said);
   }
 
@@ -90,15 +123,14 @@ export class HostTable {
 
   #key(event) {
     const row = event.target.closest("tr");
-    const to = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+    const to = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[
+      event.key
+    ];
     if (!to) return;
     event.preventDefault();
     to.querySelector("button").focus();
   }
 }
-
-/** Squares of attempts whose state is no state of a host. */
-const SQUARES = { lost: "unknown", abandoned: "cancelled" };
 
 function total(host, now) {
   if (!host.started_at) return "";

@@ -11,9 +11,8 @@ export class Transcript {
   constructor(host) {
     this.host = host;
     this.attempts = [];
-    this.notes = [];
-    this.to = 0;          // every item of this host up to here was added
-    this.waiting = [];    // live items, kept until the past has been read
+    this.to = 0; // every item of this host up to here was added
+    this.waiting = []; // live items, kept until the past has been read
     this.complete = false;
   }
 
@@ -47,7 +46,6 @@ export class Transcript {
     this.to = item.s;
     if (item.k === "step") this.#step(item);
     if (item.k === "output") this.#attempt(item).print(item.d, item.at);
-    if (item.k === "link") this.notes.push(item);
   }
 
   #step(item) {
@@ -74,10 +72,20 @@ export class Transcript {
 
 export class AttemptLog {
   constructor(step, n, kind) {
-    Object.assign(this, { step, n, kind, state: "running", rc: null, reason: "", begun: null, ended: null, seconds: null });
-    this.lines = [];      // {text, at, style, cut}: style is the one in force at its beginning
-    this.dropped = 0;     // lines before lines[0] that are not kept
-    this.style = PLAIN;   // after the last ended line
+    Object.assign(this, {
+      step,
+      n,
+      kind,
+      state: "running",
+      rc: null,
+      reason: "",
+      begun: null,
+      ended: null,
+      seconds: null,
+    });
+    this.lines = []; // {text, at, style, cut}: style is the one in force at its beginning
+    this.dropped = 0; // lines before lines[0] that are not kept
+    this.style = PLAIN; // after the last ended line
     this.unended = false; // the last line has no newline yet
   }
 
@@ -101,7 +109,9 @@ export class AttemptLog {
   /** Seconds it took, or has taken so far. */
   took(now = Date.now()) {
     if (this.seconds !== null && this.ended) return this.seconds;
-    return this.begun ? (Date.parse(this.ended ?? new Date(now).toISOString()) - Date.parse(this.begun)) / 1000 : null;
+    return this.begun
+      ? (Date.parse(this.ended ?? new Date(now).toISOString()) - Date.parse(this.begun)) / 1000
+      : null;
   }
 
   #extend(line, part) {

@@ -9,15 +9,23 @@ import { duration, fill, gettext, ngettext } from "./words.js";
  * @param batches [{n, counts}] @param now milliseconds
  */
 export function verdict(job, batches, situation) {
-  return pieces(job, batches, situation).map(({ text }) => text).join("");
+  return pieces(job, batches, situation)
+    .map(({ text }) => text)
+    .join("");
 }
 
 /** The sentence in pieces, `{text, tone}`; tone is "", "strong" or "failed". */
 export function pieces(job, batches, { unreachable = 0, down = 0, now = Date.now() } = {}) {
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
   const opening = open(job, batches);
-  const found = findings(batches, { unreachable, down }).flatMap((piece, i) => (i ? [{ text: ", ", tone: "" }, piece] : [piece]));
-  return [...(opening ? [{ text: `${opening}: `, tone: "" }] : []), ...found, { text: ".", tone: "" }];
+  const found = findings(batches, { unreachable, down }).flatMap((piece, i) =>
+    i ? [{ text: ", ", tone: "" }, piece] : [piece],
+  );
+  return [
+    ...(opening ? [{ text: `${opening}: `, tone: "" }] : []),
+    ...found,
+    { text: ".", tone: "" },
+  ];
 }
 
 /** waiting, running, or how it ended: succeeded, failed, cancelled. */
@@ -81,7 +89,15 @@ function findings(batches, { unreachable, down }) {
     [down, gettext("%(count)d down"), "failed"],
   ];
   return [
-    { text: fill(gettext("%(updated)d of %(total)d updated"), { updated: over("succeeded"), total }), tone: "strong" },
-    ...further.filter(([n]) => n).map(([n, text, tone]) => ({ text: fill(text, { count: n }), tone })),
+    {
+      text: fill(gettext("%(updated)d of %(total)d updated"), {
+        updated: over("succeeded"),
+        total,
+      }),
+      tone: "strong",
+    },
+    ...further
+      .filter(([n]) => n)
+      .map(([n, text, tone]) => ({ text: fill(text, { count: n }), tone })),
   ];
 }

@@ -1,10 +1,12 @@
 // Sentences in the reader's language; numbers, spans and moments as people read them.
 // The catalogue is Django's own script, which has run before any module of the page does.
 
-const catalogue = globalThis.django?.gettext ? globalThis.django : {
-  gettext: (text) => text,
-  ngettext: (one, many, n) => (n === 1 ? one : many),
-};
+const catalogue = globalThis.django?.gettext
+  ? globalThis.django
+  : {
+      gettext: (text) => text,
+      ngettext: (one, many, n) => (n === 1 ? one : many),
+    };
 
 export const { gettext, ngettext } = catalogue;
 
@@ -24,14 +26,20 @@ export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   const minutes = Math.floor(whole / 60);
   if (!minutes) return fill(gettext("%(seconds)d s"), { seconds: whole });
-  if (minutes < 60) return fill(gettext("%(minutes)d min %(seconds)d s"), { minutes, seconds: whole % 60 });
-  return fill(gettext("%(hours)d h %(minutes)d min"), { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
+  if (minutes < 60)
+    return fill(gettext("%(minutes)d min %(seconds)d s"), { minutes, seconds: whole % 60 });
+  return fill(gettext("%(hours)d h %(minutes)d min"), {
+    hours: Math.floor(minutes / 60),
+    minutes: minutes % 60,
+  });
 }
 
 /** Of a step: a tenth of a second counts while it is short. */
 export function span(seconds) {
   if (seconds === null || seconds === undefined) return "";
-  return seconds < 9.95 ? fill(gettext("%(seconds)s s"), { seconds: Math.max(0, seconds).toFixed(1) }) : duration(seconds);
+  return seconds < 9.95
+    ? fill(gettext("%(seconds)s s"), { seconds: Math.max(0, seconds).toFixed(1) })
+    : duration(seconds);
 }
 
 /** The reader's own time of day, "03:12:08". */
@@ -47,6 +55,10 @@ export function moment(at, now = new Date()) {
   const time = clock(then, { seconds: false });
   if (then.toDateString() === now.toDateString()) return time;
   const year = then.getFullYear() === now.getFullYear() ? undefined : "numeric";
-  const day = then.toLocaleDateString(globalThis.document?.documentElement.lang || "en", { day: "numeric", month: "short", year });
+  const day = then.toLocaleDateString(globalThis.document?.documentElement.lang || "en", {
+    day: "numeric",
+    month: "short",
+    year,
+  });
   return `${day} ${time}`;
 }

@@ -1,0 +1,67 @@
+// The sentence at the top, in the title of the page and for the ear; and what explains it.
+
+import { element, setText } from "./dom.js";
+import { pieces } from "./verdict.js";
+import { fill, gettext, number } from "./words.js";
+
+/** Read aloud, the sentence must not change faster than it is spoken. */
+const SPOKEN_EVERY = 15_000; // milliseconds
+/** Hosts that are down and named under the sentence. */
+const NAMED = 3;
+
+export class Headline {
+  /** @param parts {say, more, spoken} @param onPick a host that was named is chosen */
+  constructor(parts, { model, onPick }) {
+    Object.assign(this, { ...parts, model, onPick, said: "", explained: "", spokenAt: 0 });
+    this.title = document.title;
+  }
+
+  paint(batches) {
+    const { unreachable, down } = this.model.troubles();
+    const said = pieces(this.model.job, batches, { unreachable, down });
+    const text = said.map((piece) => piece.text).join("");
+    if (text !== this.said) {
+      this.said = text;
+      this.say.replaceChildren(...said.map(toned));
+      document.title = `${text.replace(/\.$/, "")} · ${this.title}`;
+    }
+    this.#explain();
+  }
+
+  tick(now) {
+    if (now - this.spokenAt < SPOKEN_EVERY) return;
+    this.spokenAt = now;
+    setText(this.spoken, this.said);
+  }
+
+  /** Why the job is halted, and which hosts are down. */
+  #explain() {
+    const { job, hosts } = this.model;
+    const downs = [...hosts.values()].filter(({ down }) => down);
+    const reason = this.model.ended ? "" : job.reason;
+    const explained = JSON.stringify([reason, downs.map(({ name, error }) => [name, error])]);
+    if (explained === this.explained) return;
+    this.explained = explained;
+    const more = downs.length - NAMED;
+    const lines = downs.slice(0, NAMED).map((host) => this.#down(host));
+    if (reason) lines.unshift(element("span", {}, reason));
+    if (more > 0) {
+      lines.push(
+        element("span", {}, fill(gettext("and %(n)s more are down"), { n: number(more) })),
+      );
+    }
+    this.more.replaceChildren(...lines);
+  }
+
+  #down({ name, error }) {
+    const open = element("button", { type: "button", class: "linkish" }, name);
+    open.addEventListener("click", () => this.onPick(name));
+    const text = error ? ` ${gettext("is down:")} ${error}` : ` ${gettext("is down")}`;
+    return element("span", {}, element("i", { class: "sq failed" }), open, text);
+  }
+}
+
+function toned({ text, tone }) {
+  if (!tone) return text;
+  return element("b", { class: tone === "failed" ? "ink-failed" : null }, text);
+}
