@@ -17,8 +17,9 @@ MAX_FRAME = 64 * 1024
 BATCH = 32 * 1024
 #: Bytes sent and not yet acknowledged, per watcher.
 WINDOW = 256 * 1024
-#: Bytes of a frame from a client: the names of some thousand hosts.
-MAX_INCOMING = 256 * 1024
+#: Characters of a frame from a client, and the hosts it may name: who wants more wants all.
+MAX_INCOMING = 64 * 1024
+MAX_HOSTS = 1000
 
 
 class Close(IntEnum):
@@ -44,7 +45,7 @@ class _Frame(BaseModel):
 Seq = Annotated[int, Field(ge=0, lt=2**63)]
 Output = (
     Literal["all", "none"]
-    | Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=10_000)]
+    | Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=MAX_HOSTS)]
 )
 
 
