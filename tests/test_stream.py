@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from pytest_django import Settings
 
-from deploy_tasks import events
+from deploy_tasks import events, journal
+from deploy_tasks.journal import News
+from deploy_tasks.models import Event
 from tests.stories import Story
 from tests.watching import Headers, Viewer, ring, seen_queries
 from webapp import stream
@@ -61,6 +63,22 @@ async def test_a_bell_brings_the_news_at_once(
         await watching.hello()
         await ring(story, await ask(story.output, "eu-1", b"x"))
         assert len(await watching.reach(1)) == 1
+
+
+async def test_the_bell_of_the_journal_comes_through_a_real_valkey(
+    story: Story, cookies: Headers, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "POLL", 3600)
+
+    def tell() -> None:
+        with transaction.atomic():
+            journal.append(story.job.pk, [News(Event.Kind.NOTE, {"text": "news"})])
+
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await ask(tell)
+        (item,) = await watching.reach(1)
+    assert item["text"] == "news"
 
 
 async def test_a_lost_bell_costs_one_poll(story: Story, cookies: Headers) -> None:
