@@ -85,7 +85,9 @@ def test(request: HttpRequest, name: str) -> HttpResponse:
     host = _host(request, name)
     access.require(request.user, access.Right.OPERATE, host.game)
     bells.ring_look(host.pk)
-    messages.info(request, _("A worker connects now. Reload in a moment: the keys it is shown stand below."))
+    messages.info(
+        request, _("A worker connects now. Reload in a moment: the keys it is shown stand below.")
+    )
     return redirect("host", host.name)
 
 
