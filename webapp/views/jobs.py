@@ -1,6 +1,7 @@
 """The list of jobs, and the page of one."""
 
 from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -82,20 +83,32 @@ def steps(request: HttpRequest, job_id: int) -> JsonResponse:
     job = get_object_or_404(access.visible_jobs(request.user), pk=job_id)
     told: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     attempts = Attempt.objects.filter(host_run__job=job).exclude(state=AttemptState.ABANDONED)
-    for attempt in attempts.select_related("host_run").order_by("pk"):
-        told[attempt.host_run.name][attempt.name] = _step(attempt)
+    for host, *attempt in attempts.order_by("pk").values_list("host_run__name", *ATTEMPT):
+        step = _step(*attempt)
+        told[host][step["step"]] = step
     hosts = {name: list(steps.values()) for name, steps in told.items()}
     return JsonResponse({"as_of_seq": job.last_seq, "hosts": hosts})
 
 
-def _step(attempt: Attempt) -> dict[str, Any]:
-    begun, ended = attempt.started_at, attempt.ended_at
+# Plain rows: of 5,000 hosts the objects would take most of the time.
+ATTEMPT = ("name", "number", "kind", "state", "exit_status", "started_at", "ended_at")
+
+
+def _step(
+    name: str,
+    number: int,
+    kind: str,
+    state: str,
+    rc: int | None,
+    begun: datetime | None,
+    ended: datetime | None,
+) -> dict[str, Any]:
     return {
-        "step": attempt.name,
-        "n": attempt.number,
-        "kind": attempt.kind,
-        "state": attempt.state,
-        "rc": attempt.exit_status,
+        "step": name,
+        "n": number,
+        "kind": kind,
+        "state": state,
+        "rc": rc,
         "seconds": (ended - begun).total_seconds() if begun and ended else None,
         "at": begun and iso(begun),
     }
