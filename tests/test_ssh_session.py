@@ -13,6 +13,7 @@ import pytest
 
 from deploy_tasks import ssh
 from deploy_tasks.errors import HostFailed, LinkLost
+from deploy_tasks.ssh import channel as channels
 from deploy_tasks.ssh import session
 from tests.fleet import Fleet
 from tests.fleet_fixtures import target_of
@@ -47,7 +48,7 @@ class TestACommand:
         result = link.run(script, timeout=20)
         assert len(result.stdout) == 3_000_000
         assert result.stderr.endswith(b"last\n")
-        assert len(result.stderr) == session.STDERR_KEPT
+        assert len(result.stderr) == channels.STDERR_KEPT
 
     def test_may_print_while_it_is_fed(self, link: ssh.Session) -> None:
         data = os.urandom(4_000_000)
@@ -120,8 +121,29 @@ class TestAChannel:
             assert channel.read(10)
             until(_Standstill(host.home / "sent"), "the command can print no more")
             held = len(channel._raw.in_buffer)
-            assert held <= session.WINDOW
+            assert held <= channels.WINDOW
             assert channel.read(10)
+
+    def test_takes_no_input_once_that_was_closed(self, link: ssh.Session) -> None:
+        channel = link.open("cat; sleep 60")
+        channel.close_stdin()
+        channel.write(b"too late", timeout=10)
+        assert channel.read(0.1) is None
+
+    def test_that_is_being_read_can_be_woken_by_another_thread(self, link: ssh.Session) -> None:
+        channel = link.open("sleep 60")
+        waker = threading.Timer(0.2, channel.wake)
+        waker.start()
+        started = time.monotonic()
+        assert channel.read(30) is None
+        assert time.monotonic() - started < 10
+        waker.join()
+        assert channel.read(0.1) is None
+
+    def test_may_be_read_until_there_is_something_on_stderr(self, link: ssh.Session) -> None:
+        channel = link.open("echo oops >&2; sleep 60")
+        assert channel.read(30, or_stderr=True) is None
+        assert channel.read_stderr() == b"oops\n"
 
     def test_learns_of_a_cut_link_at_once(self, own_fleet: Fleet) -> None:
         with contextlib.closing(ssh.connect(target_of(own_fleet, own_fleet.hosts[0]))) as link:

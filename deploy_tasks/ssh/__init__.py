@@ -4,9 +4,10 @@
 skip the host key check, no agent, no search for keys, no password, and every wait has a limit.
 """
 
+from deploy_tasks.ssh.channel import Channel
 from deploy_tasks.ssh.handshake import Limits, Target, connect, offered_keys
 from deploy_tasks.ssh.keys import fingerprint, public_half
-from deploy_tasks.ssh.session import Channel, Result, Session
+from deploy_tasks.ssh.session import Result, Session
 
 __all__ = [
     "Channel",

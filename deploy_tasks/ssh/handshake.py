@@ -14,9 +14,10 @@ from paramiko.ssh_exception import (
 )
 
 from deploy_tasks.errors import ConnectFailed, InvalidInput
+from deploy_tasks.ssh.channel import WINDOW
 from deploy_tasks.ssh.dial import dial
 from deploy_tasks.ssh.keys import ALGORITHMS, blob, fingerprint, parse_private_key, public_text
-from deploy_tasks.ssh.session import WINDOW, Session, open_forward
+from deploy_tasks.ssh.session import Session, open_forward
 from deploy_tasks.ssh.wire import Packets, Wire
 
 # The fastest first; the others are for older hosts. No CBC, no SHA-1, no MD5.

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Event
 from typing import BinaryIO
 
 import paramiko
@@ -14,22 +13,17 @@ from django.utils.translation import gettext as _
 from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
 from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost
+from deploy_tasks.ssh.channel import OUTPUT_LIMIT, Channel, lost
 from deploy_tasks.ssh.wire import Wire
-
-#: What a host may send before we have read it (bytes per channel).
-WINDOW = 512 * 1024
-#: `Session.run` gives up on more output than this (bytes).
-OUTPUT_LIMIT = 16 * 1024 * 1024
-#: Of stderr the end is kept (bytes).
-STDERR_KEPT = 64 * 1024
 
 #: A host that was silent for so long is asked for a sign of life … (seconds)
 PING_AFTER = 20.0
 #: … which it has to give within (seconds)
 ANSWER_WITHIN = 10.0
 
+#: Of a file that is sent, so much is read at a time (bytes).
 _BLOCK = 128 * 1024
-_STALL = 0.1
+#: Before a channel that was refused is asked for again (seconds).
 _PAUSES = (0.01, 0.03, 0.1, 0.3)
 
 
@@ -94,7 +88,7 @@ class Session:
             status = channel.exit_status(max(1.0, deadline - time.monotonic()))
             return Result(status, bytes(stdout), channel.read_stderr())
 
-    def open(self, command: str) -> "Channel":
+    def open(self, command: str) -> Channel:
         """Start a command. Raises LinkLost, or ConnectFailed where the host allows no more."""
         raw = self._open_patiently()
         message = paramiko.Message()
@@ -157,129 +151,14 @@ class Session:
         # A dying connection closes its channels a moment before it says that it is dead.
         self._transport.join(0.5 if self.is_alive else 0)
         if not self.is_alive:
-            raise _lost(self._transport.get_exception())
+            raise lost(self._transport.get_exception())
 
     def _send(self, message: paramiko.Message) -> None:
         try:
             self._transport._send_user_message(message)  # type: ignore[attr-defined]
         except (EOFError, OSError, paramiko.SSHException) as error:
             self._transport.close()
-            raise _lost(error) from error
-
-
-class Channel:
-    """One command on a host. To be used by one thread at a time."""
-
-    def __init__(self, session: Session, raw: paramiko.Channel) -> None:
-        self._session, self._raw = session, raw
-        self._early = bytearray()
-        self._stderr = bytearray()
-        self._woken = False
-        # Rings for both streams, so that a full stderr cannot hold up a reader of stdout.
-        self._news = Event()
-        raw.in_buffer.set_event(self._news)
-        raw.in_stderr_buffer.set_event(self._news)
-
-    def read(self, timeout: float, *, or_stderr: bool = False) -> bytes | None:
-        """Output as it comes; ``b""`` at its end, None if nothing came within ``timeout`` seconds.
-
-        With ``or_stderr`` it also ends, with None, as soon as there is something on stderr.
-        Raises LinkLost as soon as the connection is known to be dead.
-        """
-        if self._early:
-            early, self._early = bytes(self._early), bytearray()
-            return early
-        deadline = time.monotonic() + timeout
-        while True:
-            self._news.clear()
-            self._drain_stderr()
-            over = self._raw.eof_received or self._raw.closed  # before we look for a rest
-            if self._raw.recv_ready():
-                return self._raw.recv(WINDOW)
-            if over:
-                if not self._raw.eof_received:
-                    self._session.require_link()
-                return b""
-            now = time.monotonic()
-            if now >= deadline or self._woken or (or_stderr and self._stderr):
-                self._woken = False
-                return None
-            self._news.wait(min(deadline, self._session.next_check) - now)
-            self._session.check()
-
-    def wake(self) -> None:
-        """End a `read` that waits, from another thread; the next one, if none waits now."""
-        self._woken = True
-        self._news.set()
-
-    def read_stderr(self) -> bytes:
-        """What has come on stderr (the last 64 KiB of it). Never waits."""
-        self._drain_stderr()
-        data, self._stderr = bytes(self._stderr), bytearray()
-        return data
-
-    def write(self, data: bytes, *, timeout: float) -> None:
-        """Send to the command's stdin. Raises LinkLost, TimeoutError.
-
-        A command that has ended takes no more, and the rest is dropped: its exit status tells why.
-        """
-        deadline = time.monotonic() + timeout
-        rest = memoryview(data)
-        self._raw.settimeout(_STALL)
-        while rest and not self.ended:
-            try:
-                rest = rest[self._raw.send(rest) :]  # type: ignore[arg-type]
-            except TimeoutError:
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(_("the command took no input for %g s") % timeout) from None
-                self._session.check()
-                # It may wait for us to read.
-                self._drain_stderr()
-                if self._raw.recv_ready() and len(self._early) < OUTPUT_LIMIT:
-                    self._early += self._raw.recv(WINDOW)
-            except (EOFError, paramiko.SSHException) as error:
-                self._session.close()
-                raise _lost(error) from error
-            except OSError:
-                break
-        if self.ended and not self._raw.eof_received:
-            self._session.require_link()
-
-    def close_stdin(self) -> None:
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            self._raw.shutdown_write()
-
-    @property
-    def ended(self) -> bool:
-        """The command is over, or the link is: nothing can be sent any more."""
-        return self._raw.closed
-
-    def exit_status(self, timeout: float) -> int | None:
-        """Wait for the end; what was not read is dropped. None: a signal ended the command.
-
-        Raises LinkLost, TimeoutError, ConnectFailed where the host would not run a command.
-        """
-        deadline = time.monotonic() + timeout
-        while (data := self.read(deadline - time.monotonic())) != b"":
-            if data is None:
-                raise TimeoutError(_("the command did not end within %g s") % timeout)
-        if not self._raw.status_event.wait(max(0.0, deadline - time.monotonic())):
-            raise TimeoutError(_("the command did not end within %g s") % timeout)
-        if self._raw.exit_status >= 0:
-            return self._raw.exit_status
-        self._session.require_link()
-        if not self._raw.event_ready:
-            raise ConnectFailed(_("the host refuses to run a command"))
-        return None
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            self._raw.close()
-
-    def _drain_stderr(self) -> None:
-        while self._raw.recv_stderr_ready():
-            self._stderr += self._raw.recv_stderr(WINDOW)
-            del self._stderr[:-STDERR_KEPT]
+            raise lost(error) from error
 
 
 def open_forward(
@@ -288,7 +167,7 @@ def open_forward(
     """A connection that the host makes for us. Raises ConnectFailed."""
     try:
         return _open(session, "direct-tcpip", (address, port), limit)
-    except ConnectFailed as failure:
+    except (ConnectFailed, LinkLost) as failure:
         raise ConnectFailed(
             _("jump host %(name)s cannot reach %(address)s port %(port)d: %(failure)s")
             % {"name": name, "address": address, "port": port, "failure": failure}
@@ -307,8 +186,3 @@ def _open(
             raise ConnectFailed(_("no channel within %g s") % limit) from error
         session.require_link()
         raise
-
-
-def _lost(error: Exception | None) -> LinkLost:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error or "")
-    return LinkLost(_("connection lost: %s") % (reason or _("it was closed")))
