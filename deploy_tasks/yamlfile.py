@@ -70,27 +70,29 @@ def field_of(place: Place) -> str | None:
     return "".join(parts).removeprefix(".") or None
 
 
-def read_text(path: Path, *, limit: int = MAX_BYTES) -> str:
-    """The text of a file. Raises InvalidInput that says why it cannot be had."""
+def read_text(path: Path, *, limit: int = MAX_BYTES, name: str | None = None) -> str:
+    """The text of a file. Raises InvalidInput that says why it cannot be had, and calls the file
+    ``name`` where it only happens to lie at ``path``."""
+    name = name or str(path)
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except FileNotFoundError:
-        raise InvalidInput(_("there is no file %(path)s") % {"path": path})
+        raise InvalidInput(_("there is no file %(path)s") % {"path": name})
     except OSError as error:
         raise InvalidInput(
-            _("cannot read %(path)s: %(why)s") % {"path": path, "why": error.strerror}
+            _("cannot read %(path)s: %(why)s") % {"path": name, "why": error.strerror}
         )
     if len(content) > limit:
         raise InvalidInput(
-            _("%(path)s is larger than %(limit)s") % {"path": path, "limit": _size(limit)}
+            _("%(path)s is larger than %(limit)s") % {"path": name, "limit": _size(limit)}
         )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
-            _("this is not UTF-8 text; save the file as UTF-8"), file=str(path), line=line
+            _("this is not UTF-8 text; save the file as UTF-8"), file=name, line=line
         )
 
 

@@ -392,12 +392,23 @@ class TestEntry:
         found = [(finding.field, finding.file, finding.line) for finding in refusal.value.findings]
         assert found == [("port", None, None), ("nmae", None, None)]
 
-    def test_a_release_is_taken_with_the_callers_own_file(self, by: User, folder: Path) -> None:
+    def test_a_release_is_taken_with_the_file_that_came_along(self, by: User, folder: Path) -> None:
         upload = folder / "upload"
         upload.write_text("uploaded")
-        given = {"game": "squid", "version": "2.0", "artifact": str(upload)}
-        release = inventory.import_entry("releases", given, by=by)
+        given = {"game": "squid", "version": "2.0", "artifact": "fs-2.0.tar.gz"}
+        release = inventory.import_entry(
+            "releases", given, by=by, uploads={"fs-2.0.tar.gz": upload}
+        )
         assert artifacts.path_of(release.sha256).read_text() == "uploaded"
+        assert release.filename == "fs-2.0.tar.gz"
+
+    def test_a_check_says_what_an_import_would_and_changes_nothing(self, by: User) -> None:
+        rows = [model.objects.count() for model in MODELS]
+        inventory.check_entry("hosts", entry())
+        with pytest.raises(InvalidInputs) as refusal:
+            inventory.check_entry("hosts", entry(credential="none"))
+        assert [finding.field for finding in refusal.value.findings] == ["credential"]
+        assert [model.objects.count() for model in MODELS] == rows
 
     def test_a_game_is_taken(self, by: User) -> None:
         game = inventory.import_entry("games", {"name": "x", "recipe": "custom-script"}, by=by)
@@ -436,6 +447,44 @@ class TestEntry:
         with pytest.raises(InvalidInputs) as refusal:
             inventory.import_entry("hosts", given, by=by)
         assert refusal.value.findings[0].field == field
+
+
+class TestUpload:
+    @pytest.fixture
+    def uploads(self, folder: Path) -> dict[str, Path]:
+        """All that the inventory names, by base names, as a browser sends it."""
+        vault.ensure_keys()
+        named = ("inventory.yml", "keys/fleet", "recipes/own.yml", "builds/fs.tar.gz")
+        path = folder / "inventory.yml"
+        path.write_text(path.read_text().replace("secret: {env: RCON_EU}", "secret: {file: rcon}"))
+        (folder / "rcon").write_text("swordfish")
+        return {Path(name).name: folder / name for name in (*named, "rcon")}
+
+    def test_files_are_found_by_their_base_names(self, uploads: dict[str, Path], by: User) -> None:
+        changes = inventory.import_upload("inventory.yml", uploads, by=by)
+        assert changes.counts()["hosts"]["created"] == 2
+        assert Release.objects.get(game__name="squid").filename == "fs.tar.gz"
+        assert AuditEntry.objects.get().object == "inventory.yml"
+
+    def test_what_was_not_sent_along_is_asked_for_with_its_line(
+        self, uploads: dict[str, Path], by: User
+    ) -> None:
+        del uploads["fleet"], uploads["fs.tar.gz"]
+        with pytest.raises(InvalidInputs) as refusal:
+            inventory.import_upload("inventory.yml", uploads, by=by)
+        told = [(finding.file, finding.line) for finding in refusal.value.findings]
+        assert told == [("inventory.yml", 2), ("inventory.yml", 8)]
+        assert "choose the file fleet as well" in str(refusal.value)
+        assert not Host.objects.exists()
+
+    @pytest.mark.parametrize("named", ["/etc/passwd", "../../etc/passwd", "~/.ssh/id_ed25519"])
+    def test_no_file_or_variable_of_the_server_can_be_reached(
+        self, uploads: dict[str, Path], by: User, named: str
+    ) -> None:
+        for source in (f"private_key_file: {named}", "secret: {env: RCON_EU}"):
+            uploads["inventory.yml"].write_text(f"credentials:\n  - {{name: x, {source}}}\n")
+            with pytest.raises(InvalidInputs, match="on the server itself"):
+                inventory.import_upload("inventory.yml", uploads, by=by)
 
 
 class TestCommand:

@@ -13,58 +13,74 @@ from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.inventory.changes import Changes
 from deploy_tasks.inventory.checks import check
 from deploy_tasks.inventory.draft import Draft
+from deploy_tasks.inventory.files import Folder, Uploads
 from deploy_tasks.inventory.schema import Section
 from deploy_tasks.inventory.stock import Stock
 from deploy_tasks.inventory.writing import write
 from deploy_tasks.models import Credential, Game, Host, Instance, Release
 from deploy_tasks.yamlfile import Document
 
-__all__ = ["Changes", "import_entry", "import_file"]
+__all__ = ["Changes", "check_entry", "import_entry", "import_file", "import_upload"]
+
+Entry = Mapping[str, Any]
+NONE: Mapping[str, Path] = {}
 
 
 def import_file(path: Path, *, by: User | None, replace_host_keys: bool = False) -> Changes:
-    """Take an inventory file. A second import of it changes nothing.
+    """Take an inventory file of this server. A second import of it changes nothing.
 
     What the file does not name is left alone, also the keys that an entry leaves out. Raises
     InvalidInputs with everything that is wrong, each with file, line and remedy.
     """
     # An import may be the first thing that is done on a new instance.
     vault.ensure_keys()
-    try:
-        text = yamlfile.read_text(path)
-    except InvalidInput as finding:
-        raise InvalidInputs([finding])
-    draft = Draft(yamlfile.load(text, file=str(path)), path.parent)
-    changes, _stock = _take(draft, by=by, source=str(path), replace_host_keys=replace_host_keys)
-    return changes
+    draft = Draft(_read(path, str(path)), Folder(path.parent))
+    return _take(draft, by=by, source=str(path), replace_host_keys=replace_host_keys)[0]
 
 
-@overload
-def import_entry(kind: Literal["hosts"], entry: Mapping[str, Any], *, by: User) -> Host: ...
-@overload
-def import_entry(kind: Literal["games"], entry: Mapping[str, Any], *, by: User) -> Game: ...
-@overload
-def import_entry(kind: Literal["releases"], entry: Mapping[str, Any], *, by: User) -> Release: ...
+def import_upload(
+    name: str, uploads: Mapping[str, Path], *, by: User, replace_host_keys: bool = False
+) -> Changes:
+    """Take the inventory file ``name`` of several that came over the network.
+
+    ``uploads``: each by its base name. Files that entries name must be among them; no file and no
+    variable of this server can be named. Else as `import_file`.
+    """
+    draft = Draft(_read(uploads[name], name), Uploads(uploads))
+    return _take(draft, by=by, source=name, replace_host_keys=replace_host_keys)[0]
+
+
 @overload
 def import_entry(
-    kind: Literal["credentials"], entry: Mapping[str, Any], *, by: User
+    kind: Literal["hosts"], entry: Entry, *, by: User, uploads: Mapping[str, Path] = ...
+) -> Host: ...
+@overload
+def import_entry(
+    kind: Literal["games"], entry: Entry, *, by: User, uploads: Mapping[str, Path] = ...
+) -> Game: ...
+@overload
+def import_entry(
+    kind: Literal["releases"], entry: Entry, *, by: User, uploads: Mapping[str, Path] = ...
+) -> Release: ...
+@overload
+def import_entry(
+    kind: Literal["credentials"], entry: Entry, *, by: User, uploads: Mapping[str, Path] = ...
 ) -> Credential: ...
 
 
 def import_entry(
-    kind: Section, entry: Mapping[str, Any], *, by: User
+    kind: Section, entry: Entry, *, by: User, uploads: Mapping[str, Path] = NONE
 ) -> Host | Game | Release | Credential:
     """Take one entry of a section, as plain data: made, or changed where it is there already.
 
-    Raises InvalidInputs; the fields are those of the entry (``vars.port``). No file or variable
-    of this server may be named, but for a release's ``artifact``: that is the caller's own path
-    of what was uploaded.
+    Raises InvalidInputs; the fields are those of the entry (``vars.port``). The only files that
+    it may name are the ``uploads``, by their base names.
     """
-    draft = Draft(Document({kind: [entry]}), folder=None)
+    draft = Draft(Document({kind: [entry]}), Uploads(uploads))
     try:
         changes, stock = _take(draft, by=by, source=None, replace_host_keys=False)
     except InvalidInputs as wrong:
-        raise InvalidInputs([_of_the_entry(finding, kind) for finding in wrong.findings])
+        raise _of_the_entry(wrong, kind)
     rows: Mapping[Section, Mapping[str, Any]] = {
         "hosts": stock.hosts,
         "games": stock.games,
@@ -73,6 +89,23 @@ def import_entry(
     }
     row: Host | Game | Release | Credential = rows[kind][changes.entries[-1].name]
     return row
+
+
+def check_entry(kind: Section, entry: Entry, *, uploads: Mapping[str, Path] = NONE) -> None:
+    """Raises InvalidInputs with everything for which `import_entry` would refuse it now."""
+    draft = Draft(Document({kind: [entry]}), Uploads(uploads))
+    try:
+        _refuse(check(draft, Stock(draft), replace_host_keys=False))
+    except InvalidInputs as wrong:
+        raise _of_the_entry(wrong, kind)
+
+
+def _read(path: Path, name: str) -> Document:
+    try:
+        text = yamlfile.read_text(path, name=name)
+    except InvalidInput as finding:
+        raise InvalidInputs([finding])
+    return yamlfile.load(text, file=name)
 
 
 def _take(
@@ -109,6 +142,12 @@ def _one_import_at_a_time() -> None:
     Instance.objects.select_for_update().get(pk=1)
 
 
-def _of_the_entry(finding: InvalidInput, kind: Section) -> InvalidInput:
-    field = (finding.field or "").removeprefix(f"{kind}[0]").removeprefix(".")
-    return InvalidInput(finding.message, field=field or None)
+def _of_the_entry(wrong: InvalidInputs, kind: Section) -> InvalidInputs:
+    """The same findings, with the fields of the one entry."""
+    return InvalidInputs(
+        [InvalidInput(finding.message, field=_field(finding, kind)) for finding in wrong.findings]
+    )
+
+
+def _field(finding: InvalidInput, kind: Section) -> str | None:
+    return (finding.field or "").removeprefix(f"{kind}[0]").removeprefix(".") or None

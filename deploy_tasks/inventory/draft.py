@@ -4,15 +4,15 @@ have: no database in here."""
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ValidationError
 
+from deploy_tasks.credentials import Secret
 from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.findings import findings
-from deploy_tasks.inventory.files import Artifact, Files, RecipeText, Secret
+from deploy_tasks.inventory.files import Artifact, Files, RecipeText, Source
 from deploy_tasks.inventory.schema import (
     SECTIONS,
     CredentialEntry,
@@ -38,7 +38,7 @@ class Draft:
     """``findings`` is everything wrong that can be seen without the database. ``secrets``,
     ``recipes`` and ``artifacts`` are by the names of their entries."""
 
-    def __init__(self, document: Document, folder: Path | None) -> None:
+    def __init__(self, document: Document, source: Source) -> None:
         self.document = document
         self.findings: list[InvalidInput] = []
         #: Names that the file gives, also those of entries that are wrong in another way.
@@ -51,7 +51,7 @@ class Draft:
         self.secrets: dict[str, Secret] = {}
         self.recipes: dict[str, RecipeText] = {}
         self.artifacts: dict[str, Artifact] = {}
-        self._read(Files(folder))
+        self._read(Files(source))
 
     def refuse(self, place: Place, message: str) -> None:
         self.findings.append(self.document.invalid(place, message))

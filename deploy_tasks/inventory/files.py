@@ -3,27 +3,75 @@
 Everything raises InvalidInput with a remedy; the caller knows the file and the line.
 """
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from deploy_tasks import artifacts, recipes, revisions, ssh, vault, yamlfile
+from deploy_tasks import artifacts, credentials, recipes, revisions, yamlfile
+from deploy_tasks.credentials import Secret
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.inventory.schema import CredentialEntry, GameEntry, ReleaseEntry, SecretSource
 from deploy_tasks.recipes import Recipe
 
-MAX_SECRET_BYTES = 64 * 1024
+
+class Source(Protocol):
+    """Where the files and variables are that an entry may name. Both raise InvalidInput."""
+
+    def file(self, name: str) -> Path: ...
+
+    def variable(self, name: str) -> str: ...
 
 
 @dataclass(frozen=True)
-class Secret:
-    """``digest`` tells it from another one; ``public`` is empty for what is no SSH key."""
+class Folder:
+    """For an import on the server itself: paths are relative to the inventory's own folder."""
 
-    content: bytes = field(repr=False)
-    public: str
-    digest: str
+    path: Path
+
+    def file(self, name: str) -> Path:
+        return self.path / Path(name).expanduser()
+
+    def variable(self, name: str) -> str:
+        value: str | None = settings.VARIABLE(name)
+        if value is None:
+            raise InvalidInput(
+                _("the environment variable %(name)s is not set; set it for this import")
+                % {"name": name}
+            )
+        return value
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """For what came over the network: only what was sent along can be named, by its base name.
+
+    No file and no variable of this server is ever in reach.
+    """
+
+    files: Mapping[str, Path]
+
+    def file(self, name: str) -> Path:
+        base = PurePosixPath(name.replace("\\", "/")).name
+        if base in self.files:
+            return self.files[base]
+        if self.files:
+            raise InvalidInput(
+                _(
+                    "choose the file %(base)s as well; a file of the server can only be named"
+                    " in an import on the server itself"
+                )
+                % {"base": base}
+            )
+        raise InvalidInput(
+            _("a file of the server can only be named in an import on the server itself")
+        )
+
+    def variable(self, name: str) -> str:
+        raise InvalidInput(_("a variable can only be named in an import on the server itself"))
 
 
 @dataclass(frozen=True)
@@ -35,32 +83,25 @@ class RecipeText:
 
 @dataclass(frozen=True)
 class Artifact:
-    """``size`` in bytes."""
+    """``path`` is where it can be read now, ``name`` what its file is called; ``size`` in bytes."""
 
     path: Path
+    name: str
     sha256: str
     size: int
 
 
 @dataclass(frozen=True)
 class Files:
-    """``folder`` is what paths are relative to. None: the entry came over the API, and may name
-    no file and no variable of this server."""
-
-    folder: Path | None
+    source: Source
 
     def secret(self, entry: CredentialEntry) -> Secret:
         if entry.private_key_file is not None:
-            text = self._text(entry.private_key_file, limit=MAX_SECRET_BYTES)
-            public = ssh.public_half(text)
+            text = self._text(entry.private_key_file, limit=credentials.MAX_BYTES)
         else:
             assert entry.secret is not None
-            text, public = self._secret_text(entry.secret), ""
-        if not text:
-            raise InvalidInput(_("this secret is empty"))
-        content = text.encode()
-        digest = vault.digest(content, identity=vault.identity_of_credential(entry.name))
-        return Secret(content, public, digest)
+            text = self._secret_text(entry.secret)
+        return credentials.read(entry.name, entry.kind, text)
 
     def recipe(self, entry: GameEntry) -> RecipeText | None:
         """None for the name of a recipe that does not come with Patchwave. Raises InvalidInputs
@@ -76,7 +117,7 @@ class Files:
     def artifact(self, entry: ReleaseEntry) -> Artifact | None:
         if entry.artifact is None:
             return None
-        path = (self.folder or Path()) / Path(entry.artifact).expanduser()
+        path = self.source.file(entry.artifact)
         if not path.is_file():
             raise InvalidInput(_("there is no file %(path)s") % {"path": path})
         try:
@@ -87,26 +128,14 @@ class Files:
         if entry.sha256 not in (None, sha256):
             raise InvalidInput(
                 _("%(path)s has another SHA-256: %(found)s; was it built again, or damaged?")
-                % {"path": path, "found": sha256}
+                % {"path": entry.artifact, "found": sha256}
             )
-        return Artifact(path, sha256, size)
+        return Artifact(path, Path(entry.artifact).name, sha256, size)
 
     def _secret_text(self, source: SecretSource) -> str:
-        if source.env is None:
-            return self._text(source.file or "", limit=MAX_SECRET_BYTES).rstrip("\r\n")
-        if self.folder is None:
-            raise InvalidInput(_("a variable can only be named in an import on the server itself"))
-        value = settings.VARIABLE(source.env)
-        if value is None:
-            raise InvalidInput(
-                _("the environment variable %(name)s is not set; set it for this import")
-                % {"name": source.env}
-            )
-        return value
+        if source.env is not None:
+            return self.source.variable(source.env)
+        return self._text(source.file or "", limit=credentials.MAX_BYTES).rstrip("\r\n")
 
     def _text(self, name: str, *, limit: int) -> str:
-        if self.folder is None:
-            raise InvalidInput(
-                _("a file of the server can only be named in an import on the server itself")
-            )
-        return yamlfile.read_text(self.folder / Path(name).expanduser(), limit=limit)
+        return yamlfile.read_text(self.source.file(name), limit=limit)

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.utils import timezone
 
-from deploy_tasks import revisions, ssh, vault
+from deploy_tasks import credentials, revisions, ssh
 from deploy_tasks.inventory.changes import Changes
 from deploy_tasks.inventory.draft import Draft, Drafted
 from deploy_tasks.inventory.schema import CredentialEntry, GameEntry, HostEntry, ReleaseEntry
@@ -66,11 +66,7 @@ class _Writer:
             row = self.stock.credentials[entry.name] = Credential(name=entry.name)
             self.changes.add("credentials", entry.name, "created")
         row.kind = entry.kind
-        row.key_id, row.sealed = vault.seal(
-            secret.content, identity=vault.identity_of_credential(entry.name)
-        )
-        row.public, row.digest = secret.public, secret.digest
-        row.save()
+        credentials.keep(row, secret)
 
     def game(self, drafted: Drafted[GameEntry]) -> None:
         entry = drafted.entry
@@ -106,7 +102,7 @@ class _Writer:
         release = Release(game=self.stock.games[entry.game], version=entry.version)
         if artifact := self.draft.artifacts.get(entry.name):
             release.sha256, release.size = artifact.sha256, artifact.size
-            release.filename = artifact.path.name
+            release.filename = artifact.name
         release.save()
         self.stock.releases[entry.name] = release
         self.changes.add("releases", entry.name, "created")

@@ -1,7 +1,5 @@
 """Games and releases, and the rule of who may change what the inventory says."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from django.utils.translation import gettext as _
@@ -12,7 +10,7 @@ from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Release
 from deploy_tasks.names import Name
-from webapp import access, inventory_reports
+from webapp import access, inventory_reports, uploads
 from webapp.access import Right
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, GameBody
@@ -71,10 +69,10 @@ def add_release(
     entry: dict[str, Any] = {"game": game, "version": version}
     if sha256:
         entry["sha256"] = sha256
-    with TemporaryDirectory(prefix="patchwave-upload-") as folder:
-        if artifact:
-            entry["artifact"] = str(_saved(artifact, Path(folder)))
-        release = inventory.import_entry("releases", entry, by=request.auth)
+    with uploads.readable([artifact] if artifact else []) as files:
+        if files:
+            (entry["artifact"],) = files
+        release = inventory.import_entry("releases", entry, by=request.auth, uploads=files)
     return Status(200 if known else 201, inventory_reports.release(release))
 
 
@@ -86,12 +84,3 @@ def _refuse_unknown_fields(request: ApiRequest) -> None:
     ):
         if unknown := [name for name in given if name not in known]:
             raise InvalidInput(_("there is no such field, or not of this kind"), field=unknown[0])
-
-
-def _saved(artifact: UploadedFile, folder: Path) -> Path:
-    """The upload as a file of its own name: the release remembers that name."""
-    path = folder / (Path(artifact.name or "").name or "artifact")
-    with path.open("wb") as file:
-        for chunk in artifact.chunks():
-            file.write(chunk)
-    return path
