@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from deploy_tasks import bells, clock, journal, rollout
+from deploy_tasks import bells, clock, journal, refusals, rollout
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.rollout import BatchCounts, Rollout
 from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, JOB_ENDED, HostRunState, JobState
@@ -56,6 +56,11 @@ def tally(job: Job) -> list[BatchCounts]:
 
 
 def _let_start(job: Job, batches: list[BatchCounts]) -> None:
+    if any(batch.failed for batch in batches) and (name := refusals.burnt_credential(job)):
+        halt(
+            job, _("%(n)s hosts refused credential %(name)s") % {"n": refusals.LIMIT, "name": name}
+        )
+        return
     decision = rollout.may_start(Rollout.model_validate(job.rollout), batches)
     if decision.halt:
         halt(job, decision.halt)

@@ -74,6 +74,13 @@ class ConnectFailed(HostFailed):
         self.retryable = retryable
 
 
+class LoginRefused(ConnectFailed):
+    """The host does not take this credential. Never tried again by itself: it would lock us out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
+
+
 class LinkLost(Exception):
     """The connection broke. Says nothing about the step: it runs on, and is attached to again."""
 

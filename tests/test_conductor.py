@@ -116,3 +116,14 @@ def test_a_job_waits_for_its_time() -> None:
     Job.objects.update(start_at="2999-01-01T00:00Z")
     assert conduct(made) == ["waiting"]
     assert made.state == "waiting"
+
+
+def test_a_credential_that_hosts_refuse_halts_the_job() -> None:
+    made = job(8, parallel=4)
+    conduct(made)
+    HostRun.objects.filter(position__lt=2).update(refused_credential="fleet")
+    conduct(made, "failed", "failed", "succeeded")
+    assert made.state == "running"
+    HostRun.objects.filter(position=3).update(refused_credential="fleet")
+    assert conduct(made, "failed")[7] == "waiting"
+    assert (made.state, made.reason) == ("halted", "3 hosts refused credential fleet")

@@ -261,6 +261,24 @@ def test_a_step_that_must_never_be_repeated_is_not(mira: User) -> None:
         orders.retry(job, by=mira)
 
 
+def test_a_retry_does_not_go_back_over_what_must_not_be_repeated(mira: User) -> None:
+    text = """\
+recipe: once
+steps:
+  - {name: wipe, run: rm world, repeat: never}
+  - {name: start, run: start}
+"""
+    game = factories.game(text=text)
+    factories.release(game)
+    factories.host(game, "eu-1")
+    job = start(mira)
+    finish(job, eu_1="failed")
+    HostRun.objects.update(step=1)
+    with pytest.raises(OrderRefused, match="“wipe” stands on eu-1"):
+        orders.retry(job, by=mira, from_step="wipe")
+    assert orders.retry(job, by=mira, from_step="start").state == "running"
+
+
 def test_a_cancel_starts_none_of_those_that_wait(game: Game, mira: User) -> None:
     job = start(mira, rollout={"parallel": 1})
     finish(job, eu_1="running")

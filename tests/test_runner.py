@@ -10,12 +10,13 @@ import pytest
 from django.conf import LazySettings
 from django.db import connection
 
+from demo.fleet import Fleet, FleetHost
+from demo.keys import make_key, public_of
 from deploy_tasks import artifacts, bells, conductor, orders, vault
 from deploy_tasks.keeper import Keeper, reconcile
 from deploy_tasks.models import Attempt, Credential, Event, Game, HostRun, Job
 from deploy_tasks.orders import JobOrder
 from tests import factories
-from tests.fleet import Fleet, FleetHost, make_key, public_of
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
@@ -496,3 +497,16 @@ def test_a_changed_host_key_fails_before_anything_is_sent(
     assert run.error.startswith("host key changed: pinned SHA256:")
     assert not run.down
     assert not (fleet.hosts[0].home / "count").exists()
+
+
+def test_a_refused_key_is_tried_on_three_hosts_and_no_more(
+    game: Game, fleet: Fleet, workers: list[Worker], tmp_path: Path
+) -> None:
+    other = make_key(tmp_path / "other").read_bytes()
+    key_id, sealed = vault.seal(other, identity=vault.identity_of_credential("fleet"))
+    Credential.objects.update(key_id=key_id, sealed=sealed)
+    job = start(game, rollout={"parallel": 1})
+    until(ended(job, "halted"), "the job halts")
+    assert job.reason == "3 hosts refused credential fleet"
+    assert sorted(job.host_runs.values_list("state", flat=True)) == ["failed"] * 3 + ["waiting"]
+    assert job.host_runs.filter(error__startswith="authentication refused for user").count() == 3

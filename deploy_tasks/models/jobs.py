@@ -76,6 +76,8 @@ class HostRun(models.Model):
     link_since = models.DateTimeField(null=True, blank=True)
     activity = models.CharField(max_length=16, blank=True)
     wish = models.CharField(max_length=16, blank=True)
+    #: Name of the credential that the host did not take.
+    refused_credential = models.CharField(max_length=64, blank=True)
     warned = models.BooleanField(default=False)
     down = models.BooleanField(default=False)
     fence = models.PositiveIntegerField(default=0)
@@ -113,6 +115,9 @@ class HostRun(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["job", "state"], name="host_runs_by_state"),
+            models.Index(
+                fields=["job"], condition=~Q(refused_credential=""), name="refused_log_ins"
+            ),
             models.Index(
                 fields=["lease_until"],
                 condition=Q(state__in=["queued", "running"]),

@@ -51,11 +51,13 @@ def retry(
         "error": "",
         "wish": "",
         "activity": "",
+        "refused_credential": "",
         "down": False,
         "warned": False,
         "ended_at": None,
     }
     if step is not None:
+        _refuse_going_back_over(job, again, step)
         changes["step"] = step
     try:
         with transaction.atomic():
@@ -100,6 +102,18 @@ def _step_number(job: Job, name: str) -> int:
         if step.name == name:
             return number
     raise InvalidInput(_("the recipe has no step “%s”") % name, field="from_step")
+
+
+def _refuse_going_back_over(job: Job, runs: Iterable[HostRun], step: int) -> None:
+    """Going back to ``step`` would repeat what stands between it and where a host run is."""
+    steps = recipes.parse(job.revision.text, file=str(job.revision)).steps
+    for run in runs:
+        never = [one.name for one in steps[step : run.step] if one.repeat == "never"]
+        if never:
+            raise OrderRefused(
+                _("step “%(step)s” stands on %(host)s and must never be repeated")
+                % {"step": never[0], "host": run.name}
+            )
 
 
 def _refuse_those_that_moved_on(job: Job, runs: Iterable[HostRun]) -> None:

@@ -4,9 +4,9 @@ import random
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import clock, ssh
+from deploy_tasks import clock, refusals, ssh
 from deploy_tasks.commands import Program
-from deploy_tasks.errors import ConnectFailed, LinkLost
+from deploy_tasks.errors import ConnectFailed, LinkLost, LoginRefused
 from deploy_tasks.journal import Entry
 from deploy_tasks.runner.ends import Cancelled, Failed, Unknown
 from deploy_tasks.runner.story import Story
@@ -27,6 +27,17 @@ class Contact:
         self._target, self._story, self._claim = target, story, claim
         self._session: ssh.Session | None = None
 
+    def _look(self, *, launched: bool) -> None:
+        self._story.carriage.look()
+        if launched:
+            return
+        if self._story.carriage.wish:
+            raise Cancelled
+        if self._session is None and refusals.is_burnt(self._story.run):
+            raise Failed(
+                _("not tried: %s hosts of this job refused the same credential") % refusals.LIMIT
+            )
+
     def session(self, *, launched: bool) -> ssh.Session:
         """A session that lives. ``launched``: something of ours runs, or ran, on the host.
 
@@ -35,9 +46,7 @@ class Contact:
         if self._session and self._session.is_alive:
             return self._session
         while True:
-            self._story.carriage.look()
-            if self._story.carriage.wish and not launched:
-                raise Cancelled
+            self._look(launched=launched)
             try:
                 self._session = ssh.connect(self._target)
             except ConnectFailed as failure:
@@ -74,6 +83,9 @@ class Contact:
             pause = min(max(away, 0.5), LONGEST_PAUSE)
             self._story.carriage.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311
             return
+        if isinstance(failure, LoginRefused):
+            refused = refusals.credential_of(self._story.run)
+            self._story.tell(changes={"refused_credential": refused})
         if launched:
             raise Unknown(_("out of reach since a step was started: %s") % failure)
         raise Failed(str(failure))

@@ -13,7 +13,7 @@ from paramiko.ssh_exception import (
     PartialAuthentication,
 )
 
-from deploy_tasks.errors import ConnectFailed, InvalidInput
+from deploy_tasks.errors import ConnectFailed, InvalidInput, LoginRefused
 from deploy_tasks.ssh.channel import WINDOW
 from deploy_tasks.ssh.dial import dial
 from deploy_tasks.ssh.keys import ALGORITHMS, blob, fingerprint, parse_private_key, public_text
@@ -250,7 +250,7 @@ def _log_in(
     raise _refused(target, key)
 
 
-def _refused(target: Target, key: paramiko.PKey, wanted: Sequence[str] = ()) -> ConnectFailed:
+def _refused(target: Target, key: paramiko.PKey, wanted: Sequence[str] = ()) -> LoginRefused:
     message = _("authentication refused for user %(user)s with the key %(key)s") % {
         "user": target.user,
         "key": fingerprint(public_text(key)),
@@ -258,4 +258,4 @@ def _refused(target: Target, key: paramiko.PKey, wanted: Sequence[str] = ()) -> 
     if wanted:
         message += " " + _("(the host wants: %s)") % ", ".join(wanted)
     # Never again with the same key: hosts lock out whoever keeps on knocking.
-    return ConnectFailed(message, retryable=False)
+    return LoginRefused(message)
