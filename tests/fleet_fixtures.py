@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from demo import openssh
+from demo.fleet import Fleet, FleetHost
 from deploy_tasks import ssh
-from tests.fleet import SSHD, Fleet, FleetHost
 
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Four hosts that all tests of a run share; who stops or cuts them takes `own_fleet`."""
-    if SSHD is None:
+    if not openssh.usable():
         pytest.skip("sshd is not installed (Debian package openssh-server)")
     with Fleet(tmp_path_factory.mktemp("fleet"), 4) as fleet:
         yield fleet
@@ -21,7 +22,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 @pytest.fixture
 def own_fleet(tmp_path: Path) -> Iterator[Fleet]:
     """Two hosts, each with its own sshd and host key, for one test alone."""
-    if SSHD is None:
+    if not openssh.usable():
         pytest.skip("sshd is not installed (Debian package openssh-server)")
     with Fleet(tmp_path / "fleet", 2, own_host_keys=True) as fleet:
         yield fleet

@@ -39,6 +39,7 @@ class Machine:
         (self.root / "bin").mkdir(parents=True)
         shutil.copy(BASE / "bin" / "in-venv", self.root / "bin")
         (self.root / "requirements.txt").write_text("this==1\n")
+        (self.root / "requirements-demo.txt").write_text("other==1\n")
         (self.root / "requirements-dev.txt").write_text("that==1\n")
         self.tools.mkdir()
         for tool in [*TOOLS, "chmod"]:
@@ -111,6 +112,13 @@ def test_tools_are_installed_only_when_they_are_asked_for(machine: Machine) -> N
         "requirements.txt",
         "requirements-dev.txt",
     ]
+
+
+def test_what_holds_the_tools_holds_the_rest_as_well(machine: Machine) -> None:
+    machine.run("--dev", *SHOW)
+    machine.run("--demo", *SHOW)
+    machine.run(*SHOW)
+    assert len(machine.asked("pip")) == 1
 
 
 def test_two_commands_at_once_install_once(machine: Machine) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from demo.keys import make_key, public_of
 from deploy_tasks import ssh
 from deploy_tasks.errors import ConnectFailed, LinkLost
-from tests.fleet import make_key, public_of
 from tests.instances import free_port
 from tests.waiting import until
 

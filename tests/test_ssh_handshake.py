@@ -13,11 +13,12 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from demo.fleet import Fleet
 from deploy_tasks import ssh
 from deploy_tasks.errors import ConnectFailed, LinkLost
 from deploy_tasks.ssh import handshake, wire
-from tests.fleet import Fleet, make_key, public_of
 from tests.fleet_fixtures import target_of
+from tests.ssh_keys import make_key, public_of
 from tests.strangers import Relay, Stranger, stalling_host
 from tests.waiting import until
 from webapp.env import BASE

@@ -7,7 +7,7 @@ import pytest
 
 from deploy_tasks import ssh
 from deploy_tasks.errors import InvalidInput
-from tests.fleet import make_key, public_of
+from tests.ssh_keys import make_key, public_of
 
 pytestmark = pytest.mark.ssh
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from demo.fleet import Fleet
 from deploy_tasks import ssh
 from deploy_tasks.errors import HostFailed, LinkLost
 from deploy_tasks.ssh import channel as channels
 from deploy_tasks.ssh import session
-from tests.fleet import Fleet
 from tests.fleet_fixtures import target_of
 from tests.strangers import Relay
 from tests.waiting import until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import toy_game
+from demo import toy_game
 from tests.instances import free_port
 from tests.waiting import until
 

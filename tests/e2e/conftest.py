@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from demo import openssh
+from demo.fleet import Fleet
 from tests.e2e.world import RECIPE, Product, World
-from tests.fleet import SSHD, Fleet
 
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    if SSHD is None:
+    if not openssh.usable():
         pytest.skip("sshd is not installed (Debian package openssh-server)")
     with Product(tmp_path_factory.mktemp("product") / "home") as product:
         yield product

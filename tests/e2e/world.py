@@ -14,8 +14,8 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_socket
 from websockets.typing import Subprotocol
 
-from tests import toy_game
-from tests.fleet import Fleet, FleetHost
+from demo import toy_game
+from demo.fleet import Fleet, FleetHost
 from tests.instances import Instance, environment, free_port
 from webapp.env import BASE
 

@@ -2,11 +2,13 @@
 
 ``$root`` on a host is as the recipe symlink-release wants it: ``releases/<version>``, ``current``
 and ``ctl``. A release holds ``server.py``, ``VERSION`` and, where it misbehaves, ``behaviour``.
+While ``$root/backup.lock`` is there, ``ctl start`` refuses.
 """
 
 import gzip
 import hashlib
 import io
+import shlex
 import shutil
 import sys
 import tarfile
@@ -44,7 +46,9 @@ def set_up(root: Path, *, address: str, port: int, release: Path | None = None) 
     """Make ``root`` ready for updates, with a release installed (not started) if one is given."""
     (root / "releases").mkdir(parents=True)
     shutil.copy(HERE / "ctl", root / "ctl")
-    (root / "game.conf").write_text(f"python={sys.executable}\naddress={address}\nport={port}\n")
+    (root / "game.conf").write_text(
+        f"python={shlex.quote(sys.executable)}\naddress={address}\nport={port}\n"
+    )
     if release is not None:
         _install(root, release)
     return root

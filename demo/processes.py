@@ -1,0 +1,44 @@
+"""What runs on this machine, as /proc tells it."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+def connections(listener: int) -> list[int]:
+    """The processes in which one sshd serves its connections; not the commands they run."""
+    parents = {pid: _parent_and_name(pid) for pid in running()}
+    found, family = [], {listener}
+    for pid in sorted(parents):  # a child has seldom a lower number; then the next cut gets it
+        parent, name = parents[pid]
+        if parent in family and name.startswith("sshd"):
+            family.add(pid)
+            found.append(pid)
+    return found
+
+
+def kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _parent_and_name(pid: int) -> tuple[int, str]:
+    try:
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except OSError:
+        return 0, ""
+    return int(rest.split()[1]), name.partition("(")[2]
+
+
+def running() -> Iterator[int]:
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def words(pid: int, file: str) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/{file}").read_bytes().split(b"\0")
+    except OSError:
+        return []
