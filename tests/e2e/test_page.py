@@ -68,8 +68,9 @@ def test_an_update_is_started_watched_and_retried_from_the_page(
         (root_of(host) / "hold").unlink()
     for one in (page, other):
         one.bring_to_front()  # nothing is painted where nobody looks
+        score = one.locator("#score .chip", has_text="updated")
+        expect(score).to_contain_text("4", timeout=PATIENCE)
         expect(one.locator("#verdict")).to_contain_text("1 failed", timeout=PATIENCE)
-        expect(one.locator("#score .chip", has_text="updated")).to_contain_text("4")
     page.bring_to_front()
     _open_host(page, full.name)
     _expect_line(page, "No space left on device")
