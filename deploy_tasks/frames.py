@@ -116,6 +116,11 @@ class LogReader:
         self.consumed = buffer[: self.position.offset - began]
         return found
 
+    def rest(self) -> list[Frame]:
+        """What was held back as the possible beginning of a record, when nothing follows."""
+        self.consumed, self._held = self._held, b""
+        return list(self._output(self.consumed))
+
     def _read_header(self, buffer: bytes) -> bytes:
         # Before the header there may be anything: a banner, noise of the log-in shell.
         begin = buffer.find(self._mark)

@@ -413,6 +413,30 @@ steps:
     assert run.warned
 
 
+def test_of_a_too_long_output_the_beginning_and_the_end_are_stored(
+    fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
+) -> None:
+    settings.HOME, settings.OUTPUT_LIMIT = tmp_path, 100_000
+    vault.ensure_keys()
+    text = "recipe: chatty\nsteps:\n  - {name: chat, run: seq 1 400000}\n"
+    game = make_game(fleet, text)
+    job = start(game, hosts=[fleet.hosts[0].name])
+    until(ended(job, "succeeded"), "the job succeeds")
+    run = job.host_runs.get()
+    whole = "".join(f"{n}\n" for n in range(1, 400_001)).encode()
+    pieces = Event.objects.filter(host_run=run, kind="output").order_by("seq")
+    for piece in pieces:
+        assert piece.offset is not None
+        assert piece.raw_length is not None
+        assert bytes(piece.output or b"") == whole[piece.offset : piece.offset + piece.raw_length]
+    stored = sum(piece.raw_length or 0 for piece in pieces)
+    assert pieces[0].offset == 0
+    assert (pieces.last().offset or 0) + (pieces.last().raw_length or 0) == len(whole)
+    (note,) = Event.objects.filter(job=job, kind="note").values_list("data", flat=True)
+    assert f"{len(whole) - stored} bytes are only on the host" in note["text"]
+    assert run.attempts.get().log_offset == len(whole)
+
+
 def test_a_host_that_goes_away_keeps_its_step_and_no_thread(
     own_fleet: Fleet,
     settings: LazySettings,

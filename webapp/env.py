@@ -84,6 +84,9 @@ class Env(BaseSettings):
     worker_threads: int = Field(
         default=64, ge=1, le=2000, description="host runs at a time per worker"
     )
+    output_limit: int = Field(
+        default=1 << 30, ge=1 << 20, description="bytes stored of one attempt's output"
+    )
     token: SecretStr = Field(default=SecretStr(""), description="how bin/patchwave logs in")
     debug: bool = False
 

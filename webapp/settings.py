@@ -11,6 +11,7 @@ from webapp.env import BASE, env, variable
 
 BASE_DIR = BASE
 HOME = env.home
+OUTPUT_LIMIT = env.output_limit
 ARTIFACTS = HOME / "artifacts"
 # Every process seals with public keys below HOME; only workers get at the private ones.
 PRIVATE_KEYS = env.private_keys or HOME / "keys" / "seal"

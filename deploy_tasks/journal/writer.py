@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 PAUSE = 0.05
 #: Bytes of output that may wait for a commit before those who bring more have to wait.
 ROOM = 8 << 20
-#: The most bytes an output event holds.
+#: The most bytes an output event is joined to.
 PIECE = 8192
 
 ATTEMPT_COLUMNS = [f.attname for f in Attempt._meta.concrete_fields if not f.primary_key]
