@@ -150,6 +150,18 @@ mv "$part" {sha256}
     return _program("", new_nonce(), body)
 
 
+def sweep(plans: Sequence[str], *, keep_artifacts: int) -> Program:
+    """Remove the directories of old plans, and all but the newest artifacts."""
+    remove = "\n".join(f"rm -rf runs/{shlex.quote(plan)}" for plan in plans)
+    body = f"""
+cd "$HOME/.patchwave" || exit 0
+{remove}
+cd artifacts 2>/dev/null || exit 0
+ls -t | tail -n +{keep_artifacts + 1} | while read -r old; do rm -f "$old"; done
+"""
+    return _program("", new_nonce(), body)
+
+
 def artifact_path(sha256: str) -> str:
     """Where an artifact lies on a host, from the SSH user's home."""
     return f".patchwave/artifacts/{sha256}"

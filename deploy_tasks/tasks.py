@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.db import close_old_connections
 
-from deploy_tasks import conductor, keeper, looking
+from deploy_tasks import conductor, keeper, looking, sweeping
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import Host, Job
 
@@ -42,6 +42,11 @@ def run_host(host_run_id: int) -> None:
 @shared_task(ignore_result=True)
 def reconcile() -> None:
     keeper.reconcile()
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    sweeping.sweep()
 
 
 @shared_task(ignore_result=True)

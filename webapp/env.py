@@ -87,6 +87,12 @@ class Env(BaseSettings):
     output_limit: int = Field(
         default=1 << 30, ge=1 << 20, description="bytes stored of one attempt's output"
     )
+    keep_on_hosts_days: int = Field(
+        default=14, ge=1, description="days after which a host run's files are removed from hosts"
+    )
+    keep_artifacts_on_hosts: int = Field(
+        default=3, ge=1, description="how many artifacts stay on a host"
+    )
     token: SecretStr = Field(default=SecretStr(""), description="how bin/patchwave logs in")
     debug: bool = False
 

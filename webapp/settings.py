@@ -12,6 +12,8 @@ from webapp.env import BASE, env, variable
 BASE_DIR = BASE
 HOME = env.home
 OUTPUT_LIMIT = env.output_limit
+KEEP_ON_HOSTS_DAYS = env.keep_on_hosts_days
+KEEP_ARTIFACTS_ON_HOSTS = env.keep_artifacts_on_hosts
 ARTIFACTS = HOME / "artifacts"
 # Every process seals with public keys below HOME; only workers get at the private ones.
 PRIVATE_KEYS = env.private_keys or HOME / "keys" / "seal"
@@ -133,7 +135,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(env.run_dir / "beat-schedule")
-CELERY_BEAT_SCHEDULE = {"reconcile": {"task": "deploy_tasks.tasks.reconcile", "schedule": 5.0}}
+CELERY_BEAT_SCHEDULE = {
+    "reconcile": {"task": "deploy_tasks.tasks.reconcile", "schedule": 5.0},
+    "sweep": {"task": "deploy_tasks.tasks.sweep", "schedule": 3600.0},
+}
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",

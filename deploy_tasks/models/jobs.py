@@ -99,6 +99,8 @@ class HostRun(models.Model):
     plan_offset = models.BigIntegerField(default=0)
     #: Running checksum of these bytes, see `deploy_tasks.cksum`.
     plan_cksum = models.BigIntegerField(default=cksum.EMPTY)
+    #: Its files were taken away from the host.
+    swept = models.BooleanField(default=False)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
