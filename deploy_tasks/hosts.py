@@ -1,18 +1,35 @@
-"""What people do to one host: approve a key that it showed, and take it out of the inventory."""
+"""What people do to hosts: approve a key that one showed, label many, take one out."""
+
+from collections.abc import Collection, Mapping
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, QuerySet
+from django.db.models.fields.json import KeyTransform
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from pydantic import BaseModel, ValidationError
 
-from deploy_tasks.errors import InvalidInput, OrderRefused
-from deploy_tasks.models import AuditEntry, Host, HostKey, HostRun
+from deploy_tasks import audit
+from deploy_tasks.errors import InvalidInput, InvalidInputs, OrderRefused
+from deploy_tasks.findings import findings
+from deploy_tasks.inventory.schema import Text
+from deploy_tasks.models import Host, HostKey, HostRun
+from deploy_tasks.names import Name
+from deploy_tasks.yamlfile import Document
+
+#: Rows a statement.
+CHUNK = 500
 
 
 def key_type(key: str) -> str:
     """``ssh-ed25519`` of ``ssh-ed25519 AAAA…``."""
     return key.split()[0]
+
+
+def labelled(hosts: QuerySet[Host], label: str, value: str) -> QuerySet[Host]:
+    # Not labels__…: a label may hold what Django reads as a path.
+    return hosts.alias(wanted=KeyTransform(label, "labels")).filter(wanted=value)
 
 
 @transaction.atomic
@@ -48,8 +65,42 @@ def approve_key(host: Host, *, fingerprint: str, by: User, replace: bool = False
     offered.approved_at, offered.approved_by = timezone.now(), by
     offered.save(update_fields=["approved_at", "approved_by"])
     replaced = [key.fingerprint for key in others]
-    _audit(by, "approve_key", host, fingerprint=fingerprint, replaced=replaced)
+    audit.record(by, "approve_key", host.name, fingerprint=fingerprint, replaced=replaced)
     return offered
+
+
+class _Labels(BaseModel):
+    put: dict[Name, Text]
+    drop: list[Name]
+
+
+@transaction.atomic
+def edit_labels(
+    hosts: QuerySet[Host], *, put: Mapping[str, str], drop: Collection[str] = (), by: User
+) -> int:
+    """Set these labels and take away those, on many hosts; gives how many were changed.
+
+    Raises InvalidInputs (fields ``put.region``, ``drop[0]``) for what an inventory file could
+    not say either.
+    """
+    given = {"put": dict(put), "drop": list(drop)}
+    try:
+        wish = _Labels.model_validate(given, strict=True)
+    except ValidationError as error:
+        raise InvalidInputs(findings(error, Document(given), model=_Labels))
+    changed = []
+    rows = Host.objects.filter(pk__in=hosts.values("pk"))
+    for host in rows.select_for_update(of=("self",)).order_by("pk"):
+        kept = {name: value for name, value in host.labels.items() if name not in wish.drop}
+        labels = kept | wish.put
+        if labels != host.labels:
+            host.labels = labels
+            changed.append(host)
+    Host.objects.bulk_update(changed, ["labels"], batch_size=CHUNK)
+    if changed:
+        names = [host.name for host in changed]
+        audit.record(by, "label_hosts", f"{len(names)} hosts", **given, hosts=names)
+    return len(changed)
 
 
 @transaction.atomic
@@ -62,7 +113,7 @@ def remove(host: Host, *, by: User) -> None:
             _("%(host)s is busy with job %(job)s") % {"host": host, "job": run.job},
             job=run.job_id,
         )
-    _audit(by, "remove_host", host)
+    audit.record(by, "remove_host", host.name)
     try:
         host.delete()
     except ProtectedError:
@@ -70,9 +121,3 @@ def remove(host: Host, *, by: User) -> None:
         raise OrderRefused(
             _("%(host)s is the way to other hosts: %(behind)s") % {"host": host, "behind": behind}
         )
-
-
-def _audit(by: User, action: str, host: Host, **details: object) -> None:
-    AuditEntry.objects.create(
-        actor=by, actor_name=by.get_username(), action=action, object=host.name, details=details
-    )

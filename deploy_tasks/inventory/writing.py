@@ -7,13 +7,12 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.utils import timezone
 
-from deploy_tasks import credentials, revisions, ssh
+from deploy_tasks import audit, credentials, revisions, ssh
 from deploy_tasks.inventory.changes import Changes
 from deploy_tasks.inventory.draft import Draft, Drafted
 from deploy_tasks.inventory.schema import CredentialEntry, GameEntry, HostEntry, ReleaseEntry
 from deploy_tasks.inventory.stock import Stock, named
 from deploy_tasks.models import (
-    AuditEntry,
     Credential,
     Game,
     Host,
@@ -39,7 +38,7 @@ def write(draft: Draft, stock: Stock, *, by: User | None, source: str | None) ->
     writer.hosts()
     if made := writer.changes.made:
         what = source or f"{made[0].section} {made[0].name}"
-        writer.audit("import", what, **writer.changes.as_json())
+        audit.record(by, "import", what, **writer.changes.as_json())
     return writer.changes
 
 
@@ -47,12 +46,6 @@ class _Writer:
     def __init__(self, draft: Draft, stock: Stock, by: User | None) -> None:
         self.draft, self.stock, self.by = draft, stock, by
         self.changes = Changes()
-
-    def audit(self, action: str, what: str, **details: Any) -> None:
-        name = self.by.get_username() if self.by else "command line"
-        AuditEntry.objects.create(
-            actor=self.by, actor_name=name, action=action, object=what[:200], details=details
-        )
 
     def credential(self, drafted: Drafted[CredentialEntry]) -> None:
         entry, secret = drafted.entry, self.draft.secrets[drafted.entry.name]
@@ -185,7 +178,8 @@ class _Writer:
         )
         for entry in entries:
             if replaced := self.stock.pinned.get(entry.name):
-                self.audit(
+                audit.record(
+                    self.by,
                     "replace_host_keys",
                     entry.name,
                     replaced=sorted(replaced.values()),

@@ -8,8 +8,9 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from deploy_tasks import bells, journal
+from deploy_tasks.audit import record
 from deploy_tasks.errors import HostsBusy, KeyReused
-from deploy_tasks.models import AuditEntry, Event, HostRun, Job
+from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.orders.planning import Choice, JobOrder, busy, choose, misfits
 
 #: Rows a statement when 5,000 host runs are made at once.
@@ -90,6 +91,4 @@ def _hosts_busy(choice: Choice) -> HostsBusy:
 
 
 def audit(job: Job, by: User, action: str, **details: object) -> None:
-    AuditEntry.objects.create(
-        actor=by, actor_name=by.get_username(), action=action, object=str(job), details=details
-    )
+    record(by, action, str(job), **details)

@@ -30,11 +30,11 @@ def hosts(request: HttpRequest) -> HttpResponse:
     game, q = request.GET.get("game", ""), request.GET.get("q", "").strip()
     if game:
         found = found.filter(game__name=game)
-    if q:
-        label, equals, value = q.partition("=")
-        found = found.filter(
-            Q(**{f"labels__{label}": value}) if equals and label else Q(name__icontains=q)
-        )
+    label, equals, value = q.partition("=")
+    if label and equals:
+        found = host_orders.labelled(found, label, value)
+    elif q:
+        found = found.filter(name__icontains=q)
     pinned = Count("keys", filter=Q(keys__approved_at__isnull=False))
     page = Paginator(found.annotate(pinned=pinned), PAGE).get_page(request.GET.get("page"))
     runs = last_runs(page.object_list)
