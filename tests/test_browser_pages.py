@@ -169,6 +169,11 @@ def square(page: Page, name: str) -> Any:
         "/games/",
         "/audit/",
         "/login",
+        "/admin/",
+        "/admin/deploy_tasks/host/",
+        "/admin/deploy_tasks/host/add/",
+        "/admin/auth/user/add/",
+        "/admin/import/",
     ],
 )
 def test_no_page_breaks_the_policy_or_runs_over_its_edge(path: str, tab: Tab, small: Job) -> None:

@@ -1,7 +1,8 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 
 class WebappConfig(AppConfig):
     name = "webapp"
-    verbose_name = "Access"
+    verbose_name = gettext_lazy("Access")
     default_auto_field = "django.db.models.BigAutoField"

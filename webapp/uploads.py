@@ -14,7 +14,10 @@ from deploy_tasks.errors import InvalidInput
 
 @contextmanager
 def readable(uploads: Sequence["UploadedFile[Any]"]) -> Iterator[Mapping[str, Path]]:
-    """Each upload as a file, by its base name, until the block ends. Raises InvalidInput."""
+    """Each upload as a file, by its base name and in their order, until the block ends.
+
+    Raises InvalidInput.
+    """
     names = [Path(upload.name or "").name or "artifact" for upload in uploads]
     for name in names:
         if names.count(name) > 1:

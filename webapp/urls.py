@@ -1,11 +1,11 @@
 """Pages, the API and the health checks."""
 
-from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 from django.urls.resolvers import URLPattern, URLResolver
 from django.views.i18n import JavaScriptCatalog
 
+from webapp import admin
 from webapp.api import api
 from webapp.health import healthz, readyz
 from webapp.views import audit, dashboard, games, hosts, jobs, start

@@ -1,0 +1,319 @@
+"""Hosts, one by one and many at a time: labels, connection tests, host keys."""
+
+import hashlib
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from deploy_tasks import bells
+from deploy_tasks import hosts as host_orders
+from deploy_tasks.errors import InvalidInput, InvalidInputs, OrderRefused
+from deploy_tasks.models import Credential, Host, HostKey, HostRun, Machine
+from webapp.admin.entries import EntryAdmin, EntryForm, refuse
+from webapp.admin.site import Admin, site
+
+#: More pairs of label and value than this make no useful filter.
+LABELS_SHOWN = 60
+
+#: An offered key, and the fingerprint of the pinned one of its type, if there is one.
+Offer = tuple[HostKey, str | None]
+
+
+class LabelsField(forms.CharField):
+    """A mapping, written as one ``label=value`` a line."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.Textarea({"rows": 4, "cols": 40, "class": "code", "spellcheck": "false"})
+        options.setdefault("help_text", gettext_lazy("One label=value a line."))
+        super().__init__(required=False, widget=widget, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return "\n".join(f"{label}={text}" for label, text in value.items())
+        return value
+
+    def clean(self, value: Any) -> Any:
+        pairs: dict[str, str] = {}
+        for line in (super().clean(value) or "").splitlines():
+            label, equals, text = (part.strip() for part in line.partition("="))
+            if not line.strip():
+                continue
+            if not equals or not label:
+                raise ValidationError(
+                    _("“%(line)s” is not of the form label=value") % {"line": line}
+                )
+            if label in pairs:
+                raise ValidationError(_("“%(label)s” is given twice") % {"label": label})
+            pairs[label] = text
+        return pairs
+
+
+class HostForm(EntryForm):
+    section = "hosts"
+
+    labels = LabelsField(label=gettext_lazy("Labels"))
+    via = forms.CharField(
+        label=gettext_lazy("Via"),
+        required=False,
+        help_text=gettext_lazy("The name of another host to go through."),
+    )
+
+    class Meta:
+        model = Host
+        fields = ("name", "game", "address", "port", "user", "credential", "machine", "vars")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        credentials = cast("forms.ModelChoiceField[Credential]", self.fields["credential"])
+        credentials.queryset = Credential.objects.filter(kind=Credential.Kind.SSH_KEY)
+        self.initial["via"] = self.instance.via.name if self.instance.via else ""
+
+    def clean_via(self) -> Host | None:
+        if not (name := self.cleaned_data["via"].strip()):
+            return None
+        if found := Host.objects.filter(name=name).first():
+            return found
+        raise ValidationError(_("There is no host “%(name)s”."), params={"name": name})
+
+    def entry(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        machine, via = given["machine"], given["via"]
+        return {
+            "name": self.instance.name if self.instance.pk else given["name"],
+            "game": given["game"].name,
+            "address": given["address"],
+            "port": given["port"],
+            "user": given["user"],
+            "credential": given["credential"].name,
+            "machine": machine.name if machine else None,
+            "via": via.name if via else None,
+            "labels": given["labels"],
+            "vars": given["vars"] or {},
+        }
+
+
+class LabelFilter(admin.SimpleListFilter):
+    title = gettext_lazy("label")
+    parameter_name = "label"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        found = {
+            f"{label}={value}"
+            for labels in Host.objects.exclude(labels={}).values_list("labels", flat=True)
+            for label, value in labels.items()
+        }
+        return [(pair, pair) for pair in sorted(found)[:LABELS_SHOWN]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
+        label, _equals, value = (self.value() or "").partition("=")
+        return host_orders.labelled(queryset, label, value) if label else queryset
+
+
+class KeyFilter(admin.SimpleListFilter):
+    title = gettext_lazy("host key")
+    parameter_name = "key"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("approved", gettext_lazy("approved")),
+            ("none", gettext_lazy("none is approved")),
+            ("offered", gettext_lazy("one waits for approval")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        wanted = {
+            "approved": Q(has_pinned=True),
+            "none": Q(has_pinned=False),
+            "offered": Q(has_offered=True),
+        }
+        return queryset.filter(wanted.get(self.value() or "", Q()))
+
+
+class LabelsForm(forms.Form):
+    put = LabelsField(label=gettext_lazy("Set"))
+    drop = forms.CharField(
+        label=gettext_lazy("Take away"),
+        required=False,
+        help_text=gettext_lazy("Names of labels, with spaces between them."),
+    )
+
+    def clean_drop(self) -> list[str]:
+        return str(self.cleaned_data["drop"]).split()
+
+
+@admin.register(Host, site=site)
+class HostAdmin(EntryAdmin):
+    form = HostForm
+    list_display = ("name", "game", "place", "credential", "labelled", "key_state")
+    list_filter = ("game", KeyFilter, LabelFilter, "machine", "credential")
+    list_select_related = ("game", "credential")
+    search_fields = ("name", "address", "machine__name")
+    ordering = ("name",)
+    actions = ("test_connections", "approve_keys", "edit_labels")
+    fields = (
+        *("name", "game", "address", "port", "user", "credential", "via", "machine"),
+        *("labels", "vars"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        keys = HostKey.objects.filter(host=OuterRef("pk"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                has_pinned=Exists(keys.filter(approved_at__isnull=False)),
+                has_offered=Exists(keys.filter(approved_at__isnull=True)),
+            )
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("name",) if obj else ()
+
+    def view_on_site(self, obj: Host) -> str:
+        return reverse("host", args=[obj.name])
+
+    # ---- columns
+
+    @admin.display(description=gettext_lazy("Address"), ordering="address")
+    def place(self, host: Host) -> str:
+        return f"{host.user}@{host.address}:{host.port}"
+
+    @admin.display(description=gettext_lazy("Labels"))
+    def labelled(self, host: Host) -> str:
+        return " ".join(f"{label}={value}" for label, value in host.labels.items())
+
+    @admin.display(description=gettext_lazy("Host key"))
+    def key_state(self, host: Any) -> SafeString | str:
+        if host.has_offered:
+            said = _("one waits for approval") if not host.has_pinned else _("another was offered")
+            return format_html('<span class="attention">{}</span>', said)
+        return _("approved") if host.has_pinned else _("none known")
+
+    # ---- many at a time
+
+    @admin.action(description=gettext_lazy("Test the connection"))
+    def test_connections(self, request: HttpRequest, queryset: QuerySet[Host]) -> None:
+        for pk in queryset.values_list("pk", flat=True):
+            bells.ring_look(pk)
+
+    @admin.action(description=gettext_lazy("Edit labels…"))
+    def edit_labels(self, request: HttpRequest, queryset: QuerySet[Host]) -> HttpResponse | None:
+        form = LabelsForm(request.POST if "confirmed" in request.POST else None)
+        if form.is_valid():
+            try:
+                changed = host_orders.edit_labels(queryset, **form.cleaned_data, by=_user(request))
+            except InvalidInputs as wrong:
+                refuse(form, wrong.findings)
+            else:
+                said = ngettext("%(n)s host was changed.", "%(n)s hosts were changed.", changed)
+                self.message_user(request, said % {"n": changed})
+                return None
+        context = {"title": _("Edit labels"), "form": form, "hosts": queryset}
+        return self._confirm(request, "edit_labels", context)
+
+    @admin.action(description=gettext_lazy("Approve offered host keys…"))
+    def approve_keys(self, request: HttpRequest, queryset: QuerySet[Host]) -> HttpResponse | None:
+        """What is approved is what was shown: a key that came in between is shown first."""
+        offers = _offers(queryset)
+        seen = _digest(offers)
+        if offers and request.POST.get("confirmed") == seen:
+            self._approve(request, offers, replace="replace" in request.POST)
+            return None
+        if "confirmed" in request.POST:
+            self.message_user(request, _("Other keys were offered meanwhile."), messages.WARNING)
+        context = {
+            "title": _("Approve host keys"),
+            "offers": offers,
+            "replaces": any(pinned for _key, pinned in offers),
+            "seen": seen,
+        }
+        return self._confirm(request, "approve_keys", context)
+
+    def _approve(self, request: HttpRequest, offers: list[Offer], *, replace: bool) -> None:
+        approved = 0
+        for key, _pinned in offers:
+            try:
+                host_orders.approve_key(
+                    key.host, fingerprint=key.fingerprint, by=_user(request), replace=replace
+                )
+            except (InvalidInput, OrderRefused) as refusal:
+                self.message_user(request, refusal.message, messages.ERROR)
+            else:
+                approved += 1
+        if approved:
+            said = ngettext("%(n)s key was approved.", "%(n)s keys were approved.", approved)
+            self.message_user(request, said % {"n": approved})
+
+    def _confirm(
+        self, request: HttpRequest, action: str, context: dict[str, Any]
+    ) -> TemplateResponse:
+        """A page between the choice of an action and what it does, about the same hosts."""
+        own = {
+            "action": action,
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "select_across": request.POST.get("select_across", "0"),
+            "opts": self.opts,
+        }
+        context = self.admin_site.each_context(request) | own | context
+        return TemplateResponse(request, f"admin/{action}.html", context)
+
+    # ---- removal
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Busy hosts stand in the way, and are named as what others hold on to is."""
+        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        busy = HostRun.objects.filter(host__in=[host.pk for host in objs], holds_host=True)
+        told = [
+            _("%(host)s is busy with job %(job)s") % {"host": run.name, "job": run.job}
+            for run in busy.select_related("job")
+        ]
+        return deleted, counts, lacking, [*protected, *told]
+
+    def delete_model(self, request: HttpRequest, obj: Host) -> None:
+        host_orders.remove(obj, by=_user(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> None:
+        for host in queryset:
+            host_orders.remove(host, by=_user(request))
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Done by the removal."""
+
+
+def _offers(hosts: QuerySet[Host]) -> list[Offer]:
+    keys = HostKey.objects.filter(host__in=hosts.values("pk")).select_related("host")
+    pinned: dict[tuple[int, str], str] = {}
+    offered = []
+    for key in keys.order_by("host__name", "pk"):
+        if key.approved_at:
+            pinned[key.host_id, host_orders.key_type(key.key)] = key.fingerprint
+        else:
+            offered.append(key)
+    return [(key, pinned.get((key.host_id, host_orders.key_type(key.key)))) for key in offered]
+
+
+def _digest(offers: list[Offer]) -> str:
+    text = "\n".join(f"{key.host_id} {key.fingerprint} {pinned}" for key, pinned in offers)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+@admin.register(Machine, site=site)
+class MachineAdmin(Admin):
+    list_display = ("name",)
+    search_fields = ("name",)

@@ -1,0 +1,124 @@
+"""Users, their roles, and the tokens of their programs."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from axes.utils import reset as let_try_again
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as StockUserAdmin
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from deploy_tasks.models import Game
+from webapp.admin.site import Admin, ReadOnly, site
+from webapp.models import ApiToken, Grant
+
+if TYPE_CHECKING:
+    Inline = admin.TabularInline[Grant, User]
+    Formset = forms.BaseInlineFormSet[Grant, User, Any]
+    UserScreen = StockUserAdmin[User]
+else:
+    Inline = admin.TabularInline
+    Formset = forms.BaseInlineFormSet
+    UserScreen = StockUserAdmin
+
+
+class GrantFormset(Formset):
+    def clean(self) -> None:
+        """One role a game; the database says so too, but not in words."""
+        super().clean()
+        games = [
+            form.cleaned_data.get("game")
+            for form in self.forms
+            if form.cleaned_data.get("role") and not form.cleaned_data.get("DELETE")
+        ]
+        if len(games) > len(set(games)):
+            raise ValidationError(_("Give one role for a game, and one for all games."))
+
+
+class Grants(Inline):
+    model = Grant
+    formset = GrantFormset
+    extra = 0
+    verbose_name_plural = gettext_lazy("Roles: without one, nothing is visible")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and db_field.name == "game":
+            cast("forms.ModelChoiceField[Game]", field).empty_label = _("all games")
+            field.widget = field.widget.widget  # games are added elsewhere
+        return field
+
+
+@admin.register(User, site=site)
+class UserAdmin(Admin, UserScreen):
+    inlines = (Grants,)
+    list_display = ("username", "roles", "is_active", "last_login")
+    list_filter = ("is_active", "is_superuser", "grants__role", "grants__game")
+    filter_horizontal = ()
+    actions = ("unlock",)
+    fieldsets = (
+        (None, {"fields": ("username", "password", "first_name", "last_name", "email")}),
+        (None, {"fields": ("is_active", "is_superuser", "last_login", "date_joined")}),
+    )
+    readonly_fields = ("last_login", "date_joined")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return cast(QuerySet[User], super().get_queryset(request)).prefetch_related("grants__game")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if field := form.base_fields.get("is_superuser"):
+            field.label = _("Administrator everywhere")
+            field.help_text = _("Of all games there are and will be, and of this administration.")
+        if field := form.base_fields.get("is_active"):
+            field.help_text = _("Whoever is not can not log in; better than to remove somebody.")
+        return form
+
+    @admin.display(description=gettext_lazy("Roles"))
+    def roles(self, user: User) -> str:
+        if user.is_superuser:
+            return _("administrator everywhere")
+        grants = sorted(user.grants.all(), key=lambda grant: str(grant.game or ""))
+        return ", ".join(
+            f"{grant.get_role_display()}: {grant.game or _('all games')}" for grant in grants
+        )
+
+    @admin.action(description=gettext_lazy("Let them log in again after too many wrong passwords"))
+    def unlock(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            let_try_again(username=user.get_username())
+            self.record(request, "unlock", user)
+        count = len(queryset)
+        self.message_user(
+            request,
+            ngettext("%(n)s user may try again.", "%(n)s users may try again.", count)
+            % {"n": count},
+        )
+
+
+@admin.register(ApiToken, site=site)
+class ApiTokenAdmin(ReadOnly):
+    """Made by the command, shown once; here they can be taken away."""
+
+    list_display = ("user", "created_at", "last_used_at")
+    list_filter = ("user",)
+    fields = ("user", "created_at", "last_used_at")

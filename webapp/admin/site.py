@@ -1,0 +1,151 @@
+"""The admin as a whole: who may enter, and what every screen in it has in common."""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import path, reverse
+from django.urls.resolvers import URLPattern, URLResolver
+from django.utils import translation
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from deploy_tasks import audit
+from webapp import access
+from webapp.access import Right
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+#: The screens by what they are about, in the order of the first page.
+SECTIONS = (
+    (gettext_lazy("Inventory"), ("Host", "Game", "Release", "Recipe", "Credential", "Machine")),
+    (gettext_lazy("People"), ("User", "ApiToken")),
+)
+
+
+class Site(admin.AdminSite):
+    """Administrators of all games may do everything in here, and nobody else comes in."""
+
+    site_header = site_title = "Patchwave"
+    index_title = gettext_lazy("Administration")
+    enable_nav_sidebar = False
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return access.may(request.user, Right.ADMINISTER, None)
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.user.is_authenticated:
+            raise PermissionDenied(_("This takes an administrator of all games."))
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from webapp.admin.imports import import_inventory
+
+        own = path("import/", self.admin_view(import_inventory), name="import")
+        return [own, *super().get_urls()]
+
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """By what things are about, and not by which Django app they live in."""
+        if app_label:
+            return super().get_app_list(request, app_label)
+        models = {
+            model["object_name"]: model
+            for app in self._build_app_dict(request).values()
+            for model in app["models"]
+        }
+        return [
+            {"name": name, "app_label": "", "app_url": "", "models": [models[one] for one in names]}
+            for name, names in SECTIONS
+        ]
+
+
+site = Site()
+
+
+class Admin(ModelAdmin):
+    """A screen. Whoever has come into the admin may do what it offers."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return True
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return True
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return True
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Beside a choice, what is missing can be added; the rest is on screens of their own."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and isinstance(wrapper := field.widget, RelatedFieldWidgetWrapper):
+            wrapper.can_change_related = wrapper.can_delete_related = False
+            wrapper.can_view_related = False
+        return field
+
+    # One record of who did what: the audit. Django's own log is not kept beside it.
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        self.record(request, "add", obj)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        self.record(request, "change", obj, what=_in_words(message))
+
+    def log_deletions(self, request: HttpRequest, queryset: Iterable[Model]) -> Any:
+        for obj in queryset:
+            self.record(request, "remove", obj)
+
+    def record(self, request: HttpRequest, verb: str, obj: Model, **details: Any) -> None:
+        action = f"{verb}_{self.opts.model_name}"
+        audit.record(cast(User, request.user), action, str(obj), **details)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = get_object_or_404(self.model, pk=object_id)
+        return redirect(f"{reverse('audit')}?{urlencode({'q': str(obj)})}")
+
+
+class ReadOnly(Admin):
+    """To look at, and to take away: what is written here comes about another way."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def _in_words(message: Any) -> str:
+    """Django's account of a change, "Changed Active.", in the language of the record."""
+    with translation.override("en"):
+        return LogEntry(change_message=json.dumps(message)).get_change_message()

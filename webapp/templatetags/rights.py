@@ -1,0 +1,14 @@
+"""What templates ask about the reader's rights."""
+
+from django import template
+
+from webapp import access
+from webapp.access import Right, Visitor
+
+register = template.Library()
+
+
+@register.filter
+def administers(user: Visitor) -> bool:
+    """Everything, that is: the inventory of all games, and who else may do what."""
+    return access.may(user, Right.ADMINISTER, None)
