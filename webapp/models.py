@@ -20,10 +20,18 @@ class Grant(models.Model):
     """A user's role in one game, or in all of them (``game`` is null)."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="grants")
-    game = models.ForeignKey(Game, models.CASCADE, null=True, blank=True, related_name="grants")
-    role = models.CharField(max_length=16, choices=Role)
+    game = models.ForeignKey(
+        Game,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="grants",
+        verbose_name=_("game"),
+    )
+    role = models.CharField(_("role"), max_length=16, choices=Role)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("role"), _("roles")
         constraints = [
             models.UniqueConstraint(fields=["user", "game"], name="one_role_per_user_and_game"),
             models.UniqueConstraint(
@@ -38,10 +46,18 @@ class Grant(models.Model):
 class ApiToken(models.Model):
     """Lets a program act as a user. Only the sha256 of the token is stored; it is shown once."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="api_tokens",
+        verbose_name=_("user"),
+    )
     digest = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(_("added"), auto_now_add=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("token"), _("tokens")
 
     def __str__(self) -> str:
         return f"{self.user} {self.created_at:%Y-%m-%d}"

@@ -2,7 +2,15 @@
 
 from deploy_tasks.models.audit import AuditEntry
 from deploy_tasks.models.instance import Instance, Worker
-from deploy_tasks.models.inventory import Credential, Game, Host, HostKey, Machine, Release
+from deploy_tasks.models.inventory import (
+    Credential,
+    Game,
+    Host,
+    HostCheck,
+    HostKey,
+    Machine,
+    Release,
+)
 from deploy_tasks.models.jobs import Attempt, Event, HostRun, Job
 from deploy_tasks.models.recipes import Recipe, RecipeRevision
 
@@ -13,6 +21,7 @@ __all__ = [
     "Event",
     "Game",
     "Host",
+    "HostCheck",
     "HostKey",
     "HostRun",
     "Instance",

@@ -13,9 +13,14 @@ from deploy_tasks.names import name_validator
 class Game(models.Model):
     """One title and its update recipe. ``vars`` overrides the recipe's defaults."""
 
-    name = models.CharField(max_length=64, unique=True, validators=[name_validator])
-    recipe = models.ForeignKey(Recipe, models.PROTECT, related_name="games")
-    vars = models.JSONField(default=dict, blank=True)
+    name = models.CharField(_("name"), max_length=64, unique=True, validators=[name_validator])
+    recipe = models.ForeignKey(
+        Recipe, models.PROTECT, related_name="games", verbose_name=_("recipe")
+    )
+    vars = models.JSONField(_("variables"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("game"), _("games")
 
     def __str__(self) -> str:
         return self.name
@@ -32,14 +37,17 @@ class Credential(models.Model):
         SSH_KEY = "ssh_key", _("SSH key")
         SECRET = "secret", _("secret")
 
-    name = models.CharField(max_length=64, unique=True, validators=[name_validator])
-    kind = models.CharField(max_length=16, choices=Kind)
+    name = models.CharField(_("name"), max_length=64, unique=True, validators=[name_validator])
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     sealed = models.BinaryField()
     key_id = models.CharField(max_length=16)
     public = models.TextField(blank=True)
     #: Keyed hash of the secret, so that a repeated import changes nothing.
     digest = models.CharField(max_length=64)
-    changed_at = models.DateTimeField(auto_now=True)
+    changed_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("credential"), _("credentials")
 
     def __str__(self) -> str:
         return self.name
@@ -48,7 +56,10 @@ class Credential(models.Model):
 class Machine(models.Model):
     """A physical or virtual box that carries several hosts."""
 
-    name = models.CharField(max_length=64, unique=True, validators=[name_validator])
+    name = models.CharField(_("name"), max_length=64, unique=True, validators=[name_validator])
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("machine"), _("machines")
 
     def __str__(self) -> str:
         return self.name
@@ -57,14 +68,15 @@ class Machine(models.Model):
 class Release(models.Model):
     """One immutable version of a game. The artifact lies under its sha256 (hex) in the store."""
 
-    game = models.ForeignKey(Game, models.PROTECT, related_name="releases")
-    version = models.CharField(max_length=64, validators=[name_validator])
+    game = models.ForeignKey(Game, models.PROTECT, related_name="releases", verbose_name=_("game"))
+    version = models.CharField(_("version"), max_length=64, validators=[name_validator])
     sha256 = models.CharField(max_length=64, blank=True)
     size = models.PositiveBigIntegerField(default=0, help_text=_("bytes"))
-    filename = models.CharField(max_length=255, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    filename = models.CharField(_("file"), max_length=255, blank=True)
+    created_at = models.DateTimeField(_("added"), auto_now_add=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("release"), _("releases")
         constraints = [
             models.UniqueConstraint(fields=["game", "version"], name="one_release_per_version"),
         ]
@@ -76,20 +88,30 @@ class Release(models.Model):
 class Host(models.Model):
     """One game server we can reach over SSH."""
 
-    name = models.CharField(max_length=64, unique=True, validators=[name_validator])
-    game = models.ForeignKey(Game, models.PROTECT, related_name="hosts")
-    address = models.CharField(max_length=255)
+    name = models.CharField(_("name"), max_length=64, unique=True, validators=[name_validator])
+    game = models.ForeignKey(Game, models.PROTECT, related_name="hosts", verbose_name=_("game"))
+    address = models.CharField(_("address"), max_length=255)
     port = models.PositiveIntegerField(
-        default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+        _("port"), default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )
-    user = models.CharField(max_length=64)
-    credential = models.ForeignKey(Credential, models.PROTECT, related_name="hosts")
+    user = models.CharField(_("user"), max_length=64)
+    credential = models.ForeignKey(
+        Credential, models.PROTECT, related_name="hosts", verbose_name=_("credential")
+    )
     machine = models.ForeignKey(
-        Machine, models.SET_NULL, null=True, blank=True, related_name="hosts"
+        Machine,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="hosts",
+        verbose_name=_("machine"),
     )
     via = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="behind")
-    labels = models.JSONField(default=dict, blank=True)
-    vars = models.JSONField(default=dict, blank=True)
+    labels = models.JSONField(_("labels"), default=dict, blank=True)
+    vars = models.JSONField(_("variables"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("host"), _("hosts")
 
     def __str__(self) -> str:
         return self.name
@@ -110,6 +132,7 @@ class HostKey(models.Model):
     )
 
     class Meta:
+        verbose_name, verbose_name_plural = _("host key"), _("host keys")
         constraints = [
             models.UniqueConstraint(fields=["host", "fingerprint"], name="one_row_per_host_key"),
         ]
@@ -121,3 +144,38 @@ class HostKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host} {self.fingerprint}"
+
+
+class HostCheck(models.Model):
+    """The last look at a host outside of any job: whether a job could run on it.
+
+    ``items`` are ``{"part", "result", "says"}`` in the order of ``Part``, as far as the look has
+    come: what comes after a part that failed is ``skipped``.
+    """
+
+    class Part(models.TextChoices):
+        REACHABLE = "reachable", _("Reachable")
+        KEY = "key", _("Host key")
+        LOGIN = "login", _("Log-in")
+        SHELL = "shell", _("Shell")
+        DISK = "disk", _("Disk")
+        CLOCK = "clock", _("Clock")
+
+    class Result(models.TextChoices):
+        OK = "ok", _("ok")
+        PROBLEM = "problem", _("problem")
+        SKIPPED = "skipped", _("not tried")
+
+    host = models.OneToOneField(Host, models.CASCADE, related_name="last_check")
+    asked_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    items = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.asked_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def problem(self) -> dict[str, str] | None:
+        """The first item that is not well."""
+        return next((one for one in self.items if one["result"] == self.Result.PROBLEM), None)

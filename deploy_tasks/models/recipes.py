@@ -1,6 +1,7 @@
 """Recipes and their immutable revisions."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from deploy_tasks.names import name_validator
 
@@ -8,7 +9,10 @@ from deploy_tasks.names import name_validator
 class Recipe(models.Model):
     """A named recipe. What it says is in its revisions; the newest one is used by new jobs."""
 
-    name = models.CharField(max_length=64, unique=True, validators=[name_validator])
+    name = models.CharField(_("name"), max_length=64, unique=True, validators=[name_validator])
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("recipe"), _("recipes")
 
     def __str__(self) -> str:
         return self.name
