@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deploy_tasks', '0004_checks_and_words'),
+        ('deploy_tasks', '0004_host_checks'),
         ('webapp', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
