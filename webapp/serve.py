@@ -41,9 +41,9 @@ def main() -> None:
 
 def serve(chosen: Env) -> None:
     """Prepare, start, say where, and stay. Raises KeyboardInterrupt when told to stop."""
-    _make_run_dir(chosen)
+    make_run_dir(chosen.run_dir)
     processes.end(processes.recorded(chosen.run_dir), within=STOP_WITHIN)
-    _refuse_taken_port(chosen)
+    refuse_taken_port(chosen.bind, chosen.port)
     url = chosen.url or site_of(chosen.bind, chosen.port, chosen.names)
     programs = for_programs(
         DJANGO_SETTINGS_MODULE="webapp.settings",
@@ -66,6 +66,31 @@ def serve(chosen: Env) -> None:
         print(_("Logs are in %s. Ctrl-C stops it.") % _logs(chosen), flush=True)
         supervisor.wait()
         raise SystemExit(_("The supervisor ended by itself; see %s.") % _logs(chosen))
+
+
+def make_run_dir(path: Path) -> None:
+    """0700 and ours: whoever can write there could answer in our Valkey's place."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise SystemExit(_("%s must be a directory of your own; remove it.") % path)
+    path.chmod(0o700)
+
+
+def refuse_taken_port(bind: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError as error:
+            sentence = (
+                _("Port %(port)s on %(bind)s is taken by another program; choose another: --port.")
+                if error.errno == errno.EADDRINUSE
+                else _("Cannot listen on %(bind)s, port %(port)s: %(reason)s")
+            )
+            names = {"bind": bind, "port": port, "reason": error.strerror}
+            raise SystemExit(sentence % names)
 
 
 def _arguments() -> Env:
@@ -111,31 +136,6 @@ def _only_one(chosen: Env) -> Iterator[None]:
         lock.write(f"{os.getpid()}:{chosen.port}")
         lock.flush()
         yield
-
-
-def _make_run_dir(chosen: Env) -> None:
-    """0700 and ours: whoever can write there could answer in our Valkey's place."""
-    chosen.run_dir.mkdir(mode=0o700, exist_ok=True)
-    found = chosen.run_dir.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise SystemExit(_("%s must be a directory of your own; remove it.") % chosen.run_dir)
-    chosen.run_dir.chmod(0o700)
-
-
-def _refuse_taken_port(chosen: Env) -> None:
-    family = socket.AF_INET6 if ":" in chosen.bind else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((chosen.bind, chosen.port))
-        except OSError as error:
-            sentence = (
-                _("Port %(port)s on %(bind)s is taken by another program; choose another: --port.")
-                if error.errno == errno.EADDRINUSE
-                else _("Cannot listen on %(bind)s, port %(port)s: %(reason)s")
-            )
-            names = {"bind": chosen.bind, "port": chosen.port, "reason": error.strerror}
-            raise SystemExit(sentence % names)
 
 
 @contextlib.contextmanager
