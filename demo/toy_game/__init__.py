@@ -61,10 +61,12 @@ def version_at(address: str, port: int) -> str:
 
 def _install(root: Path, release: Path) -> None:
     with tarfile.open(release) as archive:
-        member = archive.extractfile("VERSION")
-        assert member is not None
-        version = member.read().decode().strip()
-        archive.extractall(root / "releases" / version, filter="data")
+        files = {member.name: archive.extractfile(member) for member in archive}
+        contents = {name: file.read() for name, file in files.items() if file is not None}
+    version = contents["VERSION"].decode().strip()
     checksum = hashlib.sha256(release.read_bytes()).hexdigest()
-    (root / "releases" / version / ".complete").write_text(f"{checksum}\n")
+    directory = root / "releases" / version
+    directory.mkdir()
+    for name, content in {**contents, ".complete": f"{checksum}\n".encode()}.items():
+        (directory / name).write_bytes(content)
     (root / "current").symlink_to(f"releases/{version}")
