@@ -1,6 +1,7 @@
 """The kept texts of recipes: where the plain values of deploy_tasks.recipes meet the rows."""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
@@ -26,6 +27,16 @@ def store(text: str, *, file: str) -> RecipeRevision:
             return newest
         number = newest.number + 1 if newest else 1
         return recipe.revisions.create(number=number, text=text, sha256=sha256)
+
+
+def recipe_of(revision: RecipeRevision) -> recipes.Recipe:
+    """What a revision says. It never changes, so it is read once in a process."""
+    return _recipe(revision.text)
+
+
+@lru_cache(maxsize=128)
+def _recipe(text: str) -> recipes.Recipe:
+    return recipes.parse(text, file="")
 
 
 def shipped() -> dict[str, Path]:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from pydantic import ValidationError
 
-from deploy_tasks import recipes
+from deploy_tasks import recipes, revisions
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host
 from deploy_tasks.orders import JobOrder
@@ -54,7 +54,7 @@ class JobForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.game = game
         revision = game.recipe.newest()
-        self.recipe = recipes.parse(revision.text, file=str(revision))
+        self.recipe = revisions.recipe_of(revision)
         self.releases = list(game.releases.order_by("-pk"))
         self.hosts = list(Host.objects.filter(game=game).order_by("name").only("name", "labels"))
         self._choice("version").choices = [(one.version, "") for one in self.releases]

@@ -6,7 +6,6 @@ fixed number of queries, however many hosts the job has.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +13,7 @@ from django.db.models import Count, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
-from deploy_tasks import recipes
+from deploy_tasks import revisions
 from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import (
@@ -71,7 +70,7 @@ def hosts(job: Job) -> HostRunList:
 
 
 def step_names(revision: RecipeRevision) -> tuple[str, ...]:
-    return _step_names(revision.text)
+    return tuple(step.name for step in revisions.recipe_of(revision).steps)
 
 
 class _Tally:
@@ -181,9 +180,3 @@ def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:
         "started_at": iso(row["started_at"]) if row["started_at"] else None,
         "ended_at": iso(row["ended_at"]) if row["ended_at"] else None,
     }
-
-
-@lru_cache(maxsize=64)
-def _step_names(text: str) -> tuple[str, ...]:
-    """A revision never changes, and reading one takes longer than all the rest of a report."""
-    return tuple(step.name for step in recipes.parse(text, file="").steps)

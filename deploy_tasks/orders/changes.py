@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from deploy_tasks import bells, clock, journal, recipes
+from deploy_tasks import bells, clock, journal, revisions
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.orders.planning import busy
@@ -97,7 +97,7 @@ def _retryable(job: Job, hosts: Sequence[str] | None) -> list[HostRun]:
 
 
 def _step_number(job: Job, name: str) -> int:
-    recipe = recipes.parse(job.revision.text, file=str(job.revision))
+    recipe = revisions.recipe_of(job.revision)
     for number, step in enumerate(recipe.steps):
         if step.name == name:
             return number
@@ -106,7 +106,7 @@ def _step_number(job: Job, name: str) -> int:
 
 def _refuse_going_back_over(job: Job, runs: Iterable[HostRun], step: int) -> None:
     """Going back to ``step`` would repeat what stands between it and where a host run is."""
-    steps = recipes.parse(job.revision.text, file=str(job.revision)).steps
+    steps = revisions.recipe_of(job.revision).steps
     for run in runs:
         never = [one.name for one in steps[step : run.step] if one.repeat == "never"]
         if never:
@@ -131,7 +131,7 @@ def _refuse_those_that_moved_on(job: Job, runs: Iterable[HostRun]) -> None:
 
 
 def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun]) -> None:
-    steps = recipes.parse(job.revision.text, file=str(job.revision)).steps
+    steps = revisions.recipe_of(job.revision).steps
     never = [number for number, step in enumerate(steps) if step.repeat == "never"]
     tried = Attempt.objects.filter(host_run__in=list(runs), step__in=never)
     ended_badly = tried.filter(state__in=[AttemptState.FAILED, AttemptState.LOST]).first()
@@ -185,7 +185,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
         raise InvalidInput(_("“%s” is not in this job") % host, field="host")
     if run.state != HostRunState.UNKNOWN:
         raise OrderRefused(_("%s awaits no answer") % host)
-    recipe = recipes.parse(job.revision.text, file=str(job.revision))
+    recipe = revisions.recipe_of(job.revision)
     if answer == "it_did_not_run" and recipe.steps[run.step].repeat == "never":
         raise OrderRefused(_("step “%s” must never be repeated") % recipe.steps[run.step].name)
     _tell(job, by, "answer", host=host, answer=answer, note=note)

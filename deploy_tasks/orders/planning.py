@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deploy_tasks import recipes, rollout
+from deploy_tasks import recipes, revisions, rollout
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, HostRun, RecipeRevision, Release
 from deploy_tasks.rollout import Rollout
@@ -113,7 +113,7 @@ def choose(order: JobOrder) -> Choice:
             field="version",
         )
     revision = game.recipe.newest()
-    recipe = recipes.parse(revision.text, file=game.recipe.name)
+    recipe = revisions.recipe_of(revision)
     if any(step.upload for step in recipe.steps) and not release.sha256:
         raise InvalidInput(
             _("recipe %(recipe)s uploads an artifact, and release %(version)s has none")

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import clock, commands, owner, recipes
+from deploy_tasks import clock, commands, owner, revisions
 from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim
 from deploy_tasks.journal import Entry, Writer
 from deploy_tasks.models import Event, HostRun
@@ -48,7 +48,7 @@ def carry(run: HostRun, *, writer: Writer, carriage: Carriage) -> None:
 class Passage:
     def __init__(self, run: HostRun, story: Story) -> None:
         self._run, self._story = run, story
-        self._recipe = recipes.parse(run.job.revision.text, file=str(run.job.revision))
+        self._recipe = revisions.recipe_of(run.job.revision)
 
     def go(self) -> None:
         refusal = self._set_target()
