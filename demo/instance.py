@@ -131,9 +131,13 @@ class Instance:
 @contextlib.contextmanager
 def _only_one(home: Path, port: int) -> Iterator[None]:
     """Hold the lock of the home, which the kernel frees whatever happens to us."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Of the directory itself: what is in it will go.
-    directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Of the directory itself: what is in it will go.
+        directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        words = {"home": home, "reason": error.strerror}
+        raise SystemExit(_("%(home)s cannot be written: %(reason)s") % words) from None
     try:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

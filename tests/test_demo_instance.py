@@ -40,6 +40,14 @@ def test_a_directory_of_somebody_else_stays_as_it_is(port: int) -> None:
     assert (home / "precious").exists()
 
 
+def test_a_home_that_cannot_be_made_is_said_in_one_sentence(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "env", env.model_copy(update={"home": Path("/proc")}))
+    with pytest.raises(SystemExit, match=f"^/proc/demo-{port} cannot be written"), Instance(port):
+        pass
+
+
 def test_there_is_one_demo_at_a_time_on_a_port(port: int) -> None:
     with (
         Instance(port) as first,
