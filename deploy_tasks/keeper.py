@@ -28,6 +28,7 @@ LOOK_EVERY = 1.0
 RENEW_EVERY = 5.0
 #: A queued host run whose bell was rung that long ago is rung for again.
 RING_AGAIN = timedelta(seconds=20)
+FROZEN_JOBS = 64
 FORGET_WORKERS = timedelta(days=1)
 
 
@@ -38,6 +39,7 @@ class Keeper:
         self.stopping = threading.Event()
         self.writer = Writer(on_ended=self.conduct_soon)
         self._carriages: dict[int, Carriage] = {}
+        self._frozen: dict[int, Job] = {}
         self._lock = threading.Lock()
         self._jobs: set[int] = set()
         self._jobs_wait = threading.Condition()
@@ -67,18 +69,24 @@ class Keeper:
 
     def run_host(self, host_run_id: int) -> None:
         """Carry a host run, if nobody does. A second delivery of the same bell ends here."""
-        run = (
-            HostRun.objects.select_related("job__game", "job__release", "job__revision__recipe")
-            .select_related("host__credential", "host__via__credential")
-            .filter(pk=host_run_id)
-            .first()
-        )
+        run = HostRun.objects.filter(pk=host_run_id).first()
         if run is None or not claimable(run) or self.stopping.is_set():
             return
+        run.job = self._job(run.job_id)
         carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=Wish(run.wish))
         with self._carrying(carriage) as mine:
             if mine:
                 carry(run, writer=self.writer, carriage=carriage)
+
+    def _job(self, job_id: int) -> Job:
+        """What a job was frozen to, read once for its many host runs; not for its state."""
+        job = self._frozen.get(job_id)
+        if job is None:
+            related = Job.objects.select_related("game", "release", "revision__recipe")
+            job = self._frozen[job_id] = related.get(pk=job_id)
+            while len(self._frozen) > FROZEN_JOBS:
+                self._frozen.pop(next(iter(self._frozen)), None)
+        return job
 
     @contextmanager
     def _carrying(self, carriage: Carriage) -> Iterator[bool]:

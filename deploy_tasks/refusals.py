@@ -17,8 +17,9 @@ def credential_of(run: HostRun) -> str:
 
 def is_burnt(run: HostRun) -> bool:
     """Whether enough hosts of its job have refused the credential of this host run."""
-    refused = HostRun.objects.filter(job=run.job_id, refused_credential=credential_of(run))
-    return refused.exclude(refused_credential="").count() >= LIMIT
+    refused = HostRun.objects.filter(job=run.job_id).exclude(refused_credential="")
+    names = list(refused.values_list("refused_credential", flat=True)[: 10 * LIMIT])
+    return names.count(credential_of(run)) >= LIMIT
 
 
 def burnt_credential(job: Job) -> str:

@@ -4,8 +4,8 @@ import threading
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
-from django.db import close_old_connections
+from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
+from django.db import close_old_connections, connection, connections
 
 from deploy_tasks import conductor, keeper, looking, sweeping
 from deploy_tasks.keeper import Keeper
@@ -54,6 +54,13 @@ def look_at_host(host_id: int) -> None:
     host = Host.objects.select_related("credential", "via__credential").filter(pk=host_id).first()
     if host:
         looking.look_at(host)
+
+
+@worker_init.connect
+def _keep_connections(**_: Any) -> None:
+    """Opening SQLite costs more than what a host run asks of it; PostgreSQL's are few."""
+    if connection.vendor == "sqlite":
+        connections.settings["default"]["CONN_MAX_AGE"] = None
 
 
 @worker_ready.connect

@@ -16,14 +16,15 @@ from deploy_tasks.models import Credential, Host, HostRun
 
 def snapshot(run: HostRun, recipe: recipes.Recipe) -> dict[str, Any]:
     """Raises HostFailed for a host that is gone, InvalidInput for vars that do not fit."""
-    if run.host is None:
+    host = Host.objects.select_related("credential").filter(pk=run.host_id or 0).first()
+    if host is None:
         raise HostFailed(_("this host is no longer in the inventory"))
     job = run.job
-    values = recipes.resolve(recipe, game=job.game.vars, host=run.host.vars, job=job.vars)
+    values = recipes.resolve(recipe, game=job.game.vars, host=host.vars, job=job.vars)
     return {
-        **_place(run.host),
-        "via": _place(run.host.via) if run.host.via else None,
-        "labels": run.host.labels,
+        **_place(host),
+        "via": _place(host.via) if host.via else None,
+        "labels": host.labels,
         "vars": values.plain,
         "secrets": values.secrets,
     }

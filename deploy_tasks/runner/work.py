@@ -31,7 +31,8 @@ class Work:
     ) -> None:
         self._run, self._recipe = run, recipe
         self._story, self._contact = story, contact
-        self.attempts = list(run.attempts.order_by("pk"))
+        # Before its first claim a host run has none.
+        self.attempts = list(run.attempts.order_by("pk")) if run.fence else []
         self._follower: commands.Follower = "tail"
         self._retries: dict[int, int] = {}
         #: The wish that the host knows of.
