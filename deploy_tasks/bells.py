@@ -23,9 +23,11 @@ def ring_host_runs(host_run_ids: Iterable[int]) -> None:
             return
 
 
-def ring_look(host_id: int) -> None:
-    """Ask a worker to look at a host: its keys, and whether we may log in."""
-    _ring("look_at_host", host_id)
+def ring_looks(host_ids: Iterable[int]) -> None:
+    """Ask workers to look at hosts: could a job run there?"""
+    for host_id in host_ids:
+        if not _ring("look_at_host", host_id):
+            return
 
 
 def _ring(task: str, row_id: int) -> bool:

@@ -126,6 +126,11 @@ def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
     return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
 
 
+def look(paths: Sequence[str]) -> tuple[Program, bytes]:
+    """Asks what a job would need of the host; see look.sh. Answered as `ask` is."""
+    return ask(_source("look.sh", PATHS=shlex.join(paths)), Variables(plain={}))
+
+
 def has_artifact(sha256: str) -> tuple[Program, bytes]:
     nonce = new_nonce()
     body = f'[ -e "$HOME/{artifact_path(sha256)}" ] && head_ answer\n'

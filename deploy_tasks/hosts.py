@@ -1,6 +1,7 @@
-"""What people do to hosts: approve a key that one showed, label many, take one out."""
+"""What people do to hosts: test them, approve a key that one showed, label many, take one out."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -10,11 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ValidationError
 
-from deploy_tasks import audit
+from deploy_tasks import audit, bells
 from deploy_tasks.errors import InvalidInput, InvalidInputs, OrderRefused
 from deploy_tasks.findings import findings
 from deploy_tasks.inventory.schema import Text
-from deploy_tasks.models import Host, HostKey, HostRun
+from deploy_tasks.models import Host, HostCheck, HostKey, HostRun
 from deploy_tasks.names import Name
 from deploy_tasks.yamlfile import Document
 
@@ -30,6 +31,23 @@ def key_type(key: str) -> str:
 def labelled(hosts: QuerySet[Host], label: str, value: str) -> QuerySet[Host]:
     # Not labels__…: a label may hold what Django reads as a path.
     return hosts.alias(wanted=KeyTransform(label, "labels")).filter(wanted=value)
+
+
+@transaction.atomic
+def test(hosts: QuerySet[Host]) -> int:
+    """Ask workers to look at these hosts; gives how many. Each one's `HostCheck` tells."""
+    now = timezone.now()
+    asked = [HostCheck(host_id=pk, asked_at=now) for pk in hosts.values_list("pk", flat=True)]
+    HostCheck.objects.bulk_create(
+        asked,
+        batch_size=CHUNK,
+        update_conflicts=True,
+        unique_fields=["host"],
+        update_fields=["asked_at", "started_at", "ended_at", "items"],
+    )
+    ring = partial(bells.ring_looks, [check.host_id for check in asked])
+    transaction.on_commit(ring, robust=True)
+    return len(asked)
 
 
 @transaction.atomic

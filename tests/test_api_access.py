@@ -74,7 +74,7 @@ ROLE_WITH = {right: role for role, right in GIVEN_BY.items()}
 
 @pytest.fixture(autouse=True)
 def silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setattr(bells, "ring_look", lambda host_id: None)
+    monkeypatch.setattr(bells, "ring_looks", lambda host_ids: None)
     monkeypatch.setattr(settings, "ARTIFACTS", tmp_path)
 
 

@@ -7,7 +7,15 @@ from django.http import HttpResponse
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from deploy_tasks import bells
-from deploy_tasks.models import AuditEntry, Credential, Game, Host, HostKey, Release
+from deploy_tasks.models import (
+    AuditEntry,
+    Credential,
+    Game,
+    Host,
+    HostCheck,
+    HostKey,
+    Release,
+)
 from tests import factories
 from tests.api import ROOT, Caller, caller, error
 from webapp.models import Role
@@ -50,6 +58,7 @@ class TestHosts:
             "via": None,
             "vars": {},
             "keys": [],
+            "check": None,
             "job": None,
         }
         assert AuditEntry.objects.get().actor == admin.user
@@ -121,7 +130,7 @@ class TestHosts:
         for _ in range(10):
             factories.host(squid)
         admin.get("/hosts")
-        with django_assert_num_queries(3):  # token, hosts, keys
+        with django_assert_num_queries(4):  # token, hosts, keys, looks
             assert len(admin.get("/hosts").json()["hosts"]) == 10
 
     def test_a_patch_changes_what_it_names_and_nothing_else(
@@ -181,14 +190,29 @@ class TestHosts:
         assert not AuditEntry.objects.exists()
 
     def test_a_worker_is_asked_to_look_at_a_host(
-        self, admin: Caller, squid: Game, monkeypatch: pytest.MonkeyPatch
+        self,
+        admin: Caller,
+        squid: Game,
+        monkeypatch: pytest.MonkeyPatch,
+        django_capture_on_commit_callbacks: Any,
     ) -> None:
         rung: list[int] = []
-        monkeypatch.setattr(bells, "ring_look", rung.append)
+        monkeypatch.setattr(bells, "ring_looks", rung.extend)
         host = factories.host(squid, "eu-1")
-        answer = admin.post("/hosts/eu-1/test")
+        with django_capture_on_commit_callbacks(execute=True):
+            answer = admin.post("/hosts/eu-1/test")
         assert (answer.status_code, answer.json()["name"]) == (202, "eu-1")
+        check = answer.json()["check"]
+        assert (check["well"], check["ended_at"], check["items"]) == (None, None, [])
         assert rung == [host.pk]
+
+    def test_the_last_look_at_a_host_is_told(self, admin: Caller, squid: Game) -> None:
+        host = factories.host(squid, "eu-1")
+        items = [{"part": "reachable", "result": "problem", "says": "nobody answers"}]
+        at = "2026-01-01T00:00:00.000Z"
+        HostCheck.objects.create(host=host, asked_at=at, ended_at=at, items=items)
+        told = admin.get("/hosts").json()["hosts"][0]["check"]
+        assert told == {"asked_at": at, "ended_at": at, "well": False, "items": items}
 
 
 class TestKeys:

@@ -15,11 +15,12 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from deploy_tasks import journal
 from deploy_tasks.journal import News
-from deploy_tasks.models import Attempt, Event, HostRun, Job
+from deploy_tasks.models import Attempt, Event, Host, HostCheck, HostKey, HostRun, Job
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes, waiting
 from tests.instances import free_port
@@ -187,6 +188,20 @@ def test_no_page_breaks_the_policy_or_runs_over_its_edge(path: str, tab: Tab, sm
 def test_a_missing_page_says_so_in_our_own_look(tab: Tab) -> None:
     tab.page.goto("/jobs/987654/")
     expect(tab.page.locator("h1")).to_contain_text("There is no such page")
+
+
+def test_a_look_shows_as_it_is_found_without_a_reload(tab: Tab, small: Job) -> None:
+    host = Host.objects.get(name="squid-first")
+    check = HostCheck.objects.create(host=host, asked_at=timezone.now())
+    tab.page.goto("/hosts/squid-first/")
+    expect(tab.page.locator("#check")).to_contain_text("waits for a worker")
+    check.items = [{"part": "reachable", "result": "ok", "says": "SSH answers"}]
+    check.started_at = check.ended_at = timezone.now()
+    check.save()
+    HostKey.objects.create(host=host, key="ssh-rsa AAAA", fingerprint="SHA256:offered")
+    expect(tab.page.locator("#check")).to_contain_text("SSH answers")
+    expect(tab.page.locator("#keys")).to_contain_text("SHA256:offered")
+    assert tab.complaints() == []
 
 
 # ---- the page of a job

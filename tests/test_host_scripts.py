@@ -320,3 +320,13 @@ def wait_for(condition: object, seconds: float = 10) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_look_is_answered_in_lines(host: HostShell) -> None:
+    program, mark = commands.look([str(host.home), "/no such directory"])
+    _noise, found, answer = host.run(program).partition(mark)
+    told = [line.partition(" ") for line in answer.decode().splitlines()[1:]]
+    assert found
+    assert abs(int(next(rest for word, _, rest in told if word == "time")) - time.time()) < 10
+    assert [rest for word, _, rest in told if word == "disk"] == [str(host.home)] * 2
+    assert [rest for word, _, rest in told if word == "missing"] == []

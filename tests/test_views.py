@@ -10,8 +10,9 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from deploy_tasks.models import AuditEntry, Game, HostKey, HostRun, Job
+from deploy_tasks.models import AuditEntry, Game, HostCheck, HostKey, HostRun, Job
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes
 from tests.stories import person
@@ -430,11 +431,29 @@ def test_another_key_than_the_pinned_one_is_approved_only_on_purpose(squid: Game
 
 
 def test_testing_a_host_asks_a_worker_to_look(
-    bells: list[tuple[str, int]], squid: Game, operator: User
+    bells: list[tuple[str, int]],
+    squid: Game,
+    operator: User,
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
-    host = squid.hosts.get(name="eu-1")
-    assert browser(operator).post("/hosts/eu-1/test")["Location"] == "/hosts/eu-1/"
+    host, client = squid.hosts.get(name="eu-1"), browser(operator)
+    with django_capture_on_commit_callbacks(execute=True):
+        page = client.post("/hosts/eu-1/test", follow=True)
+    assert "Connection waits for a worker" in text(page)
     assert bells == [("look_at_host", host.pk)]
+
+
+def test_a_host_says_what_the_last_look_found(squid: Game, viewer: User) -> None:
+    host, at = squid.hosts.get(name="eu-1"), timezone.now()
+    items = [
+        {"part": "reachable", "result": "ok", "says": "SSH answers"},
+        {"part": "key", "result": "problem", "says": "none is approved yet"},
+        {"part": "login", "result": "skipped", "says": ""},
+    ]
+    HostCheck.objects.create(host=host, asked_at=at, ended_at=at, items=items)
+    told = text(browser(viewer).get("/hosts/eu-1/"))
+    assert "Reachable SSH answers Host key none is approved yet Log-in not tried" in told
+    assert "none is approved yet" in text(browser(viewer).get("/hosts/"))
 
 
 def test_a_viewer_may_not_have_a_host_tested(squid: Game, viewer: User) -> None:

@@ -6,16 +6,16 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from deploy_tasks.hosts import key_type
-from deploy_tasks.models import Game, Host, HostKey, HostRun, Release
+from deploy_tasks.models import Game, Host, HostCheck, HostKey, HostRun, Release
 from deploy_tasks.times import iso
-from webapp.shapes import GameReport, HostReport, KeyReport, ReleaseReport
+from webapp.shapes import CheckReport, GameReport, HostReport, KeyReport, ReleaseReport
 
 
 def hosts(hosts: QuerySet[Host]) -> list[HostReport]:
     busy = HostRun.objects.filter(host=OuterRef("pk"), holds_host=True)
     rows = hosts.annotate(job=Subquery(busy.values("job")[:1])).order_by("name")
-    keys = _keys_of(hosts)
-    return [_host(row, keys[row["pk"]]) for row in rows.values(*COLUMNS)]
+    keys, checks = _keys_of(hosts), _checks_of(hosts)
+    return [_host(row, keys[row["pk"]], checks.get(row["pk"])) for row in rows.values(*COLUMNS)]
 
 
 def host(host: Host) -> HostReport:
@@ -65,7 +65,7 @@ COLUMNS = (
 )
 
 
-def _host(row: dict[str, Any], keys: list[KeyReport]) -> HostReport:
+def _host(row: dict[str, Any], keys: list[KeyReport], check: CheckReport | None) -> HostReport:
     return {
         "name": row["name"],
         "game": row["game__name"],
@@ -78,6 +78,7 @@ def _host(row: dict[str, Any], keys: list[KeyReport]) -> HostReport:
         "via": row["via__name"],
         "vars": row["vars"],
         "keys": keys,
+        "check": check,
         "job": row["job"],
     }
 
@@ -97,3 +98,16 @@ def _keys_of(hosts: QuerySet[Host]) -> defaultdict[int, list[KeyReport]]:
             }
         )
     return keys
+
+
+def _checks_of(hosts: QuerySet[Host]) -> dict[int, CheckReport]:
+    rows = HostCheck.objects.filter(host__in=hosts)
+    return {
+        check.host_id: {
+            "asked_at": iso(check.asked_at),
+            "ended_at": iso(check.ended_at) if check.ended_at else None,
+            "well": check.problem is None if check.ended_at else None,
+            "items": check.items,
+        }
+        for check in rows
+    }

@@ -88,8 +88,26 @@ class KeyReport(TypedDict):
     approved_by: str | None
 
 
+class CheckItem(TypedDict):
+    """``part``: reachable, key, login, shell, disk, clock; ``result``: ok, problem, skipped."""
+
+    part: str
+    result: str
+    says: str
+
+
+class CheckReport(TypedDict):
+    """The last look at a host. ``well`` is null until it has ended."""
+
+    asked_at: str
+    ended_at: str | None
+    well: bool | None
+    items: list[CheckItem]
+
+
 class HostReport(TypedDict):
-    """What the inventory file says of a host, its keys, and the job that has it now."""
+    """What the inventory file says of a host, its keys, the last look at it, and the job that has
+    it now."""
 
     name: str
     game: str
@@ -102,6 +120,7 @@ class HostReport(TypedDict):
     via: str | None
     vars: dict[str, Any]
     keys: list[KeyReport]
+    check: CheckReport | None
     job: int | None
 
 

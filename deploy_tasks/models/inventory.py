@@ -1,13 +1,19 @@
 """What we may update: games, releases, hosts, and how we log in to them."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from deploy_tasks.models.recipes import Recipe
 from deploy_tasks.names import name_validator
+
+#: A look that nobody has ended by then will not end.
+ANSWER_WITHIN = timedelta(minutes=3)
 
 
 class Game(models.Model):
@@ -174,6 +180,11 @@ class HostCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host} {self.asked_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_pending(self) -> bool:
+        """A worker will still say more; else it has ended, or nobody answered in time."""
+        return self.ended_at is None and timezone.now() - self.asked_at < ANSWER_WITHIN
 
     @property
     def problem(self) -> dict[str, str] | None:

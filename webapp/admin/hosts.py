@@ -9,7 +9,9 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -17,7 +19,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from deploy_tasks import bells
 from deploy_tasks import hosts as host_orders
 from deploy_tasks.errors import InvalidInput, InvalidInputs, OrderRefused
 from deploy_tasks.models import Credential, Host, HostKey, HostRun, Machine
@@ -156,9 +157,9 @@ class LabelsForm(forms.Form):
 @admin.register(Host, site=site)
 class HostAdmin(EntryAdmin):
     form = HostForm
-    list_display = ("name", "game", "place", "credential", "labelled", "key_state")
+    list_display = ("name", "game", "place", "credential", "labelled", "key_state", "connection")
     list_filter = ("game", KeyFilter, LabelFilter, "machine", "credential")
-    list_select_related = ("game", "credential")
+    list_select_related = ("game", "credential", "last_check")
     search_fields = ("name", "address", "machine__name")
     ordering = ("name",)
     actions = ("test_connections", "approve_keys", "edit_labels")
@@ -166,6 +167,9 @@ class HostAdmin(EntryAdmin):
         *("name", "game", "address", "port", "user", "credential", "via", "machine"),
         *("labels", "vars"),
     )
+
+    class Media:
+        js = (Script("js/live.js", type="module"),)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         keys = HostKey.objects.filter(host=OuterRef("pk"))
@@ -201,12 +205,21 @@ class HostAdmin(EntryAdmin):
             return format_html('<span class="attention">{}</span>', said)
         return _("approved") if host.has_pinned else _("none known")
 
+    @admin.display(description=gettext_lazy("Connection"))
+    def connection(self, host: Host) -> str:
+        return render_to_string("_connection.html", {"host": host})
+
     # ---- many at a time
 
     @admin.action(description=gettext_lazy("Test the connection"))
     def test_connections(self, request: HttpRequest, queryset: QuerySet[Host]) -> None:
-        for pk in queryset.values_list("pk", flat=True):
-            bells.ring_look(pk)
+        asked = host_orders.test(queryset)
+        said = ngettext(
+            "A worker looks at %(n)s host; what it finds shows below.",
+            "Workers look at %(n)s hosts; what they find shows below.",
+            asked,
+        )
+        self.message_user(request, said % {"n": asked})
 
     @admin.action(description=gettext_lazy("Edit labels…"))
     def edit_labels(self, request: HttpRequest, queryset: QuerySet[Host]) -> HttpResponse | None:

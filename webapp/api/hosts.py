@@ -4,8 +4,8 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from ninja import Router, Status
 
-from deploy_tasks import bells, inventory
 from deploy_tasks import hosts as host_orders
+from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Host
 from deploy_tasks.names import Name
@@ -74,10 +74,11 @@ def remove(request: ApiRequest, name: str) -> Status[None]:
 
 @router.post("/{name:name}/test", response={202: HostReport, REFUSALS: Refusal})
 def look(request: ApiRequest, name: str) -> Status[HostReport]:
-    """Ask a worker to connect. Look at the host again for the keys that it offered."""
+    """Ask a worker to look at the host. The answer, and the keys that it offered, are in the
+    host's own report a moment later: ``check`` has an ``ended_at`` then."""
     host = _host(request, name)
     access.require(request.auth, Right.OPERATE, host.game)
-    bells.ring_look(host.pk)
+    host_orders.test(Host.objects.filter(pk=host.pk))
     return Status(202, inventory_reports.host(host))
 
 

@@ -7,7 +7,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from deploy_tasks.models import HostRun
+from deploy_tasks.models import HostCheck, HostRun
 from deploy_tasks.states import HOST_ENDED, HostRunState, Link
 from deploy_tasks.times import iso
 from webapp.verdict import duration
@@ -25,6 +25,12 @@ ORDER = (
     HostRunState.PAUSED,
     HostRunState.RUNNING,
 )
+
+CHECKED = {
+    HostCheck.Result.OK: HostRunState.SUCCEEDED.value,
+    HostCheck.Result.PROBLEM: HostRunState.FAILED.value,
+    HostCheck.Result.SKIPPED: HostRunState.SKIPPED.value,
+}
 
 
 @register.simple_tag
@@ -54,6 +60,17 @@ def when(at: datetime | str | None) -> SafeString:
 @register.filter
 def took(begun: datetime | None, ended: datetime | None) -> str:
     return duration(ended - begun) if begun and ended else ""
+
+
+@register.filter
+def checked(item: Mapping[str, str]) -> str:
+    """How a part of a look at a host shows as a square."""
+    return CHECKED[HostCheck.Result(item["result"])]
+
+
+@register.filter
+def part_label(part: str) -> str:
+    return str(HostCheck.Part(part).label)
 
 
 @register.filter

@@ -13,7 +13,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from deploy_tasks import bells
 from deploy_tasks import hosts as host_orders
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Host, HostRun
@@ -26,7 +25,8 @@ HISTORY_SHOWN = 30
 @login_required
 def hosts(request: HttpRequest) -> HttpResponse:
     """``?game=`` and ``?q=`` filter; q is a part of a name, or ``label=value``."""
-    found = access.visible_hosts(request.user).select_related("game").order_by("name")
+    found = access.visible_hosts(request.user).select_related("game", "last_check")
+    found = found.order_by("name")
     game, q = request.GET.get("game", ""), request.GET.get("q", "").strip()
     if game:
         found = found.filter(game__name=game)
@@ -72,6 +72,7 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
             "seen": seen,
             "pinned": [key for key in keys if key.approved_at],
             "offered": [key for key in keys if not key.approved_at],
+            "check": getattr(host, "last_check", None),
             "newest": host.game.releases.order_by("-pk").first(),
             "may_administer": access.may(request.user, access.Right.ADMINISTER, host.game),
             "may_operate": access.may(request.user, access.Right.OPERATE, host.game),
@@ -84,10 +85,7 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
 def test(request: HttpRequest, name: str) -> HttpResponse:
     host = _host(request, name)
     access.require(request.user, access.Right.OPERATE, host.game)
-    bells.ring_look(host.pk)
-    messages.info(
-        request, _("A worker connects now. Reload in a moment: the keys it is shown stand below.")
-    )
+    host_orders.test(Host.objects.filter(pk=host.pk))
     return redirect("host", host.name)
 
 
@@ -120,6 +118,6 @@ def last_runs(hosts: Iterable[Host]) -> dict[int, HostRun]:
 
 def _host(request: HttpRequest, name: str) -> Host:
     found = access.visible_hosts(request.user).select_related(
-        "game__recipe", "credential", "machine", "via"
+        "game__recipe", "credential", "machine", "via", "last_check"
     )
     return get_object_or_404(found, name=name)

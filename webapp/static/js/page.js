@@ -2,10 +2,7 @@
 
 import { moment } from "./words.js";
 
-for (const time of document.querySelectorAll("time[datetime]")) {
-  time.title = time.textContent;
-  time.textContent = moment(time.dateTime);
-}
+tellTimes(document);
 
 for (const form of document.querySelectorAll("form[data-submit-on-change]")) {
   form.addEventListener("change", () => form.requestSubmit());
@@ -16,3 +13,11 @@ menu?.addEventListener("click", () => {
   const open = document.getElementById("nav").classList.toggle("open");
   menu.setAttribute("aria-expanded", String(open));
 });
+
+/** Moments as the reader's own clock tells them; what the server wrote stays as the title. */
+export function tellTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    time.title = time.textContent;
+    time.textContent = moment(time.dateTime);
+  }
+}
