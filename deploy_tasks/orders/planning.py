@@ -1,6 +1,6 @@
 """What an order would do: computed the same way for the plan call and for the start itself."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deploy_tasks import recipes, revisions, rollout
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import Game, Host, HostRun, RecipeRevision, Release
+from deploy_tasks.models import Game, Host, HostKey, HostRun, RecipeRevision, Release
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.times import iso
 
@@ -124,12 +124,7 @@ def choose(order: JobOrder) -> Choice:
 
 
 def _hosts(order: JobOrder, game: Game) -> list[Host]:
-    there = list(
-        Host.objects.filter(game=game)
-        .select_related("credential", "machine")
-        .prefetch_related("keys", "via__keys", "via__credential")
-        .order_by("name")
-    )
+    there = list(Host.objects.filter(game=game).order_by("name"))
     if order.hosts is not None:
         return _named(order.hosts, there, game)
     if order.labels is not None:
@@ -170,20 +165,23 @@ class Misfit:
 def misfits(choice: Choice) -> list[Misfit]:
     """Hosts this order cannot be carried out on as they are, each with the first reason."""
     found = []
+    approved = HostKey.objects.filter(approved_at__isnull=False)
+    pinned = set(approved.values_list("host", flat=True))
     for index, host in enumerate(choice.hosts):
         where = f"hosts[{index}]" if choice.order.hosts is not None else "hosts"
         try:
-            _check(choice, host, where)
+            _check(choice, host, where, pinned)
         except InvalidInput as error:
             found.append(Misfit(host.name, error))
     return found
 
 
-def _check(choice: Choice, host: Host, where: str) -> None:
-    for hop in (host, host.via):
-        if hop is not None and not any(key.approved_at for key in hop.keys.all()):
+def _check(choice: Choice, host: Host, where: str, pinned: Collection[int]) -> None:
+    for hop in (host.pk, host.via_id):
+        if hop is not None and hop not in pinned:
+            name = host.name if hop == host.pk else Host.objects.get(pk=hop).name
             raise InvalidInput(
-                _("no host key of %s is pinned; approve its fingerprint first") % hop.name,
+                _("no host key of %s is pinned; approve its fingerprint first") % name,
                 field=where,
             )
     try:
