@@ -124,6 +124,22 @@ def test_the_site_follows_what_is_listened_on_unless_it_is_given(
     assert env.Env(home=tmp_path, **given).site == site
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({}, []),
+        ({"allowed_hosts": "a, b"}, ["a", "b"]),
+        ({"url": "https://pw.example:8443"}, ["pw.example"]),
+        ({"url": "https://pw.example", "allowed_hosts": "pw.example"}, ["pw.example"]),
+        ({"url": "https://[2001:db8::1]", "allowed_hosts": "a"}, ["a", "[2001:db8::1]"]),
+    ],
+)
+def test_the_site_answers_to_the_name_in_its_address(
+    given: dict[str, str], names: list[str]
+) -> None:
+    assert env.Env(**given).names == names
+
+
 def test_programs_find_the_port_that_the_instance_of_their_home_listens_on(tmp_path: Path) -> None:
     here = env.Env(home=tmp_path)
     here.run_dir.mkdir()

@@ -98,8 +98,11 @@ class Env(BaseSettings):
 
     @property
     def names(self) -> list[str]:
-        """The names this site answers to, as the person gave them."""
-        return [name.strip() for name in self.allowed_hosts.split(",") if name.strip()]
+        """The names this site answers to: those the person gave, and that of the address."""
+        given = [name.strip() for name in self.allowed_hosts.split(",") if name.strip()]
+        host = urlsplit(self.url).hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        return given if host in ("", *given) else [*given, host]
 
     @property
     def run_dir(self) -> Path:
