@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from deploy_tasks import journal
 from deploy_tasks.journal import News
-from deploy_tasks.models import Attempt, Event, Host, HostCheck, HostKey, HostRun, Job
+from deploy_tasks.models import Attempt, Event, Host, HostCheck, HostKey, HostRun, Job, Release
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes, waiting
 from tests.instances import free_port
@@ -202,6 +202,45 @@ def test_a_look_shows_as_it_is_found_without_a_reload(tab: Tab, small: Job) -> N
     expect(tab.page.locator("#check")).to_contain_text("SSH answers")
     expect(tab.page.locator("#keys")).to_contain_text("SHA256:offered")
     assert tab.complaints() == []
+
+
+# ---- the start page
+
+
+@pytest.fixture
+def store(site: str) -> Iterator[None]:
+    """The artifacts that the web process keeps."""
+    yield
+    shutil.rmtree(settings.HOME / "artifacts", ignore_errors=True)
+
+
+def test_a_release_is_added_beside_the_plan_and_says_how_far_it_is(
+    tab: Tab, small: Job, store: None
+) -> None:
+    page = tab.page
+    page.goto("/jobs/new?game=squid")
+    page.get_by_text("Add a release").click()
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+    network = tab.context.new_cdp_session(page)
+    network.send("Network.emulateNetworkConditions", slow)
+    page.get_by_label("Version", exact=True).fill("1.21.9")
+    build = {"name": "paper.tar", "mimeType": "application/x-tar", "buffer": b"x" * 300_000}
+    page.get_by_label("Artifact").set_input_files(build)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("[data-progress]")).to_contain_text("of 293.")
+    expect(page.get_by_role("radio", name="1.21.9")).to_be_checked()
+    expect(page.locator("#plan")).to_contain_text("squid 1.21.9")
+    assert Release.objects.get(version="1.21.9").filename == "paper.tar"
+    assert tab.complaints() == []
+
+
+def test_a_release_that_is_refused_says_why_where_it_was_added(tab: Tab, small: Job) -> None:
+    page = tab.page
+    page.goto("/games/")
+    page.get_by_text("Add a release").click()
+    page.get_by_label("Version", exact=True).fill("-1")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("A name has 1 to 64")
 
 
 # ---- the page of a job

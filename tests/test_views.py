@@ -387,6 +387,31 @@ def test_the_start_page_takes_a_host_and_a_version_from_its_address(
     assert re.search(r'value="1.0" checked', page)
 
 
+def test_older_releases_can_be_chosen_too(squid: Game, operator: User) -> None:
+    for n in range(8):
+        factories.release(squid, f"3.{n}")
+    page = browser(operator).get("/jobs/new?game=squid&version=1.0").content.decode()
+    assert 'value="1.0" checked' in page
+    assert '<details class="older" open>' in page
+    assert "4 older releases" in page
+
+
+def test_only_an_administrator_of_the_game_is_offered_to_add_a_release(
+    squid: Game, operator: User
+) -> None:
+    anna = browser(person("anna", game=squid, role=Role.ADMINISTRATOR))
+    for page in ("/jobs/new?game=squid", "/games/"):
+        assert "Add a release" in text(anna.get(page))
+        assert "Add a release" not in text(browser(operator).get(page))
+
+
+def test_a_careful_rollout_halts_at_the_first_failure(
+    bells: list[Any], squid: Game, operator: User
+) -> None:
+    order(browser(operator), rollout="careful")
+    assert Job.objects.get().rollout["max_failed"] == 0
+
+
 # ---- a host's key
 
 

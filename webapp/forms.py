@@ -11,17 +11,23 @@ from pydantic import ValidationError
 
 from deploy_tasks import recipes, revisions
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import Game, Host
+from deploy_tasks.models import Game, Host, Release
 from deploy_tasks.orders import JobOrder
 
 #: Up to so many hosts are picked from a list; more are named in a text.
 PICK_UP_TO = 60
-VERSIONS_SHOWN = 12
+VERSIONS_SHOWN = 6
 
 ALL, LABELS, NAMES = "all", "label", "names"
-STANDARD, AT_ONCE, CUSTOM = "standard", "at_once", "custom"
+STANDARD, CAREFUL, AT_ONCE, CUSTOM = "standard", "careful", "at_once", "custom"
 ROLLOUTS: dict[str, dict[str, Any]] = {
     STANDARD: {"canary": 1, "batches": ["10%", "50%", "100%"]},
+    CAREFUL: {
+        "canary": 1,
+        "batches": ["5%", "25%", "50%", "100%"],
+        "parallel": 10,
+        "max_failed": 0,
+    },
     AT_ONCE: {},
 }
 
@@ -41,7 +47,7 @@ class JobForm(forms.Form):
     host = forms.MultipleChoiceField(required=False)
     names = forms.CharField(required=False)
     rollout = forms.ChoiceField(
-        choices=[(STANDARD, ""), (AT_ONCE, ""), (CUSTOM, "")], initial=STANDARD, required=False
+        choices=[(one, "") for one in (*ROLLOUTS, CUSTOM)], initial=STANDARD, required=False
     )
     canary = forms.IntegerField(required=False, min_value=0)
     batches = forms.CharField(required=False)
@@ -89,8 +95,16 @@ class JobForm(forms.Form):
         return [self[name] for name in self.fields if name.startswith("var_")]
 
     @property
-    def shown_releases(self) -> list[Any]:
+    def shown_releases(self) -> list[Release]:
         return self.releases[:VERSIONS_SHOWN]
+
+    @property
+    def older_releases(self) -> list[Release]:
+        return self.releases[VERSIONS_SHOWN:]
+
+    @property
+    def chose_older(self) -> bool:
+        return self["version"].value() in [release.version for release in self.older_releases]
 
     @property
     def pickable(self) -> list[Host]:

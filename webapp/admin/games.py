@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
@@ -80,6 +81,14 @@ class ReleaseAdmin(ReadOnly):
     list_filter = ("game",)
     search_fields = ("version", "filename", "sha256")
     ordering = ("-pk",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> Any:
+        """Where an upload shows how far it is."""
+        return redirect("games")
+
     fields = ("game", "version", "filename", "size_in_words", "sha256", "created_at")
     readonly_fields = ("size_in_words",)
 

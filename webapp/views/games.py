@@ -19,4 +19,5 @@ def games(request: HttpRequest) -> HttpResponse:
         .prefetch_related(releases)
         .order_by("name")
     )
-    return render(request, "games.html", {"games": found})
+    administered = access.games(request.user, access.Right.ADMINISTER)
+    return render(request, "games.html", {"games": found, "administered": set(administered)})

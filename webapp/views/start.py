@@ -40,6 +40,7 @@ def new(request: HttpRequest) -> HttpResponse:
         except KeyReused as error:
             key, refusal = _new_key(), str(error)
     context = {"games": games, "game": game, "form": form, "key": key, "refusal": refusal}
+    context["may_administer"] = access.may(request.user, access.Right.ADMINISTER, game)
     return render(request, "start.html", context, status=409 if refusal else 200)
 
 

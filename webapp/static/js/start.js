@@ -2,6 +2,7 @@
 
 import { element, setText } from "./dom.js";
 import { square } from "./marks.js";
+import { tellTimes } from "./page.js";
 import { duration, fill, gettext, ngettext, number } from "./words.js";
 
 const TYPED_FOR = 350; // milliseconds without a key
@@ -18,10 +19,24 @@ let timer = 0;
 let answeredAt = null;
 
 form.addEventListener("input", () => askSoon(TYPED_FOR));
+document.addEventListener("added", ({ detail }) => showReleases(detail));
 // What is left half-written in a browser's history is asked about too.
 window.addEventListener("pageshow", () => askSoon(0));
 window.addEventListener("focus", () => askSoon(0));
 setInterval(tellAge, 1000);
+
+/** A release was added: the list is the server's, with the new one chosen. */
+async function showReleases(version) {
+  const query = new URLSearchParams({ game: form.elements.game.value, version });
+  const signal = AbortSignal.timeout(ANSWER_WITHIN);
+  const answer = await fetch(`${form.action}?${query}`, { signal });
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const releases = fresh.getElementById("releases");
+  tellTimes(releases);
+  document.getElementById("releases").replaceWith(document.adoptNode(releases));
+  form.querySelector("details.adds").open = false;
+  askSoon(0);
+}
 
 function askSoon(wait) {
   clearTimeout(timer);

@@ -17,8 +17,20 @@ export function fill(text, values) {
 
 const format = new Intl.NumberFormat(globalThis.document?.documentElement.lang || "en");
 
+const tenths = new Intl.NumberFormat(globalThis.document?.documentElement.lang || "en", {
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
+
 export function number(n) {
   return format.format(n);
+}
+
+/** Bytes as a person reads them, in the units of Django's filesizeformat. */
+export function size(bytes) {
+  const power = Math.min(3, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
+  if (!power) return fill(ngettext("%(n)s byte", "%(n)s bytes", bytes), { n: number(bytes) });
+  return `${tenths.format(bytes / 1024 ** power)} ${["KB", "MB", "GB"][power - 1]}`;
 }
 
 /** As long as a person reads it: "48 s", "4 min 12 s", "1 h 3 min". */
