@@ -192,9 +192,11 @@ def _jobs_that_stand_still() -> list[int]:
 
 @contextmanager
 def _tried_again(what: str) -> Iterator[None]:
-    """A database that is away or busy must not end the thread; its timer tries again."""
+    """Nothing may end the thread that renews leases; its timer tries again."""
     try:
         yield
     except (DatabaseError, InterfaceError) as error:
         log.warning("could not %s, trying again: %s", what, error)
         connection.close()
+    except Exception:
+        log.exception("could not %s, trying again", what)

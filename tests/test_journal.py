@@ -190,12 +190,15 @@ def test_a_job_moves_once(job: Job) -> None:
     assert Event.objects.get().data == {"to": "running"}
 
 
+REAL_FLUSH = writer.flush
+
+
 class Commits:
     """Stands before ``flush``: counts, and fails as often as told."""
 
     def __init__(self, failures: list[Exception]) -> None:
         self.failures, self.sizes = failures, list[int]()
-        self.real = writer.flush
+        self.real = REAL_FLUSH
 
     def __call__(self, entries: list[Entry]) -> set[int]:
         self.sizes.append(len(entries))
@@ -253,3 +256,18 @@ def test_one_bad_entry_stands_alone(thread: Writer) -> None:
     states = sorted(HostRun.objects.values_list("state", flat=True))
     assert states == ["queued", "running", "running"]
     assert Event.objects.aggregate(Max("seq"))["seq__max"] is None
+
+
+def test_an_error_of_ours_does_not_end_the_journal(
+    thread: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = factories.job(factories.game(), hosts=2)
+    HostRun.objects.update(state="queued")
+    bad, good = (claim(one) for one in job.host_runs.order_by("pk"))
+    monkeypatch.setattr(writer, "flush", Commits([TypeError("ours"), TypeError("ours")]))
+    thread.put(bad)
+    with pytest.raises(TypeError):
+        bad.wait()
+    monkeypatch.setattr(writer, "flush", Commits([]))
+    thread.put(good)
+    good.wait()

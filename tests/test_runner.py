@@ -534,3 +534,22 @@ def test_a_refused_key_is_tried_on_three_hosts_and_no_more(
     assert job.reason == "3 hosts refused credential fleet"
     assert sorted(job.host_runs.values_list("state", flat=True)) == ["failed"] * 3 + ["waiting"]
     assert job.host_runs.filter(error__startswith="authentication refused for user").count() == 3
+
+
+def test_an_error_of_ours_leaves_the_host_to_a_person(
+    game: Game, fleet: Fleet, workers: list[Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("deploy_tasks.runner.work.plans.together", broken)
+    job = start(game, hosts=[fleet.hosts[0].name])
+    until(ended(job, "halted"), "the job halts")
+    run = job.host_runs.get()
+    assert run.state == "unknown"
+    assert run.reason.startswith("an error inside Patchwave: see ")
+    monkeypatch.undo()
+    monkeypatch.setattr(bells, "ring_host_runs", lambda pks: [workers[0].run_host(p) for p in pks])
+    monkeypatch.setattr(bells, "ring_job", conductor.conduct)
+    orders.answer(job, by=factories.user("jonas"), host=run.name, answer="it_did_not_run")
+    until(ended(job, "succeeded"), "it goes on after a person's answer")

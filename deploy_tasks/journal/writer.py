@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from deploy_tasks.errors import LostClaim
 from deploy_tasks.journal import sql
@@ -131,7 +131,7 @@ class Writer:
             connection.close()
             time.sleep(1)
             self._commit(entries)
-        except DatabaseError as error:
+        except Exception as error:  # whatever it is, the others' entries are not lost for it
             if len(entries) > 1:
                 middle = len(entries) // 2
                 self._commit(entries[:middle])

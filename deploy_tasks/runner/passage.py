@@ -1,5 +1,9 @@
 """One host's passage through one job, from the claim to its end."""
 
+import logging
+import secrets
+from contextlib import suppress
+
 from django.utils.translation import gettext as _
 
 from deploy_tasks import clock, commands, owner, revisions
@@ -13,6 +17,8 @@ from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
 from deploy_tasks.runner.work import NEVER_BEGUN, Work
 from deploy_tasks.states import HostRunState
 from deploy_tasks.wishes import Wish
+
+log = logging.getLogger(__name__)
 
 #: ``HostRun.activity`` while steps are taken back: the next worker goes on with that.
 UNDOING = "undoing"
@@ -43,6 +49,13 @@ def carry(run: HostRun, *, writer: Writer, carriage: Carriage) -> None:
         story.let_go()
     except Later as later:
         story.let_go(for_seconds=later.seconds)
+    except Exception:
+        # A mistake of ours. Nothing is guessed: the host stays as it is, and a person is told.
+        error_id = secrets.token_hex(4)
+        log.exception("error %s in host run %s, %s", error_id, run.pk, run.name)
+        reason = _("an error inside Patchwave: see %s in the worker's log") % error_id
+        with suppress(LostClaim):
+            story.end(HostRunState.UNKNOWN, reason=reason)
 
 
 class Passage:
