@@ -213,8 +213,11 @@ const KINDS = {
 /** Hosts grouped by why they are left out, or in the way. */
 function leftOut(title, entries, state) {
   const byReason = new Map();
-  for (const { host, reason } of entries)
-    byReason.set(reason, [...(byReason.get(reason) ?? []), host].filter(Boolean));
+  for (const { host, reason } of entries) {
+    // A reason that names its host is the same reason for the next one.
+    const key = host ? reason.replaceAll(host, "…") : reason;
+    byReason.set(key, [...(byReason.get(key) ?? []), host].filter(Boolean));
+  }
   return element(
     "div",
     { class: "pad" },
