@@ -124,13 +124,7 @@ class Writer:
 
     def _commit(self, entries: Sequence[Entry]) -> None:
         try:
-            ended = flush(entries)
-        except (OperationalError, InterfaceError) as error:
-            # The database is away or busy. Nothing was stored: the hosts keep their logs.
-            log.warning("the journal could not be written, trying again: %s", error)
-            connection.close()
-            time.sleep(1)
-            self._commit(entries)
+            ended = self._flush_when_possible(entries)
         except Exception as error:  # whatever it is, the others' entries are not lost for it
             if len(entries) > 1:
                 middle = len(entries) // 2
@@ -143,6 +137,16 @@ class Writer:
         else:
             if ended:
                 self._on_ended(ended)
+
+    def _flush_when_possible(self, entries: Sequence[Entry]) -> set[int]:
+        """A database that is away or busy is waited for: the hosts keep their logs meanwhile."""
+        while True:
+            try:
+                return flush(entries)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("the journal could not be written, trying again: %s", error)
+                connection.close()
+                time.sleep(1)
 
 
 def flush(entries: Sequence[Entry]) -> set[int]:
