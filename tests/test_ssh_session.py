@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -163,6 +164,17 @@ class TestAChannel:
             with pytest.raises(LinkLost):
                 link.run("true", timeout=10)
             cut.join()
+
+    def test_learns_of_a_link_that_takes_nothing_more_while_it_reads(
+        self, link: ssh.Session
+    ) -> None:
+        channel = link.open("head -c 1000000 /dev/zero; sleep 60")
+        until(lambda: len(channel._raw.in_buffer) > 100_000, "much is there to be read")
+        assert link._wire._socket
+        link._wire._socket.shutdown(socket.SHUT_WR)
+        # To read is to tell the host that there is room again.
+        with pytest.raises(LinkLost):
+            channel.read(10)
 
     def test_learns_that_its_host_has_frozen(
         self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Channel:
             self._drain_stderr()
             over = self._raw.eof_received or self._raw.closed  # before we look for a rest
             if self._raw.recv_ready():
-                return self._raw.recv(WINDOW)
+                return self._taken(self._raw.recv)
             if over:
                 if not self._raw.eof_received:
                     self._session.require_link()
@@ -93,7 +94,7 @@ class Channel:
                 # It may wait for us to read.
                 self._drain_stderr()
                 if self._raw.recv_ready() and len(self._early) < OUTPUT_LIMIT:
-                    self._early += self._raw.recv(WINDOW)
+                    self._early += self._taken(self._raw.recv)
             except (EOFError, paramiko.SSHException) as error:
                 self._session.close()
                 raise lost(error) from error
@@ -139,8 +140,16 @@ class Channel:
 
     def _drain_stderr(self) -> None:
         while self._raw.recv_stderr_ready():
-            self._stderr += self._raw.recv_stderr(WINDOW)
+            self._stderr += self._taken(self._raw.recv_stderr)
             del self._stderr[:-STDERR_KEPT]
+
+    def _taken(self, receive: Callable[[int], bytes]) -> bytes:
+        try:
+            return receive(WINDOW)
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            # It wanted to tell the host that there is room again.
+            self._session.close()
+            raise lost(error) from error
 
 
 def lost(error: Exception | None) -> LinkLost:
