@@ -185,6 +185,21 @@ def test_following_goes_on_from_any_byte(host: HostShell) -> None:
     assert found[-1] == frames.Finished("done")
 
 
+def test_whoever_follows_takes_the_place_of_an_earlier_follower(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    script = Script("touch begun; while [ ! -e go ]; do sleep .1; done; echo end", 60)
+    first = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
+    wait_for(lambda: (host.home / "begun").exists())
+    second = host.exec(commands.attach(plan, nonce, 0, follower=host.follower))
+    # Its standard input stays open, as on a connection that died without a word.
+    assert first.wait(10) == -9
+    (host.home / "go").touch()
+    found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
+    assert output(found, 1) == b"end\n"
+    for process in (first, second):
+        process.communicate(timeout=10)
+
+
 def test_a_step_is_ended_at_its_limit_while_nobody_watches(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     script = Script("echo begun; sleep 60", 1)

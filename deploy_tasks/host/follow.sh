@@ -37,6 +37,12 @@ compare() {
   if [ "$3" != "$1" ]; then set -- "$1" $(head -c "$1" log | cksum); fi
   printf '\036%s C %s %s\n' "$N" "$2" "$3"
 }
+# One follows. Where its connection died without a word the last one would stay here for hours.
+{
+  if read -r old ticks <follower && alive "$old" && [ "$ticks" = "$found_ticks" ]
+  then kill -s KILL -- "-$old"; fi
+  if alive "$$"; then echo "$$ $found_ticks" >|follower; fi
+} 2>/dev/null
 head_ "$word"
 @FOLLOWER@ &
 follower=$!
