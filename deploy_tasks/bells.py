@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from kombu.exceptions import OperationalError
 
 from celery_app import app
+from deploy_tasks.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,11 @@ def ring_looks(host_ids: Iterable[int]) -> None:
 
 
 def _ring(task: str, row_id: int) -> bool:
+    failpoint("bell.before")
     try:
         app.send_task(f"deploy_tasks.tasks.{task}", args=[row_id], retry=False)
     except (OperationalError, OSError) as error:
         log.warning("broker away, %s(%s) is left to the reconciler: %s", task, row_id, error)
         return False
+    failpoint("bell.rung")
     return True

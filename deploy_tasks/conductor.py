@@ -12,6 +12,7 @@ from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from deploy_tasks import bells, clock, journal, refusals, rollout
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.rollout import BatchCounts, Rollout
 from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, JOB_ENDED, HostRunState, JobState
@@ -32,6 +33,7 @@ def conduct(job_id: int) -> None:
             _let_start(job, batches)
             batches = tally(job)
         _end_if_over(job, batches)
+        failpoint("conduct.decided")
 
 
 def tally(job: Job) -> list[BatchCounts]:

@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import Q
 
 from deploy_tasks import bells, clock, conductor, owner
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Writer
 from deploy_tasks.models import HostRun, Job, Worker
 from deploy_tasks.runner import LEASE, Carriage, carry, claimable
@@ -76,6 +77,7 @@ class Keeper:
         carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=Wish(run.wish))
         with self._carrying(carriage) as mine:
             if mine:
+                failpoint("run.begun")
                 carry(run, writer=self.writer, carriage=carriage)
 
     def _job(self, job_id: int) -> Job:
@@ -161,6 +163,7 @@ def reconcile() -> None:
     """
     now = clock.now()
     _free_those_of_dead_owners()
+    failpoint("reconcile.freed")
     awake = Q(wake_at=None) | Q(wake_at__lte=now)
     lapsed = Q(state=HostRunState.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now)) & awake
     unheard = Q(state=HostRunState.QUEUED) & (Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN))
@@ -170,6 +173,7 @@ def reconcile() -> None:
     ):
         # Of several reconcilers that see the same row, one rings.
         if HostRun.objects.filter(pk=pk, rung_at=rung_at).update(rung_at=now):
+            failpoint("reconcile.marked")
             bells.ring_host_runs([pk])
     for job_id in _jobs_that_stand_still():
         conductor.conduct(job_id)

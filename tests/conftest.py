@@ -17,12 +17,22 @@ FAR = {"ssh", "browser", "e2e"}
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``rows``: what uses the database and nothing outside; bin/test runs it on PostgreSQL too."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """``rows``: what uses the database and nothing outside; bin/test runs it on PostgreSQL too.
+
+    ``slow`` is run where it is asked for by that name, and never else.
+    """
+    if "slow" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if _is_slow(item)])
+        items[:] = [item for item in items if not _is_slow(item)]
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         if "django_db" in marks and not marks & FAR:
             item.add_marker("rows")
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,11 @@ class Env(BaseSettings):
         default=3, ge=1, description="how many artifacts stay on a host"
     )
     token: SecretStr = Field(default=SecretStr(""), description="how bin/patchwave logs in")
+    failpoint: str = Field(
+        default="",
+        pattern=r"^([a-z.-]+:(kill|stop)(:\d+)?)?$",
+        description="tests only: where a process ends itself, see deploy_tasks/failpoints.py",
+    )
     debug: bool = False
 
     @property

@@ -18,6 +18,7 @@ ARTIFACTS = HOME / "artifacts"
 # Every process seals with public keys below HOME; only workers get at the private ones.
 PRIVATE_KEYS = env.private_keys or HOME / "keys" / "seal"
 VARIABLE = variable
+FAILPOINT = env.failpoint
 SECRET_KEY = keys.django_secret(HOME)
 DEBUG = env.debug
 # Programs on this machine reach the site by loopback, whatever its public name is.

@@ -6,6 +6,8 @@ import logging
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 
+from deploy_tasks.failpoints import failpoint
+
 log = logging.getLogger(__name__)
 
 #: Seconds. A bell that cannot be rung is let go: watchers look at the rows every 2 s anyway.
@@ -18,6 +20,7 @@ def group_of(job_id: int) -> str:
 
 def announce(job_id: int, to: int) -> None:
     """Tell watchers that events up to ``to`` are committed. Never fails."""
+    failpoint("announce.before")
     layer = get_channel_layer()
     message = {"type": "job.grew", "job": job_id, "to": to}
 

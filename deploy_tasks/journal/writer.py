@@ -16,6 +16,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from deploy_tasks.errors import LostClaim
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import sql
 from deploy_tasks.journal.announce import announce
 from deploy_tasks.journal.news import News, store
@@ -152,6 +153,7 @@ class Writer:
 def flush(entries: Sequence[Entry]) -> set[int]:
     """Commit entries, tell those who wait, announce; gives the jobs with an ended host run."""
     groups = _merge(entries)
+    failpoint("flush.begun")
     with transaction.atomic():
         _lock_jobs({group.job for group in groups})
         won = [
@@ -159,10 +161,13 @@ def flush(entries: Sequence[Entry]) -> set[int]:
             *_compare_and_set([group for group in groups if not group.claim]),
         ]
         _write_attempts(won)
+        failpoint("flush.moved")
         news_of: dict[int, list[News]] = {}
         for group in won:
             news_of.setdefault(group.job, []).extend(_joined(group.news))
         grown = store({job: news for job, news in news_of.items() if news})
+        failpoint("flush.written")
+    failpoint("flush.committed")
     winners = {id(group) for group in won}
     for group in groups:
         error = None if id(group) in winners else LostClaim(f"host run {group.host_run}")

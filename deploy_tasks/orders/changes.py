@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import bells, clock, journal, revisions
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.orders.planning import busy
 from deploy_tasks.orders.starting import audit
@@ -224,5 +225,6 @@ def _tell(job: Job, by: User, what: str, **details: Any) -> None:
 
 
 def _rung(job: Job) -> Job:
+    failpoint("order.written")
     transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
     return Job.objects.select_related("game", "release", "revision__recipe").get(pk=job.pk)

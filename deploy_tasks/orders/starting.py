@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks import bells, journal
 from deploy_tasks.audit import record
 from deploy_tasks.errors import HostsBusy, KeyReused
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.orders.planning import Choice, JobOrder, busy, choose, misfits
 
@@ -79,6 +80,7 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
     audit(job, by, "start_job", hosts=len(numbered), order=order.model_dump(mode="json"))
     transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
+    failpoint("order.written")
     job.refresh_from_db(fields=["last_seq"])
     return job
 

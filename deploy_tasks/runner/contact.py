@@ -1,12 +1,15 @@
 """The one connection of a host run, made again where it broke."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.utils.translation import gettext as _
 
 from deploy_tasks import clock, refusals, ssh
 from deploy_tasks.commands import Program
 from deploy_tasks.errors import ConnectFailed, LinkLost, LoginRefused
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry
 from deploy_tasks.runner.ends import Cancelled, Failed, Unknown
 from deploy_tasks.runner.story import Story
@@ -54,6 +57,7 @@ class Contact:
                 self._wait_after(failure, launched=launched)
                 continue
             self._claim.wait()
+            failpoint("claim.committed")
             self._story.link(Link.CONNECTED)
             return self._session
 
@@ -62,15 +66,31 @@ class Contact:
         while True:
             session = self.session(launched=launched)
             try:
-                return session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
+                with self.cut_when_woken(session):
+                    return session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
             except TimeoutError:
                 session.close()
                 raise Failed(_("the host gave no answer within %s s") % ASK_LIMIT) from None
             except LinkLost as lost:
                 self.lost(lost)
 
+    @contextmanager
+    def cut_when_woken(self, session: ssh.Session) -> Iterator[None]:
+        """For what waits for the host and can be done again: a worker that stops cuts it off."""
+        carriage = self._story.carriage
+        carriage.wake = session.close
+        try:
+            carriage.look()
+            yield
+        finally:
+            carriage.wake = lambda: None
+
     def lost(self, error: LinkLost) -> None:
-        """The connection broke: that is said apart from the host's outcome."""
+        """The connection broke: that is said apart from the host's outcome.
+
+        Raises what made us cut it ourselves.
+        """
+        self._story.carriage.look()
         self.close()
         self._story.link(Link.UNREACHABLE, str(error))
 

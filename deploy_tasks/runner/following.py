@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks import cksum, commands, frames, ssh
 from deploy_tasks.commands import Program
 from deploy_tasks.errors import HostFailed, LinkLost
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.masking import Mask
 from deploy_tasks.runner.plans import LivePlan
 from deploy_tasks.runner.story import Story
@@ -59,9 +60,11 @@ class Follower:
     def follow(self, session: ssh.Session, program: Program) -> End:
         """Raises LinkLost, and HostFailed for a host that cannot run plans."""
         channel = session.open(program.command)
+        failpoint("launch.opened")
         try:
             self._carriage.wake = channel.wake
             channel.write(program.stdin, timeout=SEND_LIMIT)
+            failpoint("launch.sent")
             end = self._read(channel)
             if end in (End.DONE, End.FAILED, End.CANCELLED):
                 self._compare(channel)
@@ -110,14 +113,17 @@ class Follower:
     def _take(self, data: bytes) -> End | None:
         begin = self._teller.told_to
         is_first = self._reader.header is None
+        failpoint("log.read")
         found = self._reader.feed(data)
         if is_first and self._reader.header:
+            failpoint("launch.answered")
             self._teller.booted(self._reader.header.uptime)
             if end := self._answered(self._reader.header):
                 return end
         self._teller.tell(found, self._reader.consumed, begin=begin)
         if found and isinstance(found[-1], frames.Finished):
             self._teller.abandon_the_rest()
+            failpoint("plan.through")
             return End(found[-1].why)
         return None
 
@@ -176,6 +182,8 @@ class Follower:
 
 def abandon(session: ssh.Session, plan: LivePlan) -> bool:
     """Make it certain that nothing of the plan will start; False: it has started."""
+    failpoint("abandon.before")
     program = commands.abandon(plan.id, plan.nonce, 1)
     said = session.run(program.command, stdin=program.stdin, timeout=SEND_LIMIT).stdout
+    failpoint("abandon.answered")
     return f"\x1e{plan.nonce} H abandoned ".encode() in said

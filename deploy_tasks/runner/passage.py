@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import clock, commands, owner, revisions
 from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, Writer
 from deploy_tasks.models import Event, HostRun
 from deploy_tasks.runner import target
@@ -102,7 +103,9 @@ class Passage:
             text = _("its worker is gone; another goes on where it stopped")
             news = [self._story.news(Event.Kind.NOTE, {"text": text})]
         began = run.started_at or clock.now()
-        return self._story.claim({"started_at": began, "target": run.target}, news)
+        claim = self._story.claim({"started_at": began, "target": run.target}, news)
+        failpoint("claim.told")
+        return claim
 
     def _pass_through(self) -> None:
         try:
@@ -153,6 +156,7 @@ class Passage:
 
     def _take_back(self) -> bool:
         self._story.activity(UNDOING)
+        failpoint("undo.begun")
         return self._work.back()
 
     def _do_last_things(self) -> str:
@@ -188,6 +192,7 @@ class Passage:
     def _ask_previous(self) -> None:
         job = self._run.job
         version = self._run.previous = self._ask_version()
+        failpoint("previous.asked")
         self._work.use(target.variables(self._run, self._run.target or {}))
         self._story.tell(changes={"previous": version, "version": version})
         if version == job.release.version and not job.force and self._stands_well():
@@ -204,6 +209,7 @@ class Passage:
         if not self._recipe.current:
             return
         version = self._run.version = self._ask_version()
+        failpoint("version.asked")
         if version != self._run.job.release.version:
             self._story.tell(changes={"version": version})
             raise Failed(

@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy_tasks import clock, owner
 from deploy_tasks.errors import LostClaim
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, News, Writer
 from deploy_tasks.models import Attempt, Event, HostRun
 from deploy_tasks.states import HostRunState, Link
@@ -147,10 +148,13 @@ class Story:
         }
         told = {name: changes[name] for name in SHOWN if changes.get(name)}
         news = self.news(Event.Kind.HOST, {"to": state.value, **told})
+        failpoint("end.before")
         self.tell(changes={**over, **changes}, news=[news]).wait()
+        failpoint("end.committed")
 
     def let_go(self, *, for_seconds: float = 0) -> None:
         """Free the lease so that any worker can go on, at once or later; the state stays."""
+        failpoint("let-go.before")
         wake_at = clock.now() + timedelta(seconds=for_seconds) if for_seconds else None
         self.tell(changes={"owner": "", "lease_until": None, "wake_at": wake_at}).wait()
 

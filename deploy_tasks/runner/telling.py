@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from deploy_tasks import cksum, frames
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import News
 from deploy_tasks.masking import Mask
 from deploy_tasks.models import Attempt, Event
@@ -100,6 +101,7 @@ class Teller:
             attempt_changes={pk: told for pk, told in attempt_changes.items() if told},
             news=news,
         )
+        failpoint("log.told")
 
     def take_last_slot(self, slot: Sequence[str]) -> None:
         """The runner's own note of an end that its log did not get, on a full disk say."""

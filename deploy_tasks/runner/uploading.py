@@ -6,6 +6,7 @@ again where that breaks.
 
 import io
 import time
+from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from django.utils.translation import gettext as _
@@ -26,17 +27,28 @@ REFUSALS = {
 }
 
 
-def bring(contact: Contact, release: Release, part: str, *, limit: float, launched: bool) -> str:
+def bring(
+    contact: Contact,
+    release: Release,
+    part: str,
+    *,
+    limit: float,
+    launched: bool,
+    look: Callable[[], None],
+) -> str:
     """Send the artifact; gives a line for the log. ``part`` names the unfinished file.
 
-    ``limit`` in seconds, for all tries together. Raises HostFailed.
+    ``limit`` in seconds, for all tries together; ``look`` raises what should end it.
+    Raises HostFailed.
     """
     deadline = time.monotonic() + limit
     while True:
         session = contact.session(launched=launched)
         try:
-            return _send(session, release, part, limit=max(deadline - time.monotonic(), 1))
+            with contact.cut_when_woken(session):
+                return _send(session, release, part, limit=max(deadline - time.monotonic(), 1))
         except LinkLost as lost:
+            look()
             contact.lost(lost)
             if time.monotonic() > deadline:
                 raise HostFailed(str(lost)) from lost

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks import clock, commands, recipes, ssh
 from deploy_tasks.commands import Variables
 from deploy_tasks.errors import HostFailed, LinkLost
+from deploy_tasks.failpoints import failpoint
 from deploy_tasks.masking import Mask
 from deploy_tasks.models import Attempt, Event, HostRun
 from deploy_tasks.runner import plans, uploading
@@ -61,12 +62,16 @@ class Work:
         )
 
     def back(self) -> bool:
-        """Undo what was launched, last first; False where there was nothing to undo."""
+        """Undo what was launched, last first; False where nothing was undone, now or before."""
         steps = self.to_undo()
         self._told_wish = Wish(self._story.carriage.wish)
         self._refuse_undo_without_previous(steps)
         self._carry_through(steps, Way.BACK)
-        return bool(steps)
+        # Also by a worker before us, which died before it could tell the end.
+        return any(
+            one.kind == AttemptKind.UNDO and one.state == AttemptState.SUCCEEDED
+            for one in self.attempts
+        )
 
     def to_undo(self) -> list[int]:
         """Steps that were launched, not skipped, not undone since, and can be; last first."""
@@ -97,6 +102,8 @@ class Work:
             plan.way = Way.BACK
         elif all(self._recipe.steps[one.step].always for one in plan.attempts):
             plan.way = Way.ASIDE
+        if plan.way != Way.FORWARD:
+            self._told_wish = Wish(self._story.carriage.wish)
         done = self._sum_up(self._carry_out(plan))
         if plan.way == Way.FORWARD:
             run.step = max([run.step, *(n + 1 for n in done)])
@@ -124,6 +131,7 @@ class Work:
         self.attempts += plan.attempts
         # The ids are in the database before anything is sent.
         entry.wait()
+        failpoint("plan.committed")
         return plan
 
     def _carry_out(self, plan: LivePlan) -> list[Attempt]:
@@ -162,6 +170,7 @@ class Work:
             session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
         except TimeoutError as error:
             raise LinkLost(str(error)) from error
+        failpoint("wish.sent")
         self._told_wish = wish
         self._story.activity("cancelling")
 
@@ -216,24 +225,42 @@ class Work:
     # Uploads
 
     def _upload(self, number: int, way: Way) -> Attempt:
+        """Sending again does no harm: an upload that its worker left is gone on with."""
         step = self._recipe.steps[number]
-        plan = plans.new_plan(self._run.pk, self._recipe, [number], self.attempts, way)
-        (attempt,) = plan.attempts
-        attempt.state, attempt.started_at = AttemptState.RUNNING.value, clock.now()
-        self._story.tell(attempts=[attempt], changes=way.changes_at_start(attempt)).wait()
-        launched = self.launched
-        self.attempts.append(attempt)
-        self._story.tell(news=[self._story.step_news(attempt, "running")])
+        left = [one for one in self.attempts if one.step == number and one.state in plans.OPEN]
+        launched = any(one.state not in NEVER_BEGUN for one in self.attempts if one not in left)
+        attempt = left[0] if left else self._new_upload(number, way)
+        if attempt.state == AttemptState.NEW:
+            attempt.state, attempt.started_at = AttemptState.RUNNING.value, clock.now()
+            told = {"state": attempt.state, "started_at": attempt.started_at}
+            news = self._story.step_news(attempt, attempt.state)
+            self._story.tell(attempt_changes={attempt.pk: told}, news=[news])
         try:
             attempt.state, said = self._bring(step, launched=launched)
         except HostFailed as failure:
-            attempt.state, said = AttemptState.FAILED.value, f"{failure}\n"
-            attempt.reason = _("step “%(step)s”: %(failure)s") % {
-                "step": step.name,
-                "failure": failure,
-            }
+            said = self._fail_upload(attempt, failure)
+        except (Failed, Cancelled, Unknown) as end:
+            said = self._fail_upload(attempt, end)
+            self._tell_upload(attempt, said.encode(), way)
+            raise
+        failpoint("upload.sent")
         self._tell_upload(attempt, said.encode(), way)
         return attempt
+
+    def _new_upload(self, number: int, way: Way) -> Attempt:
+        plan = plans.new_plan(self._run.pk, self._recipe, [number], self.attempts, way)
+        (attempt,) = plan.attempts
+        self._story.tell(attempts=[attempt], changes=way.changes_at_start(attempt)).wait()
+        self.attempts.append(attempt)
+        failpoint("upload.committed")
+        return attempt
+
+    def _fail_upload(self, attempt: Attempt, failure: Exception) -> str:
+        """Gives the line for its log."""
+        attempt.state = AttemptState.FAILED.value
+        said = str(failure) or _("ended by a cancel")
+        attempt.reason = _("step “%(step)s”: %(failure)s") % {"step": attempt.name, "failure": said}
+        return f"{said}\n"
 
     def _tell_upload(self, attempt: Attempt, line: bytes, way: Way) -> None:
         attempt.ended_at = clock.now()
@@ -267,6 +294,17 @@ class Work:
             program, _mark = commands.ask(step.done_if, self._variables)
             if self._contact.ask(program, launched=launched).exit_status == 0:
                 return AttemptState.SKIPPED.value, _("its work is there already") + "\n"
-        part = f"{self._run.pk}.{self._story.carriage.fence}"
-        said = uploading.bring(self._contact, release, part, limit=step.timeout, launched=launched)
+        said = uploading.bring(
+            self._contact,
+            release,
+            f"{self._run.pk}.{self._story.carriage.fence}",
+            limit=step.timeout,
+            launched=launched,
+            look=lambda: self._look_at_wish(step),
+        )
         return AttemptState.SUCCEEDED.value, said
+
+    def _look_at_wish(self, step: recipes.Step) -> None:
+        wish = Wish(self._story.carriage.wish)
+        if wish != self._told_wish and (step.interrupt == "now" or wish.forces):
+            raise Cancelled

@@ -1,0 +1,185 @@
+"""Worker processes for tests that kill them: a keeper, and a thread for each bell.
+
+`Crew` stands in for Celery in one process. `Nursery` is a process that has everything imported
+and forks a worker in milliseconds; such a worker is as real as one that Celery starts: its own
+pid, connections and journal.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from django.contrib.auth.models import User
+from django.db import connection, connections
+
+from deploy_tasks import bells, conductor, failpoints, keeper, orders
+from deploy_tasks.keeper import Keeper
+from tests import waiting
+from webapp.env import BASE
+
+BIRTH = "import django; django.setup(); from tests.faults import crew; crew.serve()"
+
+
+class Crew:
+    """What ``celery_app.app`` is to `deploy_tasks.bells`, and the threads that follow a bell."""
+
+    def __init__(self) -> None:
+        self.keeper = Keeper()
+        self.threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """From here on it hears every bell of this process."""
+        bells.app = self  # type: ignore[assignment]
+        self.keeper.start()
+
+    def send_task(self, name: str, args: Sequence[int], retry: bool = True) -> None:
+        work = {
+            "deploy_tasks.tasks.conduct": conductor.conduct,
+            "deploy_tasks.tasks.run_host": self.keeper.run_host,
+        }[name]
+        thread = threading.Thread(target=_closing, args=(work, *args))
+        self.threads.append(thread)
+        thread.start()
+
+    def stop(self) -> None:
+        """As a warm shutdown does it."""
+        self.keeper.stop()
+        for thread in self.threads:
+            thread.join(20)
+        self.keeper.close()
+
+
+def _closing(work: Any, row: int) -> None:
+    try:
+        work(row)
+    finally:
+        connection.close()
+
+
+class Nobody:
+    """A broker that loses every message."""
+
+    def send_task(self, name: str, args: Sequence[int], retry: bool = True) -> None:
+        pass
+
+
+class Nursery:
+    """Forks workers: ``worker(failpoint="plan.committed:kill")`` gives a pid."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", BIRTH],
+                cwd=BASE,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._process.stdout.close()
+
+    def worker(self, *, failpoint: str = "", order: dict[str, Any] | None = None) -> "Worker":
+        """``order`` makes it a process that gives a `JobOrder`, and ends."""
+        assert self._process.stdin
+        assert self._process.stdout
+        wanted = {
+            "database": str(connections["default"].settings_dict["NAME"]),
+            "failpoint": failpoint,
+            "order": order,
+        }
+        self._process.stdin.write(json.dumps(wanted) + "\n")
+        self._process.stdin.flush()
+        return Worker(int(self._process.stdout.readline()), self._log)
+
+
+class Worker:
+    def __init__(self, pid: int, log: Path) -> None:
+        self.pid, self._log = pid, log
+
+    @property
+    def state(self) -> str:
+        """Its letter in /proc, such as S or T (stopped); empty when it is gone."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2][0]
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
+    @property
+    def is_gone(self) -> bool:
+        return self.state in ("", "Z", "X")
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.send(signal.SIGKILL)
+        self.wait()
+
+    def wait(self, seconds: float = 20) -> None:
+        waiting.until(lambda: self.is_gone, f"worker {self.pid} is gone", seconds=seconds)
+
+    def wait_until_frozen(self) -> None:
+        waiting.until(lambda: self.state in "Tt" or self.is_gone, "it comes to its failpoint")
+        assert not self.is_gone, self._log.read_text()
+
+
+def hasten() -> dict[str, Any]:
+    """What the keeper looks at every few seconds, looked at sooner."""
+    return {"RENEW_EVERY": 0.3, "LOOK_EVERY": 0.1, "RING_AGAIN": timedelta(seconds=1)}
+
+
+def serve() -> None:
+    # Nobody waits for the workers: the kernel forgets them by itself.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(2, 1)
+            try:
+                _work(json.loads(line))
+            finally:
+                os._exit(0)
+        print(pid, flush=True)
+
+
+def _work(wanted: dict[str, Any]) -> None:
+    connections["default"].settings_dict["NAME"] = wanted["database"]
+    for name, value in hasten().items():
+        setattr(keeper, name, value)
+    if wanted["failpoint"]:
+        failpoints.arm(wanted["failpoint"])
+    if wanted["order"]:
+        _give(wanted["order"])
+        return
+    crew = Crew()
+    told_to_stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told_to_stop.set())
+    crew.start()
+    told_to_stop.wait()
+    crew.stop()
+
+
+def _give(order: dict[str, Any]) -> None:
+    bells.app = Nobody()  # type: ignore[assignment]
+    orders.start_job(orders.JobOrder.model_validate(order), by=User.objects.get())

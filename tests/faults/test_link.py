@@ -1,0 +1,166 @@
+"""R24-R30: the connection is cut, frozen or refused at the worst moments; the host's step is not
+the connection's, and whoever comes back finds it."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.fleet import Fleet
+from deploy_tasks import failpoints
+from deploy_tasks.models import Event, Game, Job
+from deploy_tasks.ssh import session
+from tests.faults.crew import Crew
+from tests.faults.jobs import RECIPE, is_working, make_game, start, wait_for_end
+from tests.faults.line import Line
+from tests.faults.world import COUNT, assert_world_ok
+from tests.waiting import until
+
+pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
+
+CHATTY = f"""\
+recipe: faults
+steps:
+  - name: talk
+    run: |
+      {COUNT}
+      i=0
+      while [ $i -lt 40 ]; do head -c 9973 "$HOME/noise"; i=$((i + 1)); done
+  - name: talk-on
+    run: |
+      {COUNT}
+      cat "$HOME/noise"
+"""
+
+
+@pytest.fixture
+def line(fleet: Fleet) -> Iterator[Line]:
+    with Line(fleet.hosts[0]) as line:
+        yield line
+
+
+@pytest.fixture
+def far_game(game: Game, fleet: Fleet, line: Line, crew: Crew) -> Game:
+    """The first host is reached over the line; a dead one is noticed soon."""
+    crew.start()
+    game.hosts.filter(name=fleet.hosts[0].name).update(address=line.address, port=line.port)
+    return game
+
+
+@pytest.fixture
+def wary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that is silent is asked for a sign of life after half a second, not after 20."""
+    monkeypatch.setattr(session, "PING_AFTER", 0.5)
+    monkeypatch.setattr(session, "ANSWER_WITHIN", 0.5)
+
+
+def links(job: Job) -> list[str]:
+    return [(event.data or {})["to"] for event in Event.objects.filter(job=job, kind="link")]
+
+
+@pytest.mark.parametrize(
+    "point", ["claim.committed", "launch.opened", "launch.sent", "launch.answered", "log.read"]
+)
+def test_a_cut_at_any_point_of_a_launch_starts_nothing_twice(
+    point: str, far_game: Game, fleet: Fleet, line: Line
+) -> None:
+    failpoints.at(point, line.cut)
+    job = start(far_game, fleet.hosts[0])
+    wait_for_end(job, "succeeded")
+    assert line.met >= 2
+    assert_world_ok(fleet, job)
+
+
+@pytest.mark.parametrize("lost", ["up", "down"])
+def test_a_launch_that_got_lost_on_its_way_or_whose_answer_did_is_sent_again(
+    lost: str, far_game: Game, fleet: Fleet, line: Line, wary: None
+) -> None:
+    failpoints.at("launch.opened", lambda: line.swallow(lost))
+    job = start(far_game, fleet.hosts[0])
+    wait_for_end(job, "succeeded")
+    assert links(job) == ["connected", "unreachable", "connected"]
+    # The host learns of it by and by; until then it waits for the rest of the program.
+    line.cut()
+    assert_world_ok(fleet, job)
+
+
+@pytest.mark.parametrize("direction", [("up", "down"), ("up",), ("down",)])
+def test_a_half_open_link_is_noticed_and_followed_from_the_same_byte(
+    direction: tuple[str, ...], far_game: Game, fleet: Fleet, line: Line, wary: None
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "slow").touch()
+    job = start(far_game, host)
+    until(lambda: is_working(host), "it works")
+    line.swallow(*direction)
+    until(lambda: line.met >= 2, "it connects again", seconds=5)
+    (host.home / "go").touch()
+    wait_for_end(job, "succeeded")
+    (away,) = Event.objects.filter(job=job, kind="link", data__to="unreachable")
+    assert "no sign of life" in (away.data or {})["reason"]
+    assert_world_ok(fleet, job)
+
+
+def test_a_half_close_costs_a_new_connection_at_most(
+    far_game: Game, fleet: Fleet, line: Line, wary: None
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "slow").touch()
+    job = start(far_game, host)
+    until(lambda: is_working(host), "it works")
+    line.hang_up()
+    (host.home / "go").touch()
+    wait_for_end(job, "succeeded")
+    assert_world_ok(fleet, job)
+
+
+def test_cuts_in_the_middle_of_bytes_lose_and_double_none(
+    fleet: Fleet, crew: Crew, line: Line
+) -> None:
+    host = fleet.hosts[0]
+    game = make_game(fleet, CHATTY)
+    game.hosts.filter(name=host.name).update(address=line.address, port=line.port)
+    noise = random.Random(27)
+    (host.home / "noise").write_bytes(noise.randbytes(150_000) + b"\x1en0 S 1" + noise.randbytes(9))
+    line.longest_down = 61_003
+    crew.start()
+    job = start(game, host)
+    wait_for_end(job, "succeeded")
+    assert line.met >= 8
+    assert_world_ok(fleet, job)
+
+
+def test_noise_at_log_in_is_no_output(tmp_path: Path, transactional_db: None, crew: Crew) -> None:
+    """A long banner before the log-in, and a shell that talks before it does anything."""
+    # sshd itself breaks on more.
+    (tmp_path / "banner").write_bytes(b"Authorized use only. \x1enabc H \n" * 8_000)
+    with Fleet(tmp_path / "fleet", 1, config=f"Banner {tmp_path / 'banner'}\n") as noisy:
+        game = make_game(noisy, RECIPE)
+        noise = "echo \"welcome to $HOME\"; printf '\\036n0123 H launched 1\\n'; echo oops >&2\n"
+        (noisy.hosts[0].home / ".bashrc").write_text(noise)
+        crew.start()
+        job = start(game)
+        wait_for_end(job, "succeeded")
+        assert_world_ok(noisy, job)
+
+
+def test_one_channel_is_enough(tmp_path: Path, transactional_db: None, crew: Crew) -> None:
+    with Fleet(tmp_path / "fleet", 2, config="MaxSessions 1\n") as narrow:
+        game = make_game(narrow, RECIPE)
+        crew.start()
+        job = start(game)
+        wait_for_end(job, "succeeded")
+        assert_world_ok(narrow, job)
+
+
+def test_a_host_that_takes_one_log_in_at_a_time_is_not_stormed(
+    tmp_path: Path, transactional_db: None, crew: Crew
+) -> None:
+    """Six hosts behind one sshd that drops whoever comes while another logs in."""
+    with Fleet(tmp_path / "fleet", 6, config="MaxStartups 1:100:1\n") as narrow:
+        game = make_game(narrow, RECIPE)
+        crew.start()
+        job = start(game)
+        wait_for_end(job, "succeeded", seconds=60)
+        assert_world_ok(narrow, job)
