@@ -198,6 +198,8 @@ class TestWatch:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Who runs in a shell's background has it ignored, and would pass that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         with watcher:
             assert watcher.stdout

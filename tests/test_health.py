@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
@@ -55,7 +56,8 @@ def test_an_instance_without_its_broker_is_not_ready(
 
 @pytest.mark.usefixtures("_broker")
 def test_an_instance_with_a_migration_to_do_is_not_ready(client: Client) -> None:
-    MigrationRecorder(connection).record_unapplied("webapp", "0001_initial")
+    (newest,) = MigrationLoader(connection).graph.leaf_nodes("webapp")
+    MigrationRecorder(connection).record_unapplied(*newest)
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["migrations"] == "missing"

@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from deploy_tasks import bells, conductor, orders
 from deploy_tasks.errors import HostsBusy, InvalidInput, KeyReused, OrderRefused
 from deploy_tasks.models import Attempt, AuditEntry, Event, Game, Host, HostRun, Job
-from deploy_tasks.orders import JobOrder
+from deploy_tasks.orders import JobOrder, starting
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +172,20 @@ def test_the_same_key_and_order_give_the_same_job(game: Game, mira: User) -> Non
     again, created_again = orders.start_job(order(), by=mira, key="k")
     assert (created, created_again) == (True, False)
     assert first == again
+
+
+def test_a_second_click_that_overtakes_the_first_gets_its_job(
+    game: Game, mira: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first: list[Job] = []
+
+    def choose_slowly(given: JobOrder) -> object:
+        monkeypatch.undo()
+        first.append(orders.start_job(given, by=mira, key="k")[0])
+        return starting.choose(given)
+
+    monkeypatch.setattr(starting, "choose", choose_slowly)
+    assert orders.start_job(order(), by=mira, key="k") == (first[0], False)
 
 
 def test_a_key_with_another_order_is_refused(game: Game, mira: User) -> None:

@@ -195,7 +195,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
     # An attempt that is not known to be lost is asked for on the host again: it knows best.
     lost = run.attempts.filter(state=AttemptState.LOST).order_by("pk").last()
     if answer == "give_up":
-        error = _("given up by %s") % by.get_username()
+        error = gettext_noop("given up by %s") % by.get_username()
         journal.move_host_runs(
             job,
             [run.pk],
@@ -208,7 +208,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
         )
     else:
         if answer == "it_ran" and lost:
-            lost.state, lost.reason = AttemptState.SUCCEEDED, _("a person says that it ran")
+            lost.state, lost.reason = AttemptState.SUCCEEDED, A_PERSON_SAYS
             lost.save(update_fields=["state", "reason"])
             fenced["step"] = lost.step + (lost.kind == AttemptKind.DO)
         journal.move_host_runs(job, [run.pk], unknown, HostRunState.QUEUED, **fenced)

@@ -32,7 +32,7 @@ def start_job(order: JobOrder, *, by: User, key: str | None = None) -> tuple[Job
     try:
         with transaction.atomic():
             return _create(choice, by, key, digest), True
-    except IntegrityError:
+    except (IntegrityError, HostsBusy):
         # Somebody was quicker: with the same key, or with one of these hosts.
         if earlier := _earlier(by, key, digest):
             return earlier, False
