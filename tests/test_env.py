@@ -44,6 +44,7 @@ def test_the_example_file_can_be_used_as_it_is_with_every_line_set(tmp_path: Pat
         ("PATCHWAVE_DATABASE_URL", "mysql://127.0.0.1/patchwave"),
         ("PATCHWAVE_ALLOWED_HOSTS", "https://patchwave.example"),
         ("PATCHWAVE_WORKER_THREADS", "0"),
+        ("PATCHWAVE_PROGRAMS", "web,wroker"),
     ],
 )
 def test_a_value_that_cannot_be_used_ends_in_one_sentence_that_names_it(

@@ -19,6 +19,8 @@ BASE = Path(__file__).resolve().parent.parent
 PREFIX = "PATCHWAVE_"
 # Read by bin/in-venv before any Python runs, and by this module before any field.
 BEFORE_FIELDS = {"PATCHWAVE_VENV", "PATCHWAVE_ENV_FILE"}
+# What bin/serve keeps running, beside the embedded Valkey.
+PROGRAMS = ("web", "worker", "beat")
 # A unix socket's address holds 107 bytes; the longest name below run/ needs 20 of them.
 LONGEST_RUN_DIR = 86
 
@@ -50,6 +52,13 @@ def _redis(url: str) -> str:
     return url.rstrip("/")
 
 
+def _programs(programs: str) -> str:
+    named = {name.strip() for name in programs.split(",")}
+    if not named or not named <= set(PROGRAMS):
+        raise ValueError(f"name some of {','.join(PROGRAMS)}, separated by commas")
+    return ",".join(name for name in PROGRAMS if name in named)
+
+
 def _names(names: str) -> str:
     if "/" in names:
         raise ValueError("give names without scheme or path, separated by commas")
@@ -77,6 +86,9 @@ class Env(BaseSettings):
     )
     redis_url: Annotated[str, AfterValidator(_redis)] = Field(
         default="", description="redis://… or unix://…; empty: the embedded Valkey"
+    )
+    programs: Annotated[str, AfterValidator(_programs)] = Field(
+        default=",".join(PROGRAMS), description="what bin/serve runs on this machine"
     )
     private_keys: Annotated[Path, AfterValidator(_absolute)] | None = Field(
         default=None, description="where workers find what opens secrets; empty: <home>/keys/seal"
@@ -108,6 +120,11 @@ class Env(BaseSettings):
         host = urlsplit(self.url).hostname or ""
         host = f"[{host}]" if ":" in host else host
         return given if host in ("", *given) else [*given, host]
+
+    @property
+    def runs(self) -> list[str]:
+        """The programs of this machine; where some are elsewhere, all share what they need."""
+        return self.programs.split(",")
 
     @property
     def run_dir(self) -> Path:

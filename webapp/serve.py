@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import http.client
+import json
 import os
 import resource
 import shutil
@@ -18,9 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from deploy_tasks import owner
 from webapp import processes
 from webapp.cli.words import _
-from webapp.env import BASE, Env, env, for_programs, is_loopback, site_of
+from webapp.env import BASE, PROGRAMS, Env, env, for_programs, is_loopback, site_of
 
 READY_WITHIN = 90.0  # seconds; a first start on a slow disk takes about ten
 STOP_WITHIN = 30.0
@@ -41,9 +43,11 @@ def main() -> None:
 
 def serve(chosen: Env) -> None:
     """Prepare, start, say where, and stay. Raises KeyboardInterrupt when told to stop."""
+    _refuse_lonely_programs(chosen)
     make_run_dir(chosen.run_dir)
     processes.end(processes.recorded(chosen.run_dir), within=STOP_WITHIN)
-    refuse_taken_port(chosen.bind, chosen.port)
+    if "web" in chosen.runs:
+        refuse_taken_port(chosen.bind, chosen.port)
     url = chosen.url or site_of(chosen.bind, chosen.port, chosen.names)
     programs = for_programs(
         DJANGO_SETTINGS_MODULE="webapp.settings",
@@ -53,7 +57,7 @@ def serve(chosen: Env) -> None:
         PATCHWAVE_PORT=str(chosen.port),
         PATCHWAVE_URL=url,
         PATCHWAVE_WORKER_THREADS=str(chosen.worker_threads),
-        PATCHWAVE_EMBEDDED_VALKEY="false" if chosen.redis_url else "true",
+        **_autostarts(chosen),
         PYTHONUNBUFFERED="1",
     )
     prepare = [sys.executable, str(BASE / "manage.py"), "prepare"]
@@ -61,8 +65,11 @@ def serve(chosen: Env) -> None:
         raise SystemExit(_("%s could not be prepared; the reason is above.") % chosen.home)
     with _supervisor(chosen, programs) as supervisor:
         _wait_until_ready(chosen, supervisor)
-        (chosen.run_dir / "url").write_text(url)
-        print(_("Patchwave is ready: %s") % url)
+        if "web" in chosen.runs:
+            (chosen.run_dir / "url").write_text(url)
+            print(_("Patchwave is ready: %s") % url)
+        else:
+            print(_("Patchwave is ready, with its %s on this machine.") % chosen.programs)
         print(_("Logs are in %s. Ctrl-C stops it.") % _logs(chosen), flush=True)
         supervisor.wait()
         raise SystemExit(_("The supervisor ended by itself; see %s.") % _logs(chosen))
@@ -109,6 +116,23 @@ def _arguments() -> Env:
             % given.bind
         )
     return env.model_copy(update={"bind": given.bind, "port": given.port})
+
+
+def _refuse_lonely_programs(chosen: Env) -> None:
+    if chosen.runs != list(PROGRAMS) and not (chosen.database_url and chosen.redis_url):
+        raise SystemExit(
+            _(
+                "PATCHWAVE_PROGRAMS=%s leaves programs to other machines: set "
+                "PATCHWAVE_DATABASE_URL and PATCHWAVE_REDIS_URL to what all of them share."
+            )
+            % chosen.programs
+        )
+
+
+def _autostarts(chosen: Env) -> dict[str, str]:
+    """Which programs deploy/supervisord.conf starts."""
+    starts = {name: name in chosen.runs for name in PROGRAMS} | {"valkey": not chosen.redis_url}
+    return {f"PATCHWAVE_RUN_{name.upper()}": str(on).lower() for name, on in starts.items()}
 
 
 @contextlib.contextmanager
@@ -184,19 +208,37 @@ def _wait_until_ready(chosen: Env, supervisor: subprocess.Popen[bytes]) -> None:
 
 
 def _not_ready(chosen: Env) -> str | None:
-    """What /readyz misses; None when it misses nothing."""
+    """What is missed, by /readyz where that is here; None when nothing is."""
+    if "web" not in chosen.runs:
+        return _missing_programs(chosen)
     anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (we only ask there)
     host = anywhere.get(chosen.bind, chosen.bind)
     connection = http.client.HTTPConnection(host, chosen.port, timeout=5)
     try:
         # By a name that the site always answers to, whatever its public one is.
         connection.request("GET", "/readyz", headers={"Host": "localhost"})
-        answer = connection.getresponse()
-        return None if answer.status == 200 else answer.read(300).decode(errors="replace")
-    except (OSError, http.client.HTTPException):
+        found = json.loads(connection.getresponse().read(1000))
+        # A worker that is left to other machines may come later.
+        missing = {
+            part: word
+            for part, word in found.items()
+            if word != "ok" and (part != "worker" or part in chosen.runs)
+        }
+        return ", ".join(f"{part} {word}" for part, word in missing.items()) or None
+    except (OSError, http.client.HTTPException, ValueError):
         return _("the web process does not answer")
     finally:
         connection.close()
+
+
+def _missing_programs(chosen: Env) -> str | None:
+    records = {name: chosen.run_dir / f"{name}.process" for name in chosen.runs}
+    missing = [
+        name
+        for name, record in records.items()
+        if not (record.exists() and owner.lives(record.read_text().strip()))
+    ]
+    return ", ".join(missing) or None
 
 
 def _give_up(chosen: Env, what: str, program: str) -> NoReturn:

@@ -15,6 +15,7 @@ OUTPUT_LIMIT = env.output_limit
 KEEP_ON_HOSTS_DAYS = env.keep_on_hosts_days
 KEEP_ARTIFACTS_ON_HOSTS = env.keep_artifacts_on_hosts
 ARTIFACTS = HOME / "artifacts"
+PROGRAMS = env.runs
 # Every process seals with public keys below HOME; only workers get at the private ones.
 PRIVATE_KEYS = env.private_keys or HOME / "keys" / "seal"
 VARIABLE = variable

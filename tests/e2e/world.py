@@ -28,8 +28,8 @@ PATIENCE = 60.0
 class Product:
     """One running instance, as the command line, programs and pages reach it."""
 
-    def __init__(self, home: Path) -> None:
-        self.instance = Instance(home)
+    def __init__(self, home: Path, **more: str) -> None:
+        self.instance = Instance(home, **more)
 
     def __enter__(self) -> Self:
         self.instance.start()
@@ -57,7 +57,7 @@ class Product:
         """What bin/patchwave prints; fails the test unless it ends with ``status``."""
         told = subprocess.run(
             [BASE / "bin" / "patchwave", *words],
-            env=environment(self.instance.home),
+            env=environment(self.instance.home, **self.instance.more),
             capture_output=True,
             text=True,
             timeout=120,

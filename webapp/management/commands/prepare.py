@@ -1,21 +1,25 @@
 """``manage.py prepare``: brings a home to where the programs can start; safe to repeat.
 
-Directories, keys, migrations, static files, and at the very first start an administrator.
+Directories, keys, migrations, static files, and at the very first start an administrator. On a
+machine without the web process all but the directories is made elsewhere, and waited for.
 """
 
 import fcntl
 import secrets
+import time
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from deploy_tasks import vault
+from webapp import health
 
 FIRST_USER = "admin"
+TABLES_WITHIN = 120.0  # seconds; the web process may be starting at this very moment
 
 
 class Command(BaseCommand):
@@ -33,6 +37,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for name in ("keys", "log", "artifacts"):
             (settings.HOME / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not options["state_only"] and "web" not in settings.PROGRAMS:
+            self._expect_the_rest()
+            return
         # Two that prepare at once would both begin the same migration.
         with (settings.HOME / "keys" / ".prepare").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -42,6 +49,24 @@ class Command(BaseCommand):
                 return
             call_command("collectstatic", verbosity=0, interactive=False)
             self.stdout.write(self._log_in())
+
+    def _expect_the_rest(self) -> None:
+        if "worker" in settings.PROGRAMS and not any(settings.PRIVATE_KEYS.glob("*.key")):
+            raise CommandError(
+                _(
+                    "No key that opens secrets is in %s: copy keys/seal/*.key there from the "
+                    "PATCHWAVE_HOME of the web process."
+                )
+                % settings.PRIVATE_KEYS
+            )
+        deadline = time.monotonic() + TABLES_WITHIN
+        while (found := health.migrations()) != "ok":
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    _("The database is not ready (migrations: %s); start the web process first.")
+                    % found
+                )
+            time.sleep(1)
 
     def _log_in(self) -> str:
         """What to tell the person about logging in; the password is told this once."""
