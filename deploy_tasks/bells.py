@@ -15,28 +15,26 @@ log = logging.getLogger(__name__)
 
 
 def ring_job(job_id: int) -> None:
-    _ring("conduct", job_id)
+    _ring("conduct", [job_id])
 
 
 def ring_host_runs(host_run_ids: Iterable[int]) -> None:
-    for host_run_id in host_run_ids:
-        if not _ring("run_host", host_run_id):
-            return
+    _ring("run_host", host_run_ids)
 
 
 def ring_looks(host_ids: Iterable[int]) -> None:
     """Ask workers to look at hosts: could a job run there?"""
-    for host_id in host_ids:
-        if not _ring("look_at_host", host_id):
-            return
+    _ring("look_at_host", host_ids)
 
 
-def _ring(task: str, row_id: int) -> bool:
-    failpoint("bell.before")
+def _ring(task: str, row_ids: Iterable[int]) -> None:
     try:
-        app.send_task(f"deploy_tasks.tasks.{task}", args=[row_id], retry=False)
+        # One connection for all of them: to get one costs more than to send.
+        with app.producer_or_acquire() as producer:
+            for row_id in row_ids:
+                failpoint("bell.before")
+                name = f"deploy_tasks.tasks.{task}"
+                app.send_task(name, args=[row_id], retry=False, producer=producer)
+                failpoint("bell.rung")
     except (OperationalError, OSError) as error:
-        log.warning("broker away, %s(%s) is left to the reconciler: %s", task, row_id, error)
-        return False
-    failpoint("bell.rung")
-    return True
+        log.warning("broker away, %s is left to the reconciler: %s", task, error)

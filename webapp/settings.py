@@ -131,6 +131,10 @@ CELERY_WORKER_CONCURRENCY = env.worker_threads
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # A page must not wait for a broker that is away: the reconciler rings later.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
     "socket_connect_timeout": 2,
     "socket_timeout": 10,
     "visibility_timeout": 3600,
@@ -194,6 +198,9 @@ CONTENT_SECURITY_POLICY = {
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = SECURE_SITE
 LOCALE_PATHS = [BASE / "locale"]
 USE_I18N = True
 USE_TZ = True
