@@ -60,12 +60,6 @@ class HostFailed(Exception):
     """A host could not be updated, and we can say why."""
 
 
-class StepFailed(HostFailed):
-    def __init__(self, step: str, exit_status: int) -> None:
-        super().__init__(f"step “{step}” ended with exit status {exit_status}")
-        self.step, self.exit_status = step, exit_status
-
-
 class ConnectFailed(HostFailed):
     """No session with the host. ``retryable`` is False where another try does harm."""
 

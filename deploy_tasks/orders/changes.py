@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from deploy_tasks import bells, clock, journal, revisions
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
@@ -30,6 +31,9 @@ Answer = Literal["it_ran", "it_did_not_run", "give_up"]
 
 #: A retry brings these back to life.
 REOPENED = [*JOB_ENDED, JobState.HALTED]
+# What is stored is read by everybody: it is written in English, and told again where it is shown.
+GIVEN_UP = gettext_noop("given up by %s")
+IT_RAN = gettext_noop("a person says that it ran")
 
 
 @transaction.atomic
@@ -195,7 +199,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
     # An attempt that is not known to be lost is asked for on the host again: it knows best.
     lost = run.attempts.filter(state=AttemptState.LOST).order_by("pk").last()
     if answer == "give_up":
-        error = gettext_noop("given up by %s") % by.get_username()
+        error = GIVEN_UP % by.get_username()
         journal.move_host_runs(
             job,
             [run.pk],
@@ -208,7 +212,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
         )
     else:
         if answer == "it_ran" and lost:
-            lost.state, lost.reason = AttemptState.SUCCEEDED, A_PERSON_SAYS
+            lost.state, lost.reason = AttemptState.SUCCEEDED, IT_RAN
             lost.save(update_fields=["state", "reason"])
             fenced["step"] = lost.step + (lost.kind == AttemptKind.DO)
         journal.move_host_runs(job, [run.pk], unknown, HostRunState.QUEUED, **fenced)
