@@ -35,7 +35,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = _arguments()
     try:
-        with _only_one(chosen):
+        with only_one(chosen.home, port=chosen.port):
             serve(chosen)
     except KeyboardInterrupt:
         print(_("Stopped."), flush=True)
@@ -73,6 +73,33 @@ def serve(chosen: Env) -> None:
         print(_("Logs are in %s. Ctrl-C stops it.") % _logs(chosen), flush=True)
         supervisor.wait()
         raise SystemExit(_("The supervisor ended by itself; see %s.") % _logs(chosen))
+
+
+@contextlib.contextmanager
+def only_one(home: Path, *, port: int = 0) -> Iterator[None]:
+    """Hold the home's lock, which the kernel frees whatever happens to us. Raises SystemExit."""
+    path = home / "serve.lock"
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = path.open("a+")
+    except OSError as error:
+        raise SystemExit(
+            _("PATCHWAVE_HOME: %(home)s cannot be written: %(reason)s")
+            % {"home": home, "reason": error.strerror}
+        )
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid, _colon, port_there = path.read_text().partition(":")
+            raise SystemExit(
+                _("Patchwave already runs on %(home)s (process %(pid)s, port %(port)s).")
+                % {"home": home, "pid": pid, "port": port_there}
+            )
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}:{port}")
+        lock.flush()
+        yield
 
 
 def make_run_dir(path: Path) -> None:
@@ -133,33 +160,6 @@ def _autostarts(chosen: Env) -> dict[str, str]:
     """Which programs deploy/supervisord.conf starts."""
     starts = {name: name in chosen.runs for name in PROGRAMS} | {"valkey": not chosen.redis_url}
     return {f"PATCHWAVE_RUN_{name.upper()}": str(on).lower() for name, on in starts.items()}
-
-
-@contextlib.contextmanager
-def _only_one(chosen: Env) -> Iterator[None]:
-    """Hold the home's lock, which the kernel frees whatever happens to us."""
-    path = chosen.home / "serve.lock"
-    try:
-        chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = path.open("a+")
-    except OSError as error:
-        raise SystemExit(
-            _("PATCHWAVE_HOME: %(home)s cannot be written: %(reason)s")
-            % {"home": chosen.home, "reason": error.strerror}
-        )
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid, _colon, port = path.read_text().partition(":")
-            raise SystemExit(
-                _("Patchwave already runs on %(home)s (process %(pid)s, port %(port)s).")
-                % {"home": chosen.home, "pid": pid, "port": port}
-            )
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}:{chosen.port}")
-        lock.flush()
-        yield
 
 
 @contextlib.contextmanager

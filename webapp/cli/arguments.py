@@ -132,6 +132,15 @@ def _local(names: Any) -> None:
         action="store_true",
         help=_("give up pinned host keys where the file has others"),
     )
+    help_ = _("write all that this machine's instance is into one file")
+    command = _command(names, "backup", commands.backup, help_)
+    command.add_argument("file", metavar="FILE")
+    help_ = _("put a backup in the place of this machine's instance, which must be stopped")
+    command = _command(names, "restore", commands.restore, help_)
+    command.add_argument("file", metavar="FILE")
+    command.add_argument(
+        "--replace", action="store_true", help=_("give up the hosts and jobs that are here")
+    )
     command = _command(names, "token", commands.token, _("make an API token on this machine"))
     command.add_argument(
         "user", metavar="USER", help=_("made an administrator if there is none by that name")

@@ -66,6 +66,15 @@ def import_file(given: argparse.Namespace) -> int:
     return local.manage("import_inventory", given.file, *more, *_json(given))
 
 
+def backup(given: argparse.Namespace) -> int:
+    return local.manage("backup", given.file, *_json(given))
+
+
+def restore(given: argparse.Namespace) -> int:
+    more = ["--replace"] if given.replace else []
+    return local.manage("restore", given.file, *more, *_json(given))
+
+
 def token(given: argparse.Namespace) -> int:
     return local.manage("token", given.user, *_json(given))
 

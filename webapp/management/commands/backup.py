@@ -1,0 +1,40 @@
+"""`manage.py backup FILE`: everything that an instance is, in one file."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+
+from webapp import backup
+
+
+class Command(BaseCommand):
+    help = "Writes all rows, keys and artifacts into FILE. The instance may be running."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", type=Path)
+        parser.add_argument("--json", action="store_true", help="print what is in it as JSON")
+
+    def handle(self, *args: Any, file: Path, json: bool, **options: Any) -> str:
+        try:
+            about = backup.make(file)
+        except OSError as error:
+            raise CommandError(
+                _("%(file)s cannot be written: %(why)s") % {"file": file, "why": error.strerror}
+            ) from None
+        if json:
+            return _as_json(about)
+        told = _("%(file)s holds %(rows)s rows, %(artifacts)s artifacts and the keys.")
+        if not about["private_keys"]:
+            told = _(
+                "%(file)s holds %(rows)s rows and %(artifacts)s artifacts. The private keys are "
+                "not on this machine: keep those of a worker's PATCHWAVE_HOME/keys/seal as well."
+            )
+        return told % {**about, "file": file}
+
+
+def _as_json(about: backup.About) -> str:
+    return json.dumps(about)
