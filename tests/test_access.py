@@ -107,3 +107,15 @@ def test_require_refuses_what_the_role_does_not_allow(mira: User, squid: Game) -
     access.require(mira, Right.SEE, squid)
     with pytest.raises(PermissionDenied):
         access.require(mira, Right.OPERATE, squid)
+
+
+def test_the_viewers_of_a_job_are_those_to_whom_it_is_visible(squid: Game, paper: Game) -> None:
+    factories.user("nobody")
+    factories.user("root", is_superuser=True)
+    factories.user("gone", is_superuser=True, is_active=False)
+    for name, game in {"here": squid, "there": paper, "everywhere": None}.items():
+        Grant.objects.create(user=factories.user(name), game=game, role=Role.VIEWER)
+    job = factories.job(squid)
+    told = {user for user in User.objects.all() if job in access.visible_jobs(user)}
+    assert {user.username for user in told} == {"here", "everywhere", "root"}
+    assert set(access.viewers(job.pk)) == told

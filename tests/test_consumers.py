@@ -7,7 +7,7 @@ import pytest
 from deploy_tasks.states import JobState
 from tests.stories import Story
 from tests.watching import Headers, Viewer
-from webapp import consumers, stream
+from webapp import consumers, stream, watcher
 from webapp.rows import ask
 
 pytestmark = [
@@ -98,7 +98,7 @@ async def test_a_ping_is_answered(story: Story, cookies: Headers) -> None:
 async def test_who_calls_for_too_many_answers_is_shown_out(
     story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumers, "MAX_ANSWERS", 3)
+    monkeypatch.setattr(watcher, "MAX_ANSWERS", 3)
     async with Viewer(story.job.pk, cookies) as watching:
         await watching.hello()
         for _ in range(4):

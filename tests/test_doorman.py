@@ -1,26 +1,41 @@
 """Who is let in at the socket, and who may stay."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.translation import get_language
 from pytest_django import Settings
 
 from deploy_tasks.models import Instance
 from tests import factories
-from tests.stories import Story
+from tests.stories import Story, person
 from tests.watching import HERE, Headers, Viewer, browser, program, seen_queries
-from webapp import doorman, stream
-from webapp.doorman import Login
-from webapp.protocol import Close
+from webapp import doorman, reports, stream
+from webapp.models import Role
 from webapp.rows import ask
+from webapp.stream import Watcher
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("a_layer_in_memory", "quick_polls"),
 ]
+
+
+def watchers_of(story: Story) -> set[Watcher]:
+    return stream._readers[asyncio.get_running_loop()][story.job.pk].watchers
+
+
+def queries_of(function: Callable[..., Any], *args: Any) -> tuple[Any, int]:
+    """What it gives, and how many queries that took."""
+    with CaptureQueriesContext(connection) as seen:
+        return function(*args), len(seen)
 
 
 # Who is let in
@@ -37,6 +52,44 @@ async def test_a_viewer_is_welcomed_and_told_how_the_job_stands(
     assert (welcome["job"]["id"], welcome["job"]["state"]) == (story.job.pk, "running")
     assert welcome["epoch"] == (await ask(Instance.current)).epoch
     assert welcome["now"].endswith("Z")
+
+
+async def test_the_welcome_speaks_the_language_of_whoever_comes(
+    story: Story, cookies: Headers
+) -> None:
+    scope = {"headers": [*cookies, (b"accept-language", b"zh-Hans, en;q=0.5")]}
+    assert doorman.language_of(scope) == "zh-hans"
+    assert doorman.language_of({"headers": cookies}) == "en"
+    audience = doorman.Audience(ordering=False, language="zh-hans")
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reports, "job_as_told", lambda *_, **__: said.append(get_language()))
+        await ask(doorman.welcome, story.job.pk, audience)
+    assert said == ["zh-hans"]
+
+
+async def test_what_may_be_ordered_is_told_to_those_who_may(story: Story, cookies: Headers) -> None:
+    boss = await ask(person, "boss", role=Role.OPERATOR)
+    async with (
+        Viewer(story.job.pk, cookies) as vera,
+        Viewer(story.job.pk, await ask(program, boss)) as other,
+    ):
+        assert (await vera.hello())["job"]["can"] == []
+        assert "cancel" in (await other.hello())["job"]["can"]
+
+
+async def test_many_who_come_at_once_cost_one_report(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "POLL", 3600)
+    await ask(Instance.current)
+    asked = seen_queries(monkeypatch)
+    async with AsyncExitStack() as open_sockets:
+        for _ in range(5):
+            watching = Viewer(story.job.pk, cookies)
+            await open_sockets.enter_async_context(watching)
+            assert (await watching.hello())["job"]["id"] == story.job.pk
+    assert len([query for query in asked if "deploy_tasks_instance" in query]) == 1
 
 
 async def test_a_client_that_names_no_subprotocol_is_let_in_too(
@@ -157,9 +210,8 @@ async def test_who_logs_out_sees_no_more(story: Story, cookies: Headers) -> None
 
 
 async def test_who_changes_the_password_must_log_in_again(
-    story: Story, cookies: Headers, vera: User, monkeypatch: pytest.MonkeyPatch
+    story: Story, cookies: Headers, vera: User
 ) -> None:
-    monkeypatch.setattr(stream, "RECHECK", 0)
     async with Viewer(story.job.pk, cookies) as watching:
         await watching.hello()
         vera.set_password("another one")
@@ -167,42 +219,69 @@ async def test_who_changes_the_password_must_log_in_again(
         assert await watching.code() == 4401
 
 
-async def test_who_loses_the_role_sees_no_more(
-    story: Story, cookies: Headers, vera: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream, "RECHECK", 0)
+async def test_who_loses_the_role_sees_no_more(story: Story, cookies: Headers, vera: User) -> None:
     async with Viewer(story.job.pk, cookies) as watching:
         await watching.hello()
         await ask(vera.grants.all().delete)
         assert await watching.code() == 4403
 
 
-async def test_a_token_that_is_taken_away_ends_its_streams(
-    story: Story, vera: User, monkeypatch: pytest.MonkeyPatch
+async def test_who_is_disabled_sees_no_more(story: Story, cookies: Headers, vera: User) -> None:
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        vera.is_active = False
+        await ask(vera.save)
+        assert await watching.code() == 4403
+
+
+async def test_who_loses_the_right_before_hello_is_told_nothing(
+    story: Story, cookies: Headers, vera: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "RECHECK", 0)
+    admit = doorman.admit
+
+    def let_in(*args: Any) -> Any:
+        guest = admit(*args)
+        vera.grants.all().delete()
+        return guest
+
+    monkeypatch.setattr(doorman, "admit", let_in)
+    monkeypatch.setattr(stream, "POLL", 0)
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.say("hello")
+        assert await watching.code() == 4403
+    assert watching.frames == []
+
+
+async def test_a_token_stays_good_when_the_password_changes(story: Story, vera: User) -> None:
+    async with Viewer(story.job.pk, await ask(program, vera)) as watching:
+        await watching.hello()
+        vera.set_password("another one")
+        await ask(vera.save)
+        assert await watching.hears_nothing()
+
+
+async def test_a_token_that_is_taken_away_ends_its_streams(story: Story, vera: User) -> None:
     async with Viewer(story.job.pk, await ask(program, vera)) as watching:
         await watching.hello()
         await ask(vera.api_tokens.all().delete)
         assert await watching.code() == 4401
 
 
-async def test_rights_are_asked_once_for_all_sockets_of_a_browser(
-    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+async def test_rights_cost_three_queries_however_many_watch(
+    story: Story, cookies: Headers, vera: User
 ) -> None:
-    asked: asyncio.Queue[list[Login]] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def note(logins: Iterable[Login], job_id: int) -> dict[Login, Close]:
-        loop.call_soon_threadsafe(asked.put_nowait, list(logins))
-        return {}
-
-    async with Viewer(story.job.pk, cookies) as first, Viewer(story.job.pk, cookies) as second:
-        await first.hello()
-        await second.hello()
-        monkeypatch.setattr(doorman, "no_longer_welcome", note)
-        monkeypatch.setattr(stream, "RECHECK", 0)
-        assert len(await asyncio.wait_for(asked.get(), 10)) == 1
+    others = [await ask(person, f"v-{n}", role=Role.VIEWER) for n in range(3)]
+    logins = [await ask(browser, vera), *[await ask(program, other) for other in others]]
+    async with AsyncExitStack() as open_sockets:
+        viewers = [
+            await open_sockets.enter_async_context(Viewer(story.job.pk, headers))
+            for headers in [cookies, cookies, *logins]
+        ]
+        for watching in viewers:
+            await watching.hello()
+        guests = {watcher.guest for watcher in watchers_of(story)}
+        assert len(guests) == len(logins) + 1
+        assert await ask(queries_of, doorman.no_longer_welcome, guests, story.job.pk) == ({}, 3)
 
 
 async def test_others_stay_when_one_must_go(

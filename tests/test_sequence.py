@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from deploy_tasks import events
 from deploy_tasks.events import Item, Page
 from webapp import doorman, protocol, stream, tail, watcher
-from webapp.doorman import Login
-from webapp.protocol import Close, Hello, Output
+from webapp.doorman import Audience, Guest, Login
+from webapp.protocol import Close, Hello, Output, Watch
 from webapp.watcher import Watcher
 
 JOB = 1
 HOSTS = ("a", "b")
+SOMEBODY = Guest(Login(session="s"), 1, "", Audience(ordering=False, language="en"))
 
 
 class Rows:
@@ -42,8 +43,7 @@ class Rows:
             events.head: lambda job: (len(self.items), "running"),
             events.read: self._read,
             events.weigh: self._weigh,
-            doorman.logged_out: lambda logins: {},
-            doorman.no_longer_welcome: lambda logins, job: {},
+            doorman.no_longer_welcome: lambda guests, job: {},
         }
         answer = answers[question](*args, **about)
         for _ in range(self.turns):
@@ -104,12 +104,13 @@ class Client:
         self.come()
 
     def come(self) -> None:
-        self.watcher = Watcher(
-            Login(session="s"), Hello(after=self.to, output=self.output), self.hear
-        )
+        self.leaving = False
+        hello = Hello(after=self.to, output=self.output)
+        self.watcher = Watcher(SOMEBODY, hello, self.hear)
         self.task = asyncio.create_task(self._watch(stream.join(JOB, self.watcher)))
 
     async def leave(self) -> None:
+        self.leaving = True
         self.watcher.close(Close.RESTARTING)
         await self.task
 
@@ -145,9 +146,12 @@ class Client:
 
     async def _watch(self, reader: stream.Reader) -> None:
         try:
-            await self.watcher.run(reader)
+            code = await self.watcher.run(reader)
         finally:
             stream.leave(reader, self.watcher)
+        if code == Close.RESTARTING and not self.leaving:
+            event("somebody came of age")
+            self.come()
 
 
 Step = tuple[str, Any]
@@ -227,7 +231,7 @@ async def meet(step: str, about: Any, clients: list[Client]) -> None:
             client.acknowledging = True
             client.acknowledge()
         case "watch":
-            client.watcher.want(output)
+            client.watcher.ask(Watch(output=output))
 
 
 @contextmanager
@@ -244,6 +248,9 @@ def small_sizes() -> Iterator[tuple[Rows, Layer]]:
         patch.setattr(watcher, "MAX_FRAME", 400)
         patch.setattr(watcher, "WINDOW", 1200)
         patch.setattr(watcher, "SILENCE", 1e9)
+        patch.setattr(watcher, "MAX_ANSWERS", 1e9)
+        patch.setattr(watcher, "MAX_WAITING", 1e9)
+        patch.setattr(watcher, "MAX_AGE", 12.0)
         yield rows, layer
 
 

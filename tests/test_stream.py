@@ -1,6 +1,7 @@
 """One reader feeds all watchers of a job: the whole story, once, in one sequence."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -175,6 +176,25 @@ async def test_all_watchers_of_a_job_cost_one_read(
     assert len([query for query in asked if "deploy_tasks_event" in query]) == 1
     for watching in viewers:
         await watching.__aexit__(None, None, None)
+
+
+async def test_all_who_come_back_to_one_place_cost_one_read_of_what_lies_behind(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "POLL", 3600)
+    monkeypatch.setattr(stream, "REWIND", 0)
+    last = await ask(story.output, "eu-1", *[b"x" * 8000] * 20)
+    asked = seen_queries(monkeypatch)
+    async with AsyncExitStack() as open_sockets:
+        viewers = [Viewer(story.job.pk, cookies) for _ in range(8)]
+        for watching in viewers:
+            await open_sockets.enter_async_context(watching)
+            await watching.hello(after=2)
+        for watching in viewers:
+            await watching.reach(last)
+            assert watching.seqs == list(range(3, last + 1))
+    reads = [query for query in asked if "deploy_tasks_event" in query]
+    assert len(reads) == len(viewers[0].frames) - 1
 
 
 async def test_the_last_who_leaves_ends_the_reader(story: Story, cookies: Headers) -> None:

@@ -157,6 +157,30 @@ async def test_a_slow_watcher_does_not_slow_another(story: Story, cookies: Heade
         assert slow.to < 40
 
 
+async def test_questions_that_wait_for_too_long_are_not_gathered(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cannot be answered now may not fill our memory with questions."""
+    held, batch = asyncio.Event(), stream.Reader.batch
+
+    async def later(*about: Any) -> Any:
+        await held.wait()
+        return await batch(*about)
+
+    monkeypatch.setattr(stream.Reader, "batch", later)
+    await ask(story.output, "eu-1", b"x")
+    async with Viewer(story.job.pk, cookies) as hostile:
+        await hostile.hello()
+        (watching,) = stream._readers[asyncio.get_running_loop()][story.job.pk].watchers
+        for _ in range(watcher.MAX_WAITING + 1):
+            await hostile.say("watch", output=["x" * 64] * 900)
+        await hostile.hears_nothing()
+        assert isinstance(watching, watcher.Watcher)
+        assert len(watching._asked) == watcher.MAX_WAITING
+        held.set()
+        assert await hostile.code() == 4029
+
+
 async def test_a_socket_comes_of_age_and_is_asked_to_come_again(
     story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,9 +5,9 @@ A right comes from a grant in one game or in all games; without a grant nothing 
 
 from enum import IntEnum
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks.models import Game, Host, Job, Release
@@ -36,7 +36,19 @@ def may(user: Visitor, right: Right, game: Game | None) -> bool:
     """Does the user have the right in this game, or (``game`` is None) in all games?"""
     if game is None:
         return user.is_active and (is_superuser(user) or _grants(user, right, game=None).exists())
-    return games(user, right).filter(pk=game.pk).exists()
+    held = right_in(game.pk, user)
+    return held is not None and held >= right
+
+
+def right_in(game_id: int, user: Visitor) -> Right | None:
+    """The greatest right that the user has in this game."""
+    if not user.is_active:
+        return None
+    if is_superuser(user):
+        return Right.ADMINISTER
+    grants = Grant.objects.filter(Q(game=game_id) | Q(game=None), user=user.pk)
+    given = [GIVEN_BY[Role(role)] for role in grants.values_list("role", flat=True)]
+    return max(given, default=None)
 
 
 def require(user: Visitor, right: Right, game: Game | None) -> None:
@@ -63,6 +75,13 @@ def visible_jobs(user: Visitor) -> QuerySet[Job]:
     return Job.objects.filter(game__in=visible_games(user))
 
 
+def viewers(job_id: int) -> QuerySet[User]:
+    """Everybody who sees the job: `visible_jobs`, asked the other way round."""
+    here = Q(game__jobs=job_id) | Q(game=None)
+    granted = Grant.objects.filter(here, user=OuterRef("pk"), role__in=_giving(Right.SEE))
+    return User.objects.filter(Q(is_superuser=True) | Exists(granted), is_active=True)
+
+
 def visible_hosts(user: Visitor) -> QuerySet[Host]:
     return Host.objects.filter(game__in=visible_games(user))
 
@@ -76,5 +95,8 @@ def is_superuser(user: Visitor) -> bool:
 
 
 def _grants(user: Visitor, right: Right, *, game: OuterRef | None) -> QuerySet[Grant]:
-    roles = [role for role, given in GIVEN_BY.items() if given >= right]
-    return Grant.objects.filter(user=user.pk, role__in=roles, game=game)
+    return Grant.objects.filter(user=user.pk, role__in=_giving(right), game=game)
+
+
+def _giving(right: Right) -> list[Role]:
+    return [role for role, given in GIVEN_BY.items() if given >= right]

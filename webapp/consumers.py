@@ -6,7 +6,10 @@ from typing import Any
 
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.utils import timezone
 
+from deploy_tasks.models import Job
+from deploy_tasks.times import iso
 from webapp import doorman, rows, stream
 from webapp.protocol import SUBPROTOCOL, Ack, BadFrame, Close, Hello, Ping, Watch, parse, say
 from webapp.stream import Reader
@@ -16,9 +19,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds in which the first frame must have come.
 HELLO_WITHIN = 5.0
-#: Answers a client may call for (pong, watching) within so many seconds: it may not be reading.
-MAX_ANSWERS = 100
-ANSWERS_PER = 10.0
 
 
 class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -57,8 +57,6 @@ class JobConsumer(Socket):
         self._watcher: Watcher | None = None
         self._work: set[asyncio.Task[None]] = set()
         self._patience: asyncio.TimerHandle | None = None
-        self._answers = 0
-        self._answers_since = 0.0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -68,12 +66,13 @@ class JobConsumer(Socket):
 
     async def connect(self) -> None:
         await super().connect()
-        self._login = doorman.login_of(self.scope)
         self._job_id: int = self.scope["url_route"]["kwargs"]["job_id"]
-        refusal = await rows.ask(doorman.turned_away, self._login, self._job_id)
-        if refusal is not None:
-            await self.close(refusal)
+        login, language = doorman.login_of(self.scope), doorman.language_of(self.scope)
+        guest = await rows.ask(doorman.admit, login, self._job_id, language)
+        if isinstance(guest, Close):
+            await self.close(guest)
             return
+        self._guest, self._admitted = guest, _now()
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(
             HELLO_WITHIN, lambda: self._start(self.close(Close.TOO_SLOW))
@@ -99,49 +98,39 @@ class JobConsumer(Socket):
         match frame:
             case Ack():
                 self._watcher.acknowledge(frame.seq)
-            case Watch():
-                self._watcher.want(frame.output)
-                self._count_answer()
-            case Ping():
-                await self.send(say("pong"))
-                self._count_answer()
+            case Watch() | Ping():
+                self._watcher.ask(frame)
             case Hello():
                 raise BadFrame
 
     async def _welcome(self, hello: Hello) -> None:
         if self._patience:
             self._patience.cancel()
-        welcome = await rows.ask(doorman.welcome, self._login, self._job_id)
-        if isinstance(welcome, Close):
-            await self.close(welcome)
-            return
-        self._watcher = Watcher(self._login, hello, self.send)
+        if _now() - self._admitted > stream.POLL:
+            gone = await rows.ask(doorman.no_longer_welcome, [self._guest], self._job_id)
+            if self._guest in gone:
+                await self.close(gone[self._guest])
+                return
+        self._watcher = Watcher(self._guest, hello, self.send)
         try:
             reader = stream.join(self._job_id, self._watcher)
         except stream.TooMany:
             await self.close(Close.TOO_MANY)
             return
-        await self.send(say("welcome", **welcome))
         self._start(self._feed(reader, self._watcher))
 
     async def _feed(self, reader: Reader, watcher: Watcher) -> None:
         # Whoever is cut off by a server that goes down, or by our mistake, shall come again.
         code = Close.RESTARTING
         try:
+            welcome = await reader.welcome(self._guest.audience)
+            await self.send(say("welcome", now=iso(timezone.now()), **welcome))
             code = await watcher.run(reader)
+        except Job.DoesNotExist:
+            code = Close.NO_SUCH_JOB
         finally:
             stream.leave(reader, watcher)
             await self.close(code)
-
-    def _count_answer(self) -> None:
-        """Answers wait in memory until they are read, beside the window."""
-        assert self._watcher
-        now = asyncio.get_running_loop().time()
-        if now - self._answers_since > ANSWERS_PER:
-            self._answers, self._answers_since = 0, now
-        self._answers += 1
-        if self._answers > MAX_ANSWERS:
-            self._watcher.close(Close.TOO_MANY)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -155,3 +144,7 @@ class JobConsumer(Socket):
         for ended in await asyncio.gather(*self._work, return_exceptions=True):
             if isinstance(ended, Exception):
                 logger.error("a watcher of job %s broke", self._job_id, exc_info=ended)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,6 +1,6 @@
 """Who comes in at the socket, by session cookie or API token, and whether they may stay."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,11 +13,11 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from deploy_tasks.models import Instance
-from deploy_tasks.times import iso
+from deploy_tasks.models import Instance, Job
 from webapp import access, reports, tokens
+from webapp.access import Right
 from webapp.protocol import Close
 
 Scope = Mapping[str, Any]
@@ -25,11 +25,30 @@ Scope = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Login:
-    """How somebody came in. Two sockets of one browser have the same."""
+    """How somebody comes in."""
 
     session: str = field(default="", repr=False)
     #: A whole ``Authorization`` header; a session beside it is not looked at.
     bearer: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Audience:
+    """All those to whom a report of the job reads the same."""
+
+    ordering: bool
+    language: str
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Somebody who was let in, and what that rests on. Two sockets of one browser have the same."""
+
+    login: Login
+    user_id: int
+    #: As the database keeps it: with another one, the sessions of before have ended.
+    password: str = field(repr=False)
+    audience: Audience
 
 
 def login_of(scope: Scope) -> Login:
@@ -38,47 +57,53 @@ def login_of(scope: Scope) -> Login:
     return Login(session=_session_key(scope))
 
 
-def turned_away(login: Login, job_id: int) -> Close | None:
-    """Why this log-in may not watch the job, if so. No event is read."""
+def language_of(scope: Scope) -> str:
+    request = HttpRequest()
+    request.COOKIES = parse_cookie(_header(scope, b"cookie"))
+    request.META["HTTP_ACCEPT_LANGUAGE"] = _header(scope, b"accept-language")
+    return translation.get_language_from_request(request)
+
+
+def admit(login: Login, job_id: int, language: str) -> Guest | Close:
+    """Lets somebody in to watch the job, or says why not. No event is read."""
     user = _user(login)
     if user is None:
         return Close.LOG_IN
-    if not access.visible_jobs(user).filter(pk=job_id).exists():
+    # Not through visible_jobs: when a thousand come back at once, this is what they wait for.
+    game_id = Job.objects.filter(pk=job_id).values_list("game_id", flat=True).first()
+    right = access.right_in(game_id, user) if game_id else None
+    if right is None:
         return Close.NO_SUCH_JOB
-    return None
+    audience = Audience(right >= Right.OPERATE, language)
+    return Guest(login, user.pk, user.password, audience)
 
 
-def welcome(login: Login, job_id: int) -> dict[str, Any] | Close:
-    """The fields of the first frame, or why there is none."""
-    user = _user(login)
-    if user is None:
-        return Close.LOG_IN
-    job = access.visible_jobs(user).filter(pk=job_id).first()
-    if job is None:
-        return Close.NO_SUCH_JOB
-    return {
-        "epoch": Instance.current().epoch,
-        "now": iso(timezone.now()),
-        "last": job.last_seq,
-        "job": reports.job(job, user),
-    }
+def no_longer_welcome(guests: Collection[Guest], job_id: int) -> dict[Guest, Close]:
+    """Those who must go, and why: three queries, however many they are."""
+    keys = {guest.login.session for guest in guests if guest.login.session}
+    sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    alive = {Login(session=key) for key in sessions.values_list("session_key", flat=True)}
+    bearers = {guest.login.bearer for guest in guests if guest.login.bearer}
+    alive |= {Login(bearer=bearer) for bearer in tokens.good(bearers)}
+    seeing = access.viewers(job_id).filter(pk__in={guest.user_id for guest in guests})
+    passwords = dict(seeing.values_list("pk", "password"))
+    gone = {}
+    for guest in guests:
+        if guest.login not in alive:
+            gone[guest] = Close.LOG_IN
+        elif guest.user_id not in passwords:
+            gone[guest] = Close.NOT_ALLOWED
+        elif guest.login.session and guest.password != passwords[guest.user_id]:
+            gone[guest] = Close.LOG_IN
+    return gone
 
 
-def no_longer_welcome(logins: Iterable[Login], job_id: int) -> dict[Login, Close]:
-    """Asks again for each who has been let in."""
-    answers = {login: turned_away(login, job_id) for login in set(logins)}
-    lost = {Close.NO_SUCH_JOB: Close.NOT_ALLOWED}
-    return {login: lost.get(why, why) for login, why in answers.items() if why is not None}
-
-
-def logged_out(logins: Iterable[Login]) -> dict[Login, Close]:
-    """Those whose session has ended: logged out, or too old. One query for all of them."""
-    keys = {login.session: login for login in logins if login.session}
-    if not keys:
-        return {}
-    alive = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
-    ended = keys.keys() - set(alive.values_list("session_key", flat=True))
-    return {keys[key]: Close.LOG_IN for key in ended}
+def welcome(job_id: int, audience: Audience) -> dict[str, Any]:
+    """The fields of the first frame that are the same for many. Raises Job.DoesNotExist."""
+    job = Job.objects.select_related("game", "release").get(pk=job_id)
+    with translation.override(audience.language):
+        report = reports.job_as_told(job, ordering=audience.ordering)
+    return {"epoch": Instance.current().epoch, "last": job.last_seq, "job": report}
 
 
 class SameSite(OriginValidator):  # type: ignore[misc]

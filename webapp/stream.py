@@ -16,12 +16,12 @@ from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
 
 from deploy_tasks import events, journal
-from deploy_tasks.events import Page
 from deploy_tasks.models import Job
 from deploy_tasks.states import JOB_ENDED
 from webapp import doorman, rows
-from webapp.doorman import Login
-from webapp.protocol import Close
+from webapp.doorman import Audience, Guest
+from webapp.protocol import BATCH, Batch, Close, batches
+from webapp.shared import Shared
 from webapp.tail import KEPT, Tail
 
 logger = logging.getLogger(__name__)
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 POLL = 2.0
 #: Seconds between two tries to join the group while the channel layer is away.
 JOIN_AGAIN = 15.0
-#: Seconds between two looks at everybody's rights. Ended sessions are found with every POLL.
-RECHECK = 30.0
 #: A reader begins so many events back: after a restart everybody comes back from about there.
 REWIND = 256
+#: Answers from rows that are kept for others, for POLL seconds: batches of the past, welcomes.
+SHARED = 64
 #: Seconds of rest per watcher that was fed: the more there are, the fewer and larger the batches.
 PACE = 0.000_1
 MAX_WATCHERS = 10_000
@@ -48,10 +48,13 @@ class Watcher(Protocol):
     """What a reader knows of those it feeds."""
 
     @property
-    def login(self) -> Login: ...
+    def guest(self) -> Guest: ...
 
     def stir(self) -> None:
         """There may be something to do now."""
+
+    def tick(self) -> None:
+        """Time has passed."""
 
     def close(self, code: Close) -> None: ...
 
@@ -86,6 +89,7 @@ class Reader:
         self.tail = Tail(0)
         #: How the job ended, if it has and ``tail.last`` is its last event.
         self.ended: str | None = None
+        self._shared = Shared(SHARED)
         self._bell = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
 
@@ -94,16 +98,33 @@ class Reader:
         self._work.add_done_callback(self._broke)
 
     def stop(self) -> None:
+        self._shared.close()
         if self._work:
             self._work.cancel()
 
-    async def past(self, cursor: int, hosts: frozenset[str] | None, limit: int) -> Page:
-        """What comes after a cursor that the tail has left behind, from rows."""
-        return await self._ask(events.read, after=cursor, limit=limit, hosts=hosts)
+    async def welcome(self, audience: Audience) -> dict[str, Any]:
+        """What those who come in are told first, as it was within POLL. Raises Job.DoesNotExist."""
+        return await self._shared.get(
+            audience, lambda: self._ask(doorman.welcome, audience=audience)
+        )
+
+    async def batch(self, cursor: int, hosts: frozenset[str] | None) -> Batch:
+        """What comes after a cursor: from the tail, or from rows where it has left that behind.
+
+        After a restart many come back to about the same place; what one asks of the rows, the
+        others get too.
+        """
+        if self.tail.has(cursor):
+            return self.tail.next(cursor, hosts)
+        return await self._shared.get((cursor, hosts), lambda: self._past(cursor, hosts))
 
     async def weigh(self, cursor: int, to: int, hosts: frozenset[str] | None) -> int:
         """About how many bytes lie between."""
         return await self._ask(events.weigh, after=cursor, to=to, hosts=hosts)
+
+    async def _past(self, cursor: int, hosts: frozenset[str] | None) -> Batch:
+        page = await self._ask(events.read, after=cursor, limit=BATCH, hosts=hosts)
+        return next(batches(page.lines, after=cursor, to=page.to, hosts=hosts))
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -163,25 +184,21 @@ class Reader:
                 watcher.stir()
 
     async def _look_after(self) -> None:
-        """Asks for everybody's rights again, and stirs who has waited for something else."""
-        checked = _now()
+        """Asks for everybody's rights again, and lets time pass for all of them."""
         while True:
             await asyncio.sleep(POLL)
+            self._shared.forget()
             for watcher in self.watchers:
-                watcher.stir()
-            logins = {watcher.login for watcher in self.watchers}
+                watcher.tick()
+            guests = {watcher.guest for watcher in self.watchers}
             try:
-                if _now() - checked < RECHECK:
-                    gone = await rows.ask(doorman.logged_out, logins)
-                else:
-                    checked = _now()
-                    gone = await rows.ask(doorman.no_longer_welcome, logins, self.job_id)
+                gone = await rows.ask(doorman.no_longer_welcome, guests, self.job_id)
             except DatabaseError as error:
                 # Nobody is shown anything meanwhile: the events are away as well.
                 logger.warning("job %s: rights cannot be checked: %s", self.job_id, error)
                 continue
             for watcher in self.watchers:
-                if code := gone.get(watcher.login):
+                if code := gone.get(watcher.guest):
                     watcher.close(code)
 
     async def _ask(self, question: Callable[..., T], **about: Any) -> T:
@@ -209,10 +226,6 @@ def _forget(reader: Reader) -> None:
     readers = _readers[asyncio.get_running_loop()]
     if readers.get(reader.job_id) is reader:
         del readers[reader.job_id]
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 #: A process has one loop; a test has one each.

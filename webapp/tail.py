@@ -7,6 +7,8 @@ from webapp.protocol import Batch, batches
 
 #: Bytes of items that are kept.
 KEPT = 512 * 1024
+#: Batches that are kept: most watchers stand at the same few places.
+CUT = 32
 
 
 class Tail:
@@ -40,6 +42,8 @@ class Tail:
         """The batch after a cursor. Made once for all watchers that stand at the same place."""
         batch = self._batches.get((cursor, hosts))
         if batch is None:
+            if len(self._batches) >= CUT:
+                self._batches.clear()
             start = bisect_right(self._items, cursor, key=lambda item: item.seq)
             cut = batches(self._items[start:], after=cursor, to=self.last, hosts=hosts)
             batch = self._batches[cursor, hosts] = next(cut)

@@ -5,19 +5,8 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from deploy_tasks.events import Page
-from webapp.doorman import Login
-from webapp.protocol import (
-    MAX_FRAME,
-    WINDOW,
-    Batch,
-    Close,
-    Hello,
-    Output,
-    batches,
-    hosts_of,
-    say,
-)
+from webapp.doorman import Guest
+from webapp.protocol import MAX_FRAME, WINDOW, Close, Hello, Ping, Watch, hosts_of, say
 from webapp.stream import Reader
 
 #: Seconds a full window may stay full before the watcher is sent over to HTTP.
@@ -28,19 +17,25 @@ SILENCE = 60.0
 LINGER = 10.0
 #: Seconds after which a socket must come again; it goes on where it was.
 MAX_AGE = 4 * 3600.0
+#: Answers a client may call for within so many seconds, and how many of them may wait.
+MAX_ANSWERS = 100
+ANSWERS_PER = 10.0
+MAX_WAITING = 10
 
 
 class Watcher:
     """Sends a job's story from a cursor on. Everything it sends, it sends from ``run``."""
 
-    def __init__(self, login: Login, hello: Hello, send: Callable[[str], Awaitable[None]]) -> None:
-        self.login = login
+    def __init__(self, guest: Guest, hello: Hello, send: Callable[[str], Awaitable[None]]) -> None:
+        self.guest = guest
         self._send = send
         #: The last event that the client has been told of.
         self._cursor = hello.after
         self._hosts = hosts_of(hello.output)
         self._stay = hello.stay
-        self._wanted: deque[Output] = deque()
+        self._asked: deque[Watch | Ping] = deque()
+        self._answers = 0
+        self._answers_since = 0.0
         #: Frames not acknowledged yet: the seq up to which each tells, and its bytes.
         self._unacknowledged: deque[tuple[int, int]] = deque()
         self._outstanding = 0
@@ -63,6 +58,10 @@ class Watcher:
     def stir(self) -> None:
         self._wake.set()
 
+    def tick(self) -> None:
+        if self._is_full or self._closing_since is not None or self._is_old:
+            self._wake.set()
+
     def close(self, code: Close) -> None:
         self._code = self._code or code
         self._wake.set()
@@ -76,19 +75,26 @@ class Watcher:
             self._outstanding -= self._unacknowledged.popleft()[1]
         self._wake.set()
 
-    def want(self, output: Output) -> None:
-        self._wanted.append(output)
+    def ask(self, frame: Watch | Ping) -> None:
+        """Wants an answer. They wait in memory for somebody who may not be reading."""
+        if _now() - self._answers_since > ANSWERS_PER:
+            self._answers, self._answers_since = 0, _now()
+        self._answers += 1
+        if self._answers > MAX_ANSWERS or len(self._asked) >= MAX_WAITING:
+            self.close(Close.TOO_MANY)
+            return
+        self._asked.append(frame)
         self._wake.set()
 
     async def _do_something(self, reader: Reader) -> bool:
         """The next thing there is to do; False if there is none until somebody stirs."""
         if self._closing_since is not None:
             return self._finish()
-        if _now() - self._born > MAX_AGE:
+        if self._is_old:
             self.close(Close.RESTARTING)
             return True
-        if self._wanted:
-            await self._change_filter()
+        if self._asked:
+            await self._answer(self._asked.popleft())
             return True
         if self._cursor < reader.tail.last:
             if self._is_full:
@@ -100,25 +106,15 @@ class Watcher:
             return True
         return False
 
-    async def _change_filter(self) -> None:
-        output = self._wanted.popleft()
-        self._hosts = hosts_of(output)
-        await self._send(say("watching", output=output, **{"from": self._cursor + 1}))
+    async def _answer(self, frame: Watch | Ping) -> None:
+        if isinstance(frame, Ping):
+            await self._send(say("pong"))
+            return
+        self._hosts = hosts_of(frame.output)
+        await self._send(say("watching", output=frame.output, **{"from": self._cursor + 1}))
 
     async def _send_more(self, reader: Reader) -> None:
-        if reader.tail.has(self._cursor):
-            await self._send_batch(reader.tail.next(self._cursor, self._hosts))
-            return
-        page = await reader.past(self._cursor, self._hosts, WINDOW - self._outstanding)
-        await self._send_page(page)
-
-    async def _send_page(self, page: Page) -> None:
-        for batch in batches(page.lines, after=self._cursor, to=page.to, hosts=self._hosts):
-            if self._is_full:
-                return
-            await self._send_batch(batch)
-
-    async def _send_batch(self, batch: Batch) -> None:
+        batch = await reader.batch(self._cursor, self._hosts)
         self._cursor = batch.to
         self._unacknowledged.append((batch.to, batch.size))
         self._outstanding += batch.size
@@ -126,6 +122,10 @@ class Watcher:
             self._full_since = _now()
             self._behind_at = self._full_since + STALL
         await self._send(batch.text)
+
+    @property
+    def _is_old(self) -> bool:
+        return _now() - self._born > MAX_AGE
 
     @property
     def _is_full(self) -> bool:
