@@ -219,7 +219,12 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"seldom": {"()": "webapp.logs.Seldom"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Our own errors say what happened to a connection; paramiko would print tracebacks.
-    "loggers": {"paramiko": {"level": "CRITICAL"}, "axes": {"level": "WARNING"}},
+    "loggers": {
+        # Our own errors say what happened to a connection; paramiko would print tracebacks.
+        "paramiko": {"level": "CRITICAL"},
+        "axes": {"level": "WARNING"},
+        "channels_redis.pubsub": {"filters": ["seldom"]},
+    },
 }
