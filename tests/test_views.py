@@ -37,7 +37,9 @@ def squid() -> Game:
 def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """What was rung: there is no broker here."""
     rung: list[tuple[str, int]] = []
-    monkeypatch.setattr("deploy_tasks.bells._ring", lambda task, row: rung.append((task, row)))
+    monkeypatch.setattr(
+        "deploy_tasks.bells._ring", lambda task, rows: rung.extend((task, row) for row in rows)
+    )
     return rung
 
 

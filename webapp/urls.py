@@ -3,12 +3,13 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 from django.urls.resolvers import URLPattern, URLResolver
-from django.views.i18n import JavaScriptCatalog
+from django.views.i18n import set_language
 
 from webapp import admin
 from webapp.api import api
 from webapp.health import healthz, readyz
 from webapp.views import audit, dashboard, games, hosts, jobs, start
+from webapp.views.catalogue import catalogue
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -26,7 +27,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login", LoginView.as_view(template_name="login.html"), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     # The sentences of the JavaScript modules, in the reader's language.
-    path("catalogue.js", JavaScriptCatalog.as_view(), name="catalogue"),
+    path("catalogue.js", catalogue, name="catalogue"),
+    path("language", set_language, name="set_language"),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("healthz", healthz, name="healthz"),

@@ -49,9 +49,9 @@ def verdict(
     """``unreachable`` and ``down`` count host runs of this job; ``now`` for what lies ahead."""
     if job.state == JobState.WAITING:
         return _ahead(job, batches, now)
-    so_far = ", ".join(_findings(batches, unreachable=unreachable, down=down))
+    so_far = _(", ").join(_findings(batches, unreachable=unreachable, down=down)) + _(".")
     opening = _opening(job, batches)
-    return f"{opening}: {so_far}." if opening else f"{so_far}."
+    return opening + _(": ") + so_far if opening else so_far
 
 
 def duration(span: timedelta) -> str:

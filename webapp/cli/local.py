@@ -11,7 +11,7 @@ from pathlib import Path
 
 from webapp.cli.client import Client
 from webapp.cli.statuses import Refused, Status
-from webapp.cli.words import _
+from webapp.cli.words import LANGUAGE, _
 from webapp.env import env
 
 
@@ -44,8 +44,11 @@ def _set_up() -> None:
     """An instance can be filled before it is first served."""
     import django
     from django.core.management import call_command
+    from django.utils import translation
 
     django.setup()
+    if LANGUAGE:
+        translation.activate(LANGUAGE)
     # From here on there is a log, and these would tell it of every request.
     for chatty in ("httpx", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

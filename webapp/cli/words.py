@@ -4,7 +4,11 @@ import gettext
 
 from webapp.env import BASE
 
-_ = gettext.translation("django", BASE / "locale", fallback=True).gettext
+# The environment chooses. locale/zh is another name of locale/zh_Hans: systems say zh_CN.
+_catalogue = gettext.translation("django", BASE / "locale", fallback=True)
+_ = _catalogue.gettext
+#: As Django calls it; empty for English.
+LANGUAGE = _catalogue.info().get("language", "").lower().replace("_", "-")
 
 
 def plain(text: str) -> str:

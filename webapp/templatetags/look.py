@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from deploy_tasks.models import HostCheck, HostRun
 from deploy_tasks.states import HOST_ENDED, HostRunState, Link
 from deploy_tasks.times import iso
+from webapp.retelling import retold
 from webapp.verdict import duration
 
 register = template.Library()
@@ -55,6 +56,12 @@ def when(at: datetime | str | None) -> SafeString:
     moment = at if isinstance(at, datetime) else datetime.fromisoformat(at)
     text = f"{moment:%Y-%m-%d %H:%M} UTC"
     return format_html('<time datetime="{}">{}</time>', iso(moment), text)
+
+
+@register.filter
+def told(text: str) -> str:
+    """A sentence that a worker stored, in the reader's language."""
+    return retold(text)
 
 
 @register.filter

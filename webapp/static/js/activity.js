@@ -37,7 +37,7 @@ export function sentence(item) {
   if (item.k === "note") return item.text ?? "";
   if (item.k === "batch") return fill(BATCH[item.to] ?? gettext("Batch %(n)s: %(to)s"), item);
   const text = JOB[item.to] ?? item.to;
-  return item.reason ? `${text}: ${item.reason}` : `${text}.`;
+  return text + (item.reason ? gettext(": ") + item.reason : gettext("."));
 }
 
 const JOB = {
@@ -68,6 +68,7 @@ function order({ who, what, hosts, host, note }) {
       start: fill(gettext("%(who)s started the update of %(hosts)s."), values),
       retry: fill(gettext("%(who)s retried %(hosts)s."), values),
       cancel: fill(gettext("%(who)s cancelled the job."), values),
+      answer: fill(gettext("%(who)s said what became of %(host)s."), values),
     }[what] ?? [who, what, many].filter(Boolean).join(" ");
   return note ? `${text} ${note}` : text;
 }

@@ -23,7 +23,7 @@ export class Headline {
     if (text !== this.said) {
       this.said = text;
       this.say.replaceChildren(...said.map(toned));
-      document.title = `${text.replace(/\.$/, "")} · ${this.title}`;
+      document.title = `${text.replace(/[.。]$/, "")} · ${this.title}`;
     }
     this.#explain();
   }

@@ -120,7 +120,7 @@ export class Orders {
           : "",
       ]
         .filter(Boolean)
-        .join(", "),
+        .join(gettext(", ")),
     );
     say(
       [

@@ -12,6 +12,7 @@ import * as place from "./place.js";
 import { Rail } from "./rail.js";
 import { Refused, read } from "./reading.js";
 import { ReadOut } from "./readout.js";
+import { retoldIn } from "./retelling.js";
 import { Score } from "./score.js";
 import { JobStream } from "./stream.js";
 import { HostTable } from "./table.js";
@@ -23,6 +24,7 @@ const TABLE_UP_TO = 60;
 
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(byId("page").textContent);
+retoldIn(page.job, ...page.activity);
 const model = new JobModel(page);
 const here = place.read();
 const pending = { hosts: new Set(), all: true, asked: false };
@@ -67,12 +69,15 @@ askAgain();
 
 /** The whole list; at first, and when the server's story began anew. */
 async function readList() {
-  model.load(await read(page.urls.hosts));
+  const list = await read(page.urls.hosts);
+  retoldIn(...list.hosts);
+  model.load(list);
   map.build();
   paintSoon({ all: true });
 }
 
 function take(items) {
+  retoldIn(...items);
   const changed = model.apply(items);
   activity.add(changed.told);
   transcript?.addLive(items);
@@ -124,6 +129,7 @@ async function readPast(story) {
   for (let told = null; wanted() && !(told && told.to >= told.last_seq);) {
     const url = `${page.urls.events}?host=${encodeURIComponent(story.host)}&after=${story.to}`;
     told = await read(url, { wanted });
+    retoldIn(...told.events);
     story.addPast(told.events, told.to);
     paintSoon({});
   }

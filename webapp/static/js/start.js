@@ -88,7 +88,7 @@ function show(plan) {
     element(
       "div",
       { class: "pad" },
-      element("p", { class: "big" }, element("b", {}, count), ` ${inBatches}.`),
+      element("p", { class: "big" }, element("b", {}, count), ` ${inBatches}${gettext(".")}`),
       element("p", { class: "sub" }, `${plan.game} ${plan.version}, ${plan.recipe}`),
     ),
     ...(refusals.length

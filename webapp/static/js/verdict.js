@@ -19,12 +19,12 @@ export function pieces(job, batches, { unreachable = 0, down = 0, now = Date.now
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
   const opening = open(job, batches);
   const found = findings(batches, { unreachable, down }).flatMap((piece, i) =>
-    i ? [{ text: ", ", tone: "" }, piece] : [piece],
+    i ? [{ text: gettext(", "), tone: "" }, piece] : [piece],
   );
   return [
-    ...(opening ? [{ text: `${opening}: `, tone: "" }] : []),
+    ...(opening ? [{ text: opening + gettext(": "), tone: "" }] : []),
     ...found,
-    { text: ".", tone: "" },
+    { text: gettext("."), tone: "" },
   ];
 }
 
