@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.db import close_old_connections, connection, connections
 
-from deploy_tasks import conductor, keeper, looking, sweeping
+from deploy_tasks import conductor, keeper, looking, retention, sweeping
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import Host, Job
 
@@ -47,6 +47,11 @@ def reconcile() -> None:
 @shared_task(ignore_result=True)
 def sweep() -> None:
     sweeping.sweep()
+
+
+@shared_task(ignore_result=True)
+def drop_old_output() -> None:
+    retention.drop_old_output()
 
 
 @shared_task(ignore_result=True)

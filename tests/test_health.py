@@ -1,5 +1,6 @@
 """What load balancers and bin/serve are told."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,31 @@ def test_a_worker_that_is_gone_counts_for_nothing(
 ) -> None:
     Worker.objects.filter(pk=worker.pk).update(**changes)
     assert client.get("/readyz").json()["worker"] == "away"
+
+
+@pytest.mark.usefixtures("_broker", "worker")
+@pytest.mark.parametrize(
+    ("total", "free", "word", "status"),
+    [
+        (100 << 30, 6 << 30, "ok", 200),
+        (100 << 30, 4 << 30, "low", 200),
+        (10 << 30, 1 << 30, "ok", 200),
+        (10 << 30, 400 << 20, "low", 200),
+        (100 << 30, 100 << 20, "full", 503),
+    ],
+)
+def test_a_disk_is_low_while_there_is_time_and_full_when_there_is_none(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    total: int,
+    free: int,
+    word: str,
+    status: int,
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: (total, total - free, free))
+    answer = client.get("/readyz")
+    assert answer.json()["disk"] == word
+    assert answer.status_code == status
 
 
 def test_the_answer_is_never_kept_by_a_cache(client: Client) -> None:

@@ -172,6 +172,16 @@ def test_a_host_that_was_updated_since_is_no_longer_in_trouble(squid: Game, view
     assert "No host is down." in text(browser(viewer).get("/"))
 
 
+def test_the_dashboard_warns_before_the_disk_is_full(
+    viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "nearly full" not in text(browser(viewer).get("/"))
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: (100 << 30, 97 << 30, 3 << 30))
+    assert "The disk of this instance is nearly full: 3.0\xa0GB left." in text(
+        browser(viewer).get("/")
+    )
+
+
 def test_the_dashboard_counts_versions_and_what_is_to_go(squid: Game, viewer: User) -> None:
     HostRun.objects.create(
         job=factories.job(squid),

@@ -105,6 +105,9 @@ class Env(BaseSettings):
     keep_artifacts_on_hosts: int = Field(
         default=3, ge=1, description="how many artifacts stay on a host"
     )
+    keep_output_days: int = Field(
+        default=90, ge=0, description="days after which an ended job's output is dropped; 0: never"
+    )
     token: SecretStr = Field(default=SecretStr(""), description="how bin/patchwave logs in")
     failpoint: str = Field(
         default="",

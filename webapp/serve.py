@@ -217,12 +217,15 @@ def _not_ready(chosen: Env) -> str | None:
     try:
         # By a name that the site always answers to, whatever its public one is.
         connection.request("GET", "/readyz", headers={"Host": "localhost"})
-        found = json.loads(connection.getresponse().read(1000))
+        answer = connection.getresponse()
+        if answer.status == 200:
+            return None
+        found = json.loads(answer.read(1000))
         # A worker that is left to other machines may come later.
         missing = {
             part: word
             for part, word in found.items()
-            if word != "ok" and (part != "worker" or part in chosen.runs)
+            if word not in ("ok", "low") and (part != "worker" or part in chosen.runs)
         }
         return ", ".join(f"{part} {word}" for part, word in missing.items()) or None
     except (OSError, http.client.HTTPException, ValueError):

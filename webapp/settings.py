@@ -13,6 +13,7 @@ BASE_DIR = BASE
 HOME = env.home
 OUTPUT_LIMIT = env.output_limit
 KEEP_ON_HOSTS_DAYS = env.keep_on_hosts_days
+KEEP_OUTPUT_DAYS = env.keep_output_days
 KEEP_ARTIFACTS_ON_HOSTS = env.keep_artifacts_on_hosts
 ARTIFACTS = HOME / "artifacts"
 PROGRAMS = env.runs
@@ -144,6 +145,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(env.run_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "deploy_tasks.tasks.reconcile", "schedule": 5.0},
     "sweep": {"task": "deploy_tasks.tasks.sweep", "schedule": 3600.0},
+    "drop-old-output": {"task": "deploy_tasks.tasks.drop_old_output", "schedule": 3600.0},
 }
 
 AUTHENTICATION_BACKENDS = [
