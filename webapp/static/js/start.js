@@ -45,6 +45,10 @@ function askSoon(wait) {
 
 async function ask() {
   asked?.abort();
+  if (!new FormData(form).has("version")) {
+    errors({});
+    return showNothing(gettext("Choose a version first."));
+  }
   const mine = (asked = new AbortController());
   age.className = "badge end wait";
   try {
