@@ -23,7 +23,8 @@ Follower = Literal["tail", "loop"]
 
 FOLLOWERS: Mapping[Follower, str] = {
     "tail": "tail -s .1 -c +{first} -f log",
-    "loop": "{{ tail -c +{first}; while :; do cat; sleep .1; done; }} <log",
+    # Ends with the shell that started it, however that ends: it writes nothing that could fail.
+    "loop": "{{ tail -c +{first}; while kill -0 $$; do cat; sleep .1; done; }} <log 2>/dev/null",
 }
 
 

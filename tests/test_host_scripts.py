@@ -1,5 +1,6 @@
 """The shell sources for real, under every sh we find: launch, follow, wait, end, abandon."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -345,3 +346,27 @@ def test_a_look_is_answered_in_lines(host: HostShell) -> None:
     assert abs(int(next(rest for word, _, rest in told if word == "time")) - time.time()) < 10
     assert [rest for word, _, rest in told if word == "disk"] == [str(host.home)] * 2
     assert [rest for word, _, rest in told if word == "missing"] == []
+
+
+def test_a_follower_that_polls_ends_with_its_shell(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    script = Script("while [ ! -e over ]; do sleep .1; done", 20)
+    process = host.exec(commands.launch(plan, nonce, [script], NONE, follower="loop"))
+    wait_for(lambda: (host.home / ".patchwave/runs" / plan / "now").exists())
+    wait_for(lambda: children(process.pid))
+    followers = children(process.pid)
+    process.kill()
+    process.communicate(timeout=10)
+    wait_for(lambda: all(gone(pid) for pid in followers))
+    (host.home / "over").touch()
+
+
+def children(pid: int) -> list[int]:
+    """Those that are still in the session of ``pid``: its runner has one of its own."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = stat.read_text().rpartition(") ")[2].split()
+            if int(fields[1]) == pid and int(fields[3]) == pid:
+                found.append(int(stat.parent.name))
+    return found
