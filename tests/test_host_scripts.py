@@ -356,8 +356,9 @@ def test_a_follower_that_polls_ends_with_its_shell(host: HostShell) -> None:
     wait_for(lambda: children(process.pid))
     followers = children(process.pid)
     process.kill()
-    process.communicate(timeout=10)
+    process.wait(10)
     wait_for(lambda: all(gone(pid) for pid in followers))
+    process.communicate(timeout=10)
     (host.home / "over").touch()
 
 
