@@ -1,10 +1,13 @@
 """bin/patchwave against a live server. It has no sockets: what is watched here is polled."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from pytest_django.live_server_helper import LiveServer
 from deploy_tasks import journal
 from deploy_tasks.journal import News
 from deploy_tasks.models import Event, Game, Job
-from tests import factories
+from deploy_tasks.states import JobState
+from tests import factories, stories
 from webapp import env as environment
 from webapp import tokens
 from webapp.cli import client, local, story
@@ -186,6 +190,59 @@ class TestWatch:
 
     def test_a_job_that_is_not_there_is_refused(self, run: Run) -> None:
         assert run("watch", "99")[0] == 3
+
+    def test_output_of_chosen_hosts_is_told_line_by_line(
+        self, run: Run, story: stories.Story
+    ) -> None:
+        story.output("eu-1", b"mine\nbeg", b"un\n")
+        story.output("eu-2", b"other\n")
+        story.reach(JobState.SUCCEEDED)
+        status, out, _ = run("watch", str(story.job.pk), "--output-of", "eu-1")
+        assert status == 0
+        assert "eu-1 | mine\neu-1 | begun\n" in out
+        assert "other" not in out
+
+    def test_a_host_that_is_not_in_the_job_is_refused(self, run: Run, squid: Game) -> None:
+        job = factories.job(squid, hosts=1)
+        status, _, err = run("watch", str(job.pk), "--output-of", "nope")
+        assert (status, "“nope”" in err) == (3, True)
+
+    def test_a_terminal_gets_a_live_table(
+        self, live_server: LiveServer, token: str, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=2, state="running")
+        name = job.host_runs.order_by("pk")[0].name
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(ours, (24, 100))
+        watcher = subprocess.Popen(
+            [sys.executable, "-m", "webapp.cli", "watch", str(job.pk)],
+            env={
+                **os.environ,
+                "PATCHWAVE_URL": live_server.url,
+                "PATCHWAVE_TOKEN": token,
+                "TERM": "xterm",
+            },
+            stdout=theirs,
+        )
+        os.close(theirs)
+        shown = ""
+        while "2 waiting" not in shown:
+            shown += os.read(ours, 4096).decode()
+        assert "HOST" in shown
+        run = job.host_runs.get(name=name)
+        job.host_runs.update(state="failed", holds_host=False)
+        news = {"to": "failed", "error": "no room"}
+        journal.append(job.pk, [News(Event.Kind.HOST, news, host_run=run.pk)])
+        Job.objects.filter(pk=job.pk).update(state="failed")
+        with contextlib.suppress(OSError):  # the far side of a terminal that was left
+            while piece := os.read(ours, 4096):
+                shown += piece.decode()
+        os.close(ours)
+        assert watcher.wait(10) == 1
+        *_, last = shown.split("\x1b[J")
+        assert f"{name}  failed: no room" in shown
+        assert "1 failed, 1 waiting" in last
+        assert "2 failed" in last.rstrip().splitlines()[-1], "the server's own verdict"
 
     def test_ctrl_c_leaves_the_job_alone(
         self, live_server: LiveServer, token: str, squid: Game

@@ -13,7 +13,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from webapp.cli import story
 from webapp.cli.statuses import NotReachable, Refused
-from webapp.cli.story import Story
+from webapp.cli.story import Link, Story
 
 
 class Far:
@@ -24,6 +24,8 @@ class Far:
         self.drop_after: list[int] = []
         self.close_with: int | None = None
         self.behind_to: int | None = None
+        self.leaves_out: list[int] = []
+        self.epochs: list[str] = []
         self.repeats = False
         self.away = False
         self.items: list[dict[str, Any]] = []
@@ -68,13 +70,18 @@ class Far:
             socket.close(self.close_with)
             return
         last = len(self.items)
-        send(socket, t="welcome", epoch="e", last=last, job=self.job)
+        epoch = self.epochs.pop(0) if self.epochs else "e"
+        send(socket, t="welcome", epoch=epoch, last=last, job=self.job)
         after = hello["after"]
         if self.behind_to and after < self.behind_to:
             send(socket, t="behind", to=self.behind_to, bytes=1)
-            after = self.behind_to
+            while after < self.behind_to:
+                self.acks.append(after := json.loads(socket.recv(timeout=5))["seq"])
         room = self.drop_after.pop(0) if self.drop_after else last
         for item in self.items[after : after + room]:
+            if item["s"] in self.leaves_out:
+                self.leaves_out.remove(item["s"])
+                continue
             before = [self.items[item["s"] - 2]] if self.repeats and item["s"] > 1 else []
             send(socket, t="batch", **{"from": item["s"], "to": item["s"]}, items=[*before, item])
             self.acks.append(json.loads(socket.recv(timeout=5))["seq"])
@@ -154,6 +161,47 @@ def test_what_the_socket_leaves_out_is_fetched_over_http(far: Far) -> None:
     far.behind_to = 3
     assert follow(far) == [1, 2, 3, 4, 5]
     assert [query["after"] for query in far.asked[:2]] == [0, 2]
+    assert far.acks == [2, 3, 4, 5], "what was fetched, and not a word of what was not told"
+
+
+def test_what_is_missing_is_counted_and_fetched(far: Far) -> None:
+    far.tell("running", "a", "b", "c", "succeeded")
+    far.leaves_out = [3]
+    told = Story(far, 1)  # type: ignore[arg-type]
+    assert [item["s"] for item in told.items()] == [1, 2, 3, 4, 5]
+    assert told.gaps == 1
+
+
+def test_a_story_that_began_anew_is_told_from_its_beginning(far: Far) -> None:
+    far.tell("running", "a", "b", "c")
+    far.drop_after = [2]
+    far.epochs = ["before", "after", "after"]
+    told = Story(far, 1).items()  # type: ignore[arg-type]
+    assert [next(told)["s"] for _ in range(4)] == [1, 2, 3, 4]
+    far.tell("succeeded")
+    assert [item["s"] for item in told] == [1, 2, 3, 4, 5]
+
+
+def test_it_tells_how_it_hears_of_the_job(far: Far) -> None:
+    far.tell("running", "a", "b")
+    far.drop_after = [1]
+    told = Story(far, 1)  # type: ignore[arg-type]
+    links = [told.link]
+    for _ in told.turns():
+        links.append(told.link)
+        if told.link == Link.LIVE:
+            far.tell("succeeded")
+            break
+    assert list(dict.fromkeys(links)) == [Link.CONNECTING, Link.RECONNECTING, Link.LIVE]
+
+
+def test_whoever_follows_gets_a_turn_though_nothing_is_told(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(story, "TURN", 0.01)
+    far.tell("running")
+    turns = Story(far, 1).turns()  # type: ignore[arg-type]
+    assert [len(next(turns)) for _ in range(3)] == [1, 0, 0]
 
 
 def test_where_no_socket_opens_the_story_is_polled(
@@ -168,9 +216,10 @@ def test_where_no_socket_opens_the_story_is_polled(
 def test_output_comes_only_where_it_is_wanted(far: Far) -> None:
     far.tell("succeeded")
     follow(far)
-    follow(far, output=True)
-    assert [hello["output"] for hello in far.hellos] == ["none", "all"]
-    assert [query["host"] for query in far.asked] == ["", None]
+    follow(far, output="all")
+    follow(far, output=["eu-1"])
+    assert [hello["output"] for hello in far.hellos] == ["none", "all", ["eu-1"]]
+    assert [query["host"] for query in far.asked] == ["", None, ["eu-1"]]
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "cancelled", "halted"])

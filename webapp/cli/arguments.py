@@ -86,7 +86,7 @@ def _start(names: Any) -> None:
 def _watch(names: Any) -> None:
     command = _job(_command(names, "watch", commands.watch, _("follow a job to its end")))
     command.add_argument(
-        "--after", type=int, default=0, metavar="SEQ", help=_("only what came after this event")
+        "--after", type=int, metavar="SEQ", help=_("only what came after this event")
     )
     _output(command)
 
@@ -162,8 +162,15 @@ def _job(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _output(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    output = command.add_mutually_exclusive_group()
+    output.add_argument(
         "--output", action="store_true", help=_("when following: also what the hosts print")
+    )
+    output.add_argument(
+        "--output-of",
+        type=_list,
+        metavar="A,B",
+        help=_("when following: also what these hosts print"),
     )
 
 

@@ -1,18 +1,15 @@
 """What each command does; gives its exit status."""
 
 import argparse
-import json
 import sys
 import uuid
 from typing import Any
 
 import httpx
 
-from webapp.cli import local
+from webapp.cli import following, local
 from webapp.cli.statuses import Status
-from webapp.cli.story import Story
 from webapp.cli.tables import plan_lines, table
-from webapp.cli.telling import Teller
 from webapp.cli.words import _, plain
 
 
@@ -26,13 +23,12 @@ def start(given: argparse.Namespace) -> int:
         _tell(answer, given, _job_lines)
         if not given.watch:
             return Status.WELL
-        return _follow(Story(client, answer.json()["id"], output=_wants_output(given)), given)
+        return following.follow(client, answer.json()["id"], given)
 
 
 def watch(given: argparse.Namespace) -> int:
     with local.client() as client:
-        story = Story(client, given.job, after=given.after, output=_wants_output(given))
-        return _follow(story, given)
+        return following.follow(client, given.job, given, after=given.after)
 
 
 def retry(given: argparse.Namespace) -> int:
@@ -160,26 +156,3 @@ def _host_run_lines(answer: dict[str, Any]) -> list[str]:
 
 def _is_away(run: dict[str, Any]) -> bool:
     return bool(run["link"] == "unreachable")
-
-
-def _wants_output(given: argparse.Namespace) -> bool:
-    """A program gets the whole stream."""
-    return bool(given.output or given.json)
-
-
-def _follow(story: Story, given: argparse.Namespace) -> int:
-    teller = Teller()
-    try:
-        for item in story.items():
-            if given.json:
-                print(json.dumps(item, ensure_ascii=False), flush=True)
-                continue
-            for line in teller.lines(item):
-                print(line, flush=True)
-    except KeyboardInterrupt:
-        print(_("Not followed any more; job #%s goes on.") % story.job["id"], file=sys.stderr)
-        return Status.INTERRUPTED
-    if not given.json:
-        for line in [*teller.rest(), plain(story.job["verdict"])]:
-            print(line, flush=True)
-    return Status.WELL if story.job["state"] == "succeeded" else Status.NOT_WELL

@@ -7,6 +7,7 @@ from webapp.env import BASE
 # The environment chooses. locale/zh is another name of locale/zh_Hans: systems say zh_CN.
 _catalogue = gettext.translation("django", BASE / "locale", fallback=True)
 _ = _catalogue.gettext
+ngettext = _catalogue.ngettext
 #: As Django calls it; empty for English.
 LANGUAGE = _catalogue.info().get("language", "").lower().replace("_", "-")
 
