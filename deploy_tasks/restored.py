@@ -8,8 +8,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from deploy_tasks import conductor, journal
 from deploy_tasks.models import Job
@@ -18,8 +17,8 @@ from deploy_tasks.states import JOB_ENDED, HostRunState
 
 def hold_open_jobs(made_at: datetime) -> None:
     """Halt them; what ran is *unknown* and waits for a person's answer."""
-    reason = _("restored from a backup of %s; what has happened since is not known") % (
-        timezone.localtime(made_at).strftime("%Y-%m-%d %H:%M %Z")
+    reason = gettext_noop("restored from a backup of %s; what has happened since is not known") % (
+        made_at.strftime("%Y-%m-%d %H:%M UTC")
     )
     for job_id in Job.objects.exclude(state__in=JOB_ENDED).values_list("pk", flat=True):
         with transaction.atomic():

@@ -134,6 +134,20 @@ def test_no_open_job_goes_on_by_itself(job: Job, file: Path) -> None:
     assert Event.objects.filter(job=job).count() == job.last_seq
 
 
+def test_private_keys_that_are_kept_apart_go_back_apart(
+    job: Job, file: Path, home: Path, settings: Settings, tmp_path: Path
+) -> None:
+    (key,) = (home / "keys" / "seal").glob("*.key")
+    settings.PRIVATE_KEYS = tmp_path / "apart"
+    settings.PRIVATE_KEYS.mkdir()
+    key.rename(settings.PRIVATE_KEYS / key.name)
+    assert backup.make(file)["private_keys"]
+    (settings.PRIVATE_KEYS / key.name).unlink()
+    backup.restore(file)
+    assert (settings.PRIVATE_KEYS / key.name).exists()
+    assert not key.exists()
+
+
 def test_new_rows_get_numbers_that_nothing_has(job: Job, file: Path, home: Path) -> None:
     backup.make(file)
     lose_everything(home)

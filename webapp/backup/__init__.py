@@ -87,7 +87,7 @@ def restore(file: Path) -> About:
 
 
 def _write(archive: tarfile.TarFile) -> About:
-    keys = sorted(_keys())
+    keys = dict(_keys())
     with _snapshot(), tempfile.TemporaryDirectory(dir=settings.HOME) as place:
         dumped = {model: rows.dump(model, Path(place)) for model in rows.models()}
         about = About(
@@ -96,7 +96,7 @@ def _write(archive: tarfile.TarFile) -> About:
             migrations=_migrations(),
             rows=sum(count for _file, count in dumped.values()),
             artifacts=0,
-            private_keys=any(key.suffix == ".key" for key in keys),
+            private_keys=any(name.endswith(".key") for name in keys),
         )
         stored = set(Release.objects.exclude(sha256="").values_list("sha256", flat=True))
         found = sorted(sha256 for sha256 in stored if artifacts.path_of(sha256).exists())
@@ -107,16 +107,23 @@ def _write(archive: tarfile.TarFile) -> About:
             archive.add(rows_file, f"rows/{model._meta.label_lower}.jsonl.gz")
     for sha256 in found:
         archive.add(artifacts.path_of(sha256), f"artifacts/{sha256}")
-    for key in keys:
-        archive.add(key, f"keys/{key.relative_to(settings.HOME / 'keys')}")
+    for name, key in sorted(keys.items()):
+        archive.add(key, f"keys/{name}")
     return about
 
 
-def _keys() -> Iterator[Path]:
+def _keys() -> Iterator[tuple[str, Path]]:
     """Those of this machine: where only workers have private ones, they are not among them."""
     home = settings.HOME / "keys"
-    yield home / "django"
-    yield from (path for path in (home / "seal").glob("[!.]*") if path.is_file())
+    yield "django", home / "django"
+    for path in [*(home / "seal").glob("[!.]*"), *settings.PRIVATE_KEYS.glob("[!.]*.key")]:
+        yield f"seal/{path.name}", path
+
+
+def _place_of_key(name: str) -> Path:
+    if name.endswith(".key"):
+        return Path(settings.PRIVATE_KEYS) / Path(name).name
+    return Path(settings.HOME) / "keys" / name
 
 
 @contextmanager
@@ -165,7 +172,7 @@ def _take(archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         elif kind == "artifacts":
             _take_artifact(name, content)
         else:
-            _take_key(settings.HOME / "keys" / name, content)
+            _take_key(_place_of_key(name), content)
 
 
 def _take_artifact(sha256: str, content: IO[bytes]) -> None:
