@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from webapp import tokens
 
@@ -32,7 +33,7 @@ def _user(name: str) -> User:
     known = User.objects.filter(username=name).first()
     if known is not None:
         if not known.is_active:
-            raise CommandError(f"{name} is not active: a token would be of no use.")
+            raise CommandError(_("%s is not active: a token would be of no use.") % name)
         return known
     fresh = User(username=name, is_staff=True, is_superuser=True)
     fresh.set_unusable_password()
