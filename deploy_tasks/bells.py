@@ -38,3 +38,5 @@ def _ring(task: str, row_ids: Iterable[int]) -> None:
                 failpoint("bell.rung")
     except (OperationalError, OSError) as error:
         log.warning("broker away, %s is left to the reconciler: %s", task, error)
+    except Exception:
+        log.exception("a bell was not rung, %s is left to the reconciler", task)

@@ -7,7 +7,7 @@ import pytest
 from demo.fleet import Fleet
 from deploy_tasks import bells, failpoints, keeper
 from deploy_tasks.models import Game
-from tests.faults.crew import Crew, Nobody, Nursery, hasten
+from tests.faults.crew import Broker, Crew, Nursery, hasten
 from tests.faults.jobs import RECIPE, make_game
 
 
@@ -20,7 +20,7 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bells that the test's own process rings are lost; what is slow to look is in a hurry."""
-    monkeypatch.setattr(bells, "app", Nobody())
+    monkeypatch.setattr(bells, "app", Broker())
     for name, value in hasten().items():
         monkeypatch.setattr(keeper, name, value)
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -28,7 +29,17 @@ from webapp.env import BASE
 BIRTH = "import django; django.setup(); from tests.faults import crew; crew.serve()"
 
 
-class Crew:
+class Broker:
+    """As much of a Celery application as a bell asks for; it loses every message."""
+
+    def producer_or_acquire(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def send_task(self, name: str, args: Sequence[int], **_: object) -> None:
+        pass
+
+
+class Crew(Broker):
     """What ``celery_app.app`` is to `deploy_tasks.bells`, and the threads that follow a bell."""
 
     def __init__(self) -> None:
@@ -40,7 +51,7 @@ class Crew:
         bells.app = self  # type: ignore[assignment]
         self.keeper.start()
 
-    def send_task(self, name: str, args: Sequence[int], retry: bool = True) -> None:
+    def send_task(self, name: str, args: Sequence[int], **_: object) -> None:
         work = {
             "deploy_tasks.tasks.conduct": conductor.conduct,
             "deploy_tasks.tasks.run_host": self.keeper.run_host,
@@ -62,13 +73,6 @@ def _closing(work: Any, row: int) -> None:
         work(row)
     finally:
         connection.close()
-
-
-class Nobody:
-    """A broker that loses every message."""
-
-    def send_task(self, name: str, args: Sequence[int], retry: bool = True) -> None:
-        pass
 
 
 class Nursery:
@@ -181,5 +185,5 @@ def _work(wanted: dict[str, Any]) -> None:
 
 
 def _give(order: dict[str, Any]) -> None:
-    bells.app = Nobody()  # type: ignore[assignment]
+    bells.app = Broker()  # type: ignore[assignment]
     orders.start_job(orders.JobOrder.model_validate(order), by=User.objects.get())
