@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.times import iso
 
 #: Bytes of a page, as JSON.
@@ -94,6 +94,27 @@ def weigh(job_id: int, *, after: int, to: int, hosts: Collection[str] | None = N
     """About how many bytes the events ``after`` < seq <= ``to`` are."""
     found = _between(job_id, after, to, hosts).aggregate(Count("pk"), Sum("raw_length"))
     return int(found["pk__count"] * ENVELOPE + (found["raw_length__sum"] or 0))
+
+
+def output(attempt: Attempt, *, before: int | None = None, limit: int = PAGE_BYTES) -> list[Item]:
+    """The last output of an attempt, up to the byte ``before``: in order, about ``limit`` bytes."""
+    told = Event.objects.filter(attempt=attempt, kind=Event.Kind.OUTPUT)
+    if before is not None:
+        told = told.filter(offset__lt=before)
+    found: list[Item] = []
+    size = 0
+    rows = FIRST_SLICE
+    while True:
+        newest = list(told.order_by("-offset").values_list(*_COLUMNS)[:rows])
+        for row in newest:
+            item = _item(*row)
+            size += item.size
+            if found and size > limit:
+                return found[::-1]
+            found.append(item)
+        if len(newest) < rows:
+            return found[::-1]
+        told, rows = told.filter(offset__lt=found[-1].fields["o"]), SLICE
 
 
 def log_bytes(

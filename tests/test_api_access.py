@@ -57,6 +57,8 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/jobs/{job_id}/promote"): Call(OPERATE),
     ("post", "/jobs/{job_id}/rollback"): Call(OPERATE),
     ("post", "/jobs/{job_id}/hosts/{name}/answer"): Call(OPERATE, ANSWER),
+    ("get", "/jobs/{job_id}/hosts/{name}/attempts"): Call(SEE),
+    ("get", "/jobs/{job_id}/hosts/{name}/output"): Call(SEE),
     ("get", "/hosts"): Call(SEE, hidden=200),
     ("post", "/hosts"): Call(ADMINISTER, HOST, hidden=422),
     ("get", "/hosts/{name}"): Call(SEE),

@@ -21,13 +21,21 @@ from deploy_tasks.states import (
     HOST_RETRYABLE,
     JOB_ENDED,
     AttemptKind,
+    AttemptState,
     HostRunState,
     JobState,
     Link,
 )
 from deploy_tasks.times import iso
 from webapp import access
-from webapp.shapes import BatchReport, HostRunList, HostRunReport, JobReport
+from webapp.shapes import (
+    AttemptList,
+    AttemptReport,
+    BatchReport,
+    HostRunList,
+    HostRunReport,
+    JobReport,
+)
 from webapp.verdict import Batch, verdict
 
 
@@ -72,6 +80,15 @@ def hosts(job: Job) -> HostRunList:
         "as_of_seq": found[0]["job__last_seq"] if found else job.last_seq,
         "hosts": [_host(row, names) for row in found],
     }
+
+
+def attempts(job: Job, host_name: str) -> AttemptList:
+    """What was launched on one host. Rows are read after ``as_of_seq``: what they tell too early,
+    the stream tells again."""
+    begun = Attempt.objects.filter(host_run__job=job, host_run__name=host_name).exclude(
+        state__in=[AttemptState.NEW, AttemptState.ABANDONED]
+    )
+    return {"as_of_seq": job.last_seq, "attempts": [_attempt(one) for one in begun.order_by("pk")]}
 
 
 def step_names(revision: RecipeRevision) -> tuple[str, ...]:
@@ -184,4 +201,19 @@ def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:
         "down": row["down"],
         "started_at": iso(row["started_at"]) if row["started_at"] else None,
         "ended_at": iso(row["ended_at"]) if row["ended_at"] else None,
+    }
+
+
+def _attempt(attempt: Attempt) -> AttemptReport:
+    begun, ended = attempt.started_at, attempt.ended_at
+    return {
+        "step": attempt.name,
+        "n": attempt.number,
+        "kind": attempt.kind,
+        "state": attempt.state,
+        "rc": attempt.exit_status,
+        "reason": attempt.reason,
+        "seconds": (ended - begun).total_seconds() if begun and ended else None,
+        "at": iso(begun) if begun else None,
+        "bytes": attempt.log_offset,
     }

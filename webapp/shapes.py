@@ -71,6 +71,36 @@ class HostRunList(TypedDict):
     hosts: list[HostRunReport]
 
 
+class AttemptReport(TypedDict):
+    """``bytes`` of output are stored; ``at`` is when it began."""
+
+    step: str
+    n: int
+    kind: str
+    state: str
+    rc: int | None
+    reason: str
+    seconds: float | None
+    at: str | None
+    bytes: int
+
+
+class AttemptList(TypedDict):
+    """In the order in which they began. The stream goes on after ``as_of_seq``."""
+
+    as_of_seq: int
+    attempts: list[AttemptReport]
+
+
+class OutputPage(TypedDict):
+    """Everything of the attempt from the byte ``start`` on, up to the event ``as_of_seq`` or the
+    byte that was asked for. Go back with ``before=start`` until it is 0."""
+
+    events: list[dict[str, Any]]
+    start: int
+    as_of_seq: int
+
+
 class EventPage(TypedDict):
     """Go on with ``after=to`` until ``to`` is ``last_seq``."""
 

@@ -12,14 +12,22 @@ from pydantic import Field
 
 from deploy_tasks import events, orders
 from deploy_tasks.errors import InvalidInput, OrderRefused
-from deploy_tasks.models import HostRun, Job
+from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.names import Name
-from deploy_tasks.states import JobState
+from deploy_tasks.states import AttemptKind, JobState
 from webapp import access, reports
 from webapp.access import Right
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, Body
-from webapp.shapes import EventPage, HostRunList, JobPage, JobReport, Refusal
+from webapp.shapes import (
+    AttemptList,
+    EventPage,
+    HostRunList,
+    JobPage,
+    JobReport,
+    OutputPage,
+    Refusal,
+)
 
 router = Router(tags=["jobs"])
 
@@ -113,6 +121,40 @@ def list_events(
     job = _job(request, job_id)
     page = events.read(job.pk, after=after, limit=limit, hosts=host)
     return {"events": page.items, "to": page.to, "last_seq": page.last_seq}
+
+
+@router.get(
+    "/{int:job_id}/hosts/{name:name}/attempts", response={200: AttemptList, REFUSALS: Refusal}
+)
+def attempts(request: ApiRequest, job_id: int, name: str) -> AttemptList:
+    """What was launched on the host, and how it ended."""
+    job = _job(request, job_id)
+    return reports.attempts(job, _host_run(job, name).name)
+
+
+@router.get("/{int:job_id}/hosts/{name:name}/output", response={200: OutputPage, REFUSALS: Refusal})
+def output(
+    request: ApiRequest,
+    job_id: int,
+    name: str,
+    step: Name | None = None,
+    attempt: int = 1,
+    kind: AttemptKind = AttemptKind.DO,
+    before: Annotated[int | None, Query(ge=0, description="a byte of the attempt's output")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_BYTES, description="bytes")] = PAGE_BYTES,
+) -> OutputPage:
+    """The end of what an attempt printed, or what comes before a byte of it, as stream items;
+    without ``step``, of the newest one that printed anything."""
+    job = _job(request, job_id)
+    attempts = Attempt.objects.filter(host_run=_host_run(job, name))
+    if step is None:
+        found = attempts.filter(log_offset__gt=0).order_by("-pk").first()
+    else:
+        found = get_object_or_404(attempts, name=step, number=attempt, kind=kind)
+    told = events.output(found, before=before, limit=limit) if found else []
+    items = [item.fields for item in told]
+    start = items[0]["o"] if items else 0
+    return {"events": items, "start": start, "as_of_seq": job.last_seq}
 
 
 @router.get("/{int:job_id}/hosts/{name:name}/log", response={200: None, REFUSALS: Refusal})
