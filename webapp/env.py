@@ -178,7 +178,7 @@ def for_programs(**changes: str) -> dict[str, str]:
 
 
 def variable(name: str) -> str | None:
-    """A variable that a person named as the source of something, of a secret for instance."""
+    """A variable that is not a setting: one a person named as the source of a secret, or TERM."""
     return os.environ.get(name)
 
 

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from webapp.env import variable
+
 #: Seconds between two drawings.
 EVERY = 0.1
 #: To the first column so many lines up, and away with everything from there on.
@@ -15,7 +17,7 @@ Draw = Callable[[int, int], Sequence[str]]
 
 def is_one(stream: TextIO) -> bool:
     """Whether it can be drawn on: a terminal that knows how to move."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return stream.isatty() and variable("TERM") not in (None, "", "dumb")
 
 
 class Screen:
