@@ -60,8 +60,9 @@ class Fleet:
         config: str = "",
         with_openssh: bool | None = None,
     ) -> None:
-        """Hosts are called ``name``-1 and so on. What an earlier fleet left running in
-        ``directory`` is ended first.
+        """Hosts are called ``name``-1 and so on, of one length.
+
+        What an earlier fleet left running in ``directory`` is ended first.
 
         ``config``: further lines of sshd_config; they win over ours.
         ``with_openssh``: by OpenSSH's server or by our small one; left out, by what there is.
@@ -210,7 +211,7 @@ class Fleet:
             home = homes / address
             home.mkdir(parents=True, exist_ok=True)
             key = make_key(self._host_key_file(group))
-            name = f"{self._name}-{i + 1}"
+            name = f"{self._name}-{i + 1:0{len(str(self._count))}}"
             self.hosts.append(FleetHost(name, address, port, home, public_of(key), group))
 
     @property

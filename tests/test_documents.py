@@ -1,0 +1,22 @@
+"""What the documents point at is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from webapp.env import BASE
+
+DOCUMENTS = [*BASE.glob("*.md"), *(BASE / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
+        assert "://" in target or (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_that_is_named_is_there(document: Path) -> None:
+    for command in set(re.findall(r"\bbin/([a-z-]+)\b", document.read_text())):
+        assert (BASE / "bin" / command).exists() or command in ("sh", "bash", "env"), command
