@@ -177,12 +177,14 @@ def open_forward(
 def _open(
     session: Session, kind: str, to: tuple[str, int] | None, limit: float
 ) -> paramiko.Channel:
+    began = time.monotonic()
     try:
         return session._transport.open_channel(kind, to, ("127.0.0.1", 0), timeout=limit)
     except paramiko.ChannelException as error:
         raise ConnectFailed(_("the host refuses a channel: %s") % error.text) from error
     except (EOFError, OSError, paramiko.SSHException) as error:
-        if session.is_alive:
+        if session.is_alive and time.monotonic() - began >= limit:
             raise ConnectFailed(_("no channel within %g s") % limit) from error
-        session.require_link()
-        raise
+        # The link broke, whether or not its thread has noticed by now.
+        session.close()
+        raise LinkLost(_("connection lost: %s") % error) from error
