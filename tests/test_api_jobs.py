@@ -561,7 +561,7 @@ class TestPane:
         few = queries()
         for _ in range(60):
             printed(run, b"x" * 50, step="start")
-        assert queries() == few
+        assert queries() <= few
 
 
 class TestLog:

@@ -49,6 +49,17 @@ test("what the list told already is not told again", () => {
   assert.equal(job.hosts.get("eu-1").state, "failed");
 });
 
+test("a newer list is taken, an older one is not, and steps that are known stay", () => {
+  const job = model(host("eu-1"));
+  job.apply([{ s: 11, h: "eu-1", k: "step", step: "unpack", n: 1, to: "running", at: AT }]);
+  job.load({ as_of_seq: 10, hosts: [host("eu-1", { state: "failed" })] });
+  assert.notEqual(job.hosts.get("eu-1").state, "failed");
+  job.load({ as_of_seq: 20, hosts: [host("eu-1", { state: "failed" })] });
+  assert.equal(job.hosts.get("eu-1").shown, "failed");
+  assert.equal(job.hosts.get("eu-1").steps.get("unpack").state, "running");
+  assert.equal(job.seq, 20);
+});
+
 test("another state forgets why the last one was", () => {
   const job = model(host("eu-1", { state: "failed", error: "no space", ended_at: AT }));
   job.apply([{ s: 11, h: "eu-1", k: "host", to: "waiting", at: AT }]);

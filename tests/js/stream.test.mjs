@@ -7,7 +7,7 @@ import { Clock, Server, item, range, settled } from "./scripted.mjs";
 function start(options = {}) {
   const clock = new Clock();
   const server = new Server(clock);
-  const seen = { items: [], links: [], ends: [], welcomes: [], resets: 0 };
+  const seen = { items: [], links: [], ends: [], welcomes: [], resets: 0, behinds: 0 };
   const stream = new JobStream({
     url: "ws://here/ws/jobs/1/",
     eventsUrl: "/api/v1/jobs/1/events",
@@ -17,6 +17,7 @@ function start(options = {}) {
     onItems: (items) => seen.items.push(...items.map(({ s }) => s)),
     onLink: (link) => seen.links.push(link),
     onWelcome: (frame) => seen.welcomes.push(frame),
+    onBehind: () => { seen.behinds += 1; },
     onEnd: (end) => seen.ends.push(end),
     onReset: () => { seen.resets += 1; seen.items = []; },
     ...options,
@@ -36,7 +37,10 @@ test("it says hello with what it knows and wants, and hands on the welcome", asy
   const { server, seen } = start({ after: 7, output: ["eu-1"] });
   await server.open({ last: 7 });
   assert.equal(server.socket.protocol, "patchwave.v1");
-  assert.deepEqual(server.socket.heard, [{ t: "hello", after: 7, output: ["eu-1"], stay: true }]);
+  assert.deepEqual(server.socket.heard, [
+    { t: "hello", after: 7, output: ["eu-1"], stay: true },
+    { t: "ping" },
+  ]);
   assert.equal(seen.welcomes[0].job.id, 1);
   assert.deepEqual(states(seen), ["connecting", "live"]);
 });
@@ -122,13 +126,14 @@ test("much is acknowledged at once, little after a second", async () => {
 test("quiet is broken by a ping, and no answer is a broken line", async () => {
   const { clock, server } = start();
   await server.open();
-  await clock.pass(20_000);
-  assert.equal(server.heard("ping").length, 1);
   await server.say({ t: "pong" });
   await clock.pass(20_000);
   assert.equal(server.heard("ping").length, 2);
+  await server.say({ t: "pong" });
+  await clock.pass(20_000);
+  assert.equal(server.heard("ping").length, 3);
   const silent = server.socket;
-  await clock.pass(10_000);
+  await clock.pass(30_000);
   assert.ok(silent.closed);
   await clock.pass(1000);
   assert.equal(server.sockets.length, 2);
@@ -219,6 +224,7 @@ test("when it is behind it fetches the middle over HTTP, before what comes after
     "/api/v1/jobs/1/events?after=50&host=eu-1&host=eu-2",
   ]);
   assert.ok(states(seen).includes("behind"));
+  assert.equal(seen.behinds, 1);
   assert.deepEqual([stream.link.state, stream.link.gaps, stream.link.doubles], ["live", 0, 0]);
   assert.ok(server.heard("ack").some(({ seq }) => seq === 50), "the server hears that we are alive");
 });
@@ -378,15 +384,45 @@ test("the lag is measured by the server's clock, and only of what is new", async
 });
 
 test("a nudge tries at once what would be tried later", async () => {
-  const { server, stream } = start();
+  const { clock, server, stream } = start();
   await server.open();
   await server.close(1006);
   stream.nudge();
   await settled();
   assert.equal(server.sockets.length, 2);
   await server.open();
+  await server.say({ t: "pong" });
   stream.nudge();
-  assert.equal(server.heard("ping").length, 1);
+  assert.equal(server.heard("ping").length, 2);
+  const silent = server.socket;
+  await clock.pass(5000);
+  assert.ok(silent.closed, "whoever was nudged has no patience");
+});
+
+test("the way of the welcome is counted into the lag", async () => {
+  const { clock, server, stream } = start();
+  await server.open();
+  await clock.pass(300);
+  await server.say({ t: "pong" });
+  await clock.pass(10_000);
+  await server.say({ t: "pong" });
+  const [at, earlier] = [40, 9000].map((ms) => new Date(clock.now() - ms).toISOString());
+  await server.batch(1, 2, [item(1, { at }), item(2, { at: earlier })]);
+  assert.equal(stream.link.lag_ms, 190);
+});
+
+test("a line that cannot bring a whole page in time is asked for less, and more again", async () => {
+  const { clock, server, seen } = start();
+  const late = Object.assign(new Error("too late"), { name: "TimeoutError" });
+  server.pages = [late, { events: range(1, 2), to: 2, last_seq: 9 }, { events: range(3, 9), to: 9, last_seq: 9 }];
+  await server.open();
+  await server.say({ t: "behind", to: 9, bytes: 9 });
+  await clock.pass(1000);
+  await server.open({ last: 9 });
+  await server.say({ t: "behind", to: 9, bytes: 9 });
+  const limits = server.asked.map((url) => new URL(url, "http://here").searchParams.get("limit"));
+  assert.deepEqual(limits, [null, "131072", "262144"]);
+  assert.deepEqual(seen.items, upTo(9));
 });
 
 test("a socket that never opens is given up", async () => {

@@ -1,55 +1,103 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { LINES_KEPT, Transcript } from "../../webapp/static/js/transcript.js";
+import { LINES_KEPT } from "../../webapp/static/js/printed.js";
+import { Transcript } from "../../webapp/static/js/transcript.js";
 
 const AT = "2026-11-21T02:00:00.000Z";
 
-function output(s, text, { step = "unpack", n = 1, h = "eu-1" } = {}) {
-  return { s, h, k: "output", step, n, o: 0, d: text, at: AT };
+function output(s, text, { step = "unpack", n = 1, h = "eu-1", o = 0 } = {}) {
+  return { s, h, k: "output", step, n, o, d: text, at: AT };
 }
 
 function step(s, to, more = {}) {
   return { s, h: "eu-1", k: "step", step: "unpack", n: 1, kind: "do", to, at: AT, ...more };
 }
 
-function read(items) {
+function row(more = {}) {
+  return { step: "unpack", n: 1, kind: "do", state: "running", rc: null, reason: "", seconds: null, at: AT, bytes: 0, ...more };
+}
+
+/** A host of which nothing was told yet; what comes is live, from the first event on. */
+function live(...items) {
   const story = new Transcript("eu-1");
-  story.addPast(items, items.at(-1)?.s ?? 0);
-  story.begin();
+  story.present = 1;
+  story.begin({ as_of_seq: 0, attempts: [] });
+  story.addLive(items);
   return story;
 }
 
-const texts = (attempt) => attempt.lines.map(({ text }) => text);
+/** An attempt that somebody opened: its end was read as it was at an event. */
+function opened({ events, start = 0, as_of_seq = events.at(-1).s, bytes = 1000 }) {
+  const story = new Transcript("eu-1");
+  story.begin({ as_of_seq, attempts: [row({ bytes })] });
+  const [attempt] = story.attempts;
+  attempt.ask();
+  attempt.load({ events, start, as_of_seq });
+  attempt.goOn();
+  return { story, attempt };
+}
+
+const texts = (attempt) => attempt.printed.lines.map(({ text }) => text);
 
 test("pieces that end anywhere become whole lines", () => {
-  const story = read([
-    step(1, "running"),
-    output(2, "one\ntw"),
-    output(3, "o"),
-    output(4, "\n\nfour"),
-  ]);
+  const story = live(step(1, "running"), output(2, "one\ntw"), output(3, "o"), output(4, "\n\nfour"));
   assert.deepEqual(texts(story.attempts[0]), ["one", "two", "", "four"]);
+});
+
+test("the list and what came since tell how attempts stand, each event once", () => {
+  const story = new Transcript("eu-1");
+  story.addLive([step(5, "succeeded", { rc: 0 }), step(6, "running", { step: "stop" })]);
+  assert.equal(story.attempts.length, 0);
+  story.begin({ as_of_seq: 5, attempts: [row({ state: "failed", rc: 2, seconds: 1.5 })] });
+  assert.deepEqual(
+    story.attempts.map(({ step, state, rc }) => [step, state, rc]),
+    [
+      ["unpack", "failed", 2],
+      ["stop", "running", null],
+    ],
+  );
+  assert.equal(story.attempts[0].took(), 1.5);
 });
 
 test("past and present meet without a hole and without a double", () => {
   const story = new Transcript("eu-1");
+  story.begin({ as_of_seq: 2, attempts: [row({ bytes: 20 })] });
+  const [attempt] = story.attempts;
+  attempt.ask();
   story.addLive([output(5, "five\n"), output(6, "six\n")]);
-  story.addPast([output(3, "three\n"), output(5, "five\n")], 5);
-  assert.deepEqual(texts(story.attempts[0]), ["three", "five"]);
-  story.begin();
+  attempt.load({ events: [output(3, "three\n"), output(5, "five\n")], start: 0, as_of_seq: 4 });
+  assert.deepEqual(texts(attempt), ["three", "five"]);
+  attempt.goOn();
   story.addLive([output(7, "seven\n")]);
-  assert.deepEqual(texts(story.attempts[0]), ["three", "five", "six", "seven"]);
+  assert.deepEqual(texts(attempt), ["three", "five", "six", "seven"]);
+});
+
+test("what nobody looks at is counted and not kept", () => {
+  const story = new Transcript("eu-1");
+  story.begin({ as_of_seq: 1, attempts: [row()] });
+  story.addLive([output(2, "x".repeat(50), { o: 100 })]);
+  assert.deepEqual(texts(story.attempts[0]), []);
+  assert.deepEqual([story.bytes, story.whole], [150, false]);
+});
+
+test("an attempt that was seen to begin needs no reading, one that may have printed before does", () => {
+  const story = live(step(1, "running"));
+  assert.deepEqual([story.attempts[0].asked, story.attempts[0].whole], [true, true]);
+  const late = new Transcript("eu-1");
+  late.begin({ as_of_seq: 0, attempts: [] });
+  late.addLive([step(1, "running")]);
+  assert.equal(late.attempts[0].asked, false);
 });
 
 test("the output of other hosts is not mixed in", () => {
-  const story = read([output(1, "mine\n")]);
-  story.addLive([output(2, "theirs\n", { h: "us-9" })]);
+  const story = live(step(1, "running"), output(2, "mine\n"));
+  story.addLive([output(3, "theirs\n", { h: "us-9" })]);
   assert.equal(story.lineCount, 1);
 });
 
 test("each attempt has its own lines, and an undo is another attempt", () => {
-  const story = read([
+  const story = live(
     step(1, "running"),
     output(2, "first\n"),
     step(3, "failed", { rc: 2, seconds: 1.5 }),
@@ -58,7 +106,7 @@ test("each attempt has its own lines, and an undo is another attempt", () => {
     step(6, "succeeded", { n: 2, rc: 0 }),
     step(7, "running", { kind: "undo" }),
     output(8, "undone\n"),
-  ]);
+  );
   assert.deepEqual(
     story.attempts.map((one) => [one.n, one.kind, one.state, ...texts(one)]),
     [
@@ -72,22 +120,45 @@ test("each attempt has its own lines, and an undo is another attempt", () => {
 });
 
 test("a colour goes on in the next line", () => {
-  const story = read([output(1, "\x1b[31mred\nstill\x1b[0m\nplain\n")]);
+  const story = live(step(1, "running"), output(2, "\x1b[31mred\nstill\x1b[0m\nplain\n"));
   assert.deepEqual(
-    story.attempts[0].lines.map(({ style }) => style.colour),
+    story.attempts[0].printed.lines.map(({ style }) => style.colour),
     ["", "a-red", ""],
   );
 });
 
 test("a host that prints without end fills neither lines nor memory", () => {
-  const story = read([output(1, "x\n".repeat(100_000)), output(2, "y".repeat(1_000_000))]);
-  const [attempt] = story.attempts;
-  assert.ok(attempt.lines.length <= LINES_KEPT * 1.25 + 1);
+  const story = live(step(1, "running"), output(2, "x\n".repeat(100_000)), output(3, "y".repeat(1_000_000)));
+  const { printed } = story.attempts[0];
+  assert.ok(printed.lines.length <= LINES_KEPT * 1.25 + 1);
   assert.equal(story.lineCount, 100_001);
-  assert.ok(attempt.lines.at(-1).text.length < 10_000);
-  assert.equal(attempt.lines.at(-1).text.length + attempt.lines.at(-1).cut, 1_000_000);
+  assert.ok(printed.lines.at(-1).text.length < 10_000);
+  assert.equal(printed.lines.at(-1).text.length + printed.lines.at(-1).cut, 1_000_000);
 });
 
-test("text before any step was told still shows", () => {
-  assert.deepEqual(texts(read([output(1, "early\n")]).attempts[0]), ["early"]);
+test("what comes before joins what is here, in the middle of a line and of a colour", () => {
+  const { story, attempt } = opened({ events: [output(9, "ree\nfour\n", { o: 13 })], start: 13 });
+  assert.deepEqual([attempt.numberOf(0), story.whole, attempt.canGoBack], [null, false, true]);
+  attempt.loadEarlier({ events: [output(4, "one\n\x1b[31mtwo\nth", { o: 0 })], start: 0 });
+  assert.deepEqual(texts(attempt), ["one", "\x1b[31mtwo", "three", "four"]);
+  assert.deepEqual(
+    attempt.printed.lines.map(({ style }) => style.colour),
+    ["", "", "a-red", "a-red"],
+  );
+  const { first, end } = attempt.printed;
+  assert.deepEqual([attempt.numberOf(first), attempt.numberOf(end - 1), story.lineCount], [1, 4, 4]);
+  assert.deepEqual([story.whole, attempt.canGoBack], [true, false]);
+  story.addLive([output(10, "five\n", { o: 22 })]);
+  assert.deepEqual([texts(attempt).at(-1), attempt.numberOf(attempt.printed.end - 1)], ["five", 5]);
+});
+
+test("going back ends where as much is here as is kept", () => {
+  const { attempt } = opened({ events: [output(9, "x\n".repeat(LINES_KEPT), { o: 500 })], start: 500 });
+  assert.equal(attempt.canGoBack, false);
+});
+
+test("text before any step was told still shows once it is asked for", () => {
+  const story = live(output(1, "early\n"));
+  assert.equal(story.attempts[0].asked, false);
+  assert.equal(story.attempts[0].step, "unpack");
 });

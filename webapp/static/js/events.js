@@ -1,15 +1,22 @@
 // Events of a job over HTTP, a page at a time.
 
 const ANSWER_WITHIN = 30_000; // milliseconds
+/** Bytes of a page: as many as the server gives, and as few as still bring us on. */
+export const PAGE = 1024 * 1024;
+export const SMALLEST = 16 * 1024;
 
 /** The server will not tell us: the log-in, the right or the job is gone. */
 export class Refused extends Error {}
 /** The server, or the way to it, is away. */
 export class Away extends Error {}
 
+/** It answers, but not so much in so short a time. */
+export class Slow extends Away {}
+
 /** `{events, to, last_seq}` after a cursor, with the output of "all", "none" or named hosts. */
-export async function readEvents(fetch, url, after, output) {
+export async function readEvents(fetch, url, after, output, limit = PAGE) {
   const query = new URLSearchParams({ after });
+  if (limit < PAGE) query.set("limit", limit);
   if (output !== "all") for (const host of named(output)) query.append("host", host);
   try {
     const answer = await fetch(`${url}?${query}`, {
@@ -20,7 +27,8 @@ export async function readEvents(fetch, url, after, output) {
     if (!answer.ok) throw new Away(`HTTP ${answer.status}`);
     return await answer.json();
   } catch (error) {
-    throw error instanceof Refused ? error : new Away(error.message);
+    if (error instanceof Refused) throw error;
+    throw error.name === "TimeoutError" ? new Slow(error.message) : new Away(error.message);
   }
 }
 

@@ -1,17 +1,18 @@
 // One attempt of a step in the log: a line that folds, and a window of what it printed. However
-// much that is, only the window is ever in the page.
+// much that is, only the window is ever in the page, and what it needs is read when it is opened.
 
 import { parse } from "./ansi.js";
 import { element, setClass, setText } from "./dom.js";
 import { attemptClass } from "./marks.js";
-import { clock, fill, gettext, number, span } from "./words.js";
+import { clock, fill, gettext, number, size, span } from "./words.js";
 
 /** Lines in the page; more on request, as many at a time. */
 const WINDOW = 400;
 
 export class Fold {
-  constructor(attempt, download) {
-    this.attempt = attempt;
+  /** `need(attempt, {earlier})` reads its output, or what comes before what is here. */
+  constructor(attempt, { download, need }) {
+    Object.assign(this, { attempt, need });
     this.mark = element("i");
     this.note = element("span", { class: "f-note" });
     this.time = element("span", { class: "num" });
@@ -34,8 +35,9 @@ export class Fold {
     this.lines = element("ol", { class: "lines" });
     this.details = element("details", {}, this.summary, this.earlier, this.lines);
     this.byHand = false;
-    // Which lines are in the page, counted from the attempt's first: from <= i < to.
-    this.from = this.to = this.lastSize = 0;
+    // Which places are in the page: from <= place < to; null: none yet.
+    this.from = this.to = null;
+    this.lastLength = 0;
     this.more = element("button", { class: "btn s", type: "button" });
     this.more.addEventListener("click", () => this.#showEarlier());
     this.gone = element("span");
@@ -66,37 +68,48 @@ export class Fold {
     this.summarise(now);
     if (!this.details.open) return;
     const { attempt } = this;
-    const end = attempt.dropped + attempt.lines.length;
-    if (growing || this.to === 0) this.#extend(end);
-    this.#trim(Math.max(attempt.dropped, trimming ? end - WINDOW : 0));
-    const above = this.from - attempt.dropped;
-    this.earlier.hidden = this.from === 0;
-    this.more.hidden = above <= 0;
+    const { printed } = attempt;
+    if (!attempt.asked) this.need(attempt);
+    if (this.printed !== printed) this.#beginAnew(printed);
+    if (growing || this.to === null) this.#extend(printed.end);
+    this.#trim(Math.max(printed.first, trimming ? printed.end - WINDOW : printed.first));
+    const above = this.from - printed.first;
+    const all = attempt.numberOf(this.from);
+    this.earlier.hidden = all === 1 || attempt.start === null;
+    this.more.hidden = above <= 0 && !attempt.canGoBack;
+    const shown = above > 0 ? Math.min(WINDOW, above) : WINDOW;
+    setText(this.more, fill(gettext("Show %(n)s earlier lines"), { n: number(shown) }));
     setText(
-      this.more,
-      fill(gettext("Show %(n)s earlier lines"), { n: number(Math.min(WINDOW, above)) }),
+      this.gone,
+      all === null
+        ? fill(gettext("%(size)s above"), { size: size(attempt.start) })
+        : fill(gettext("%(n)s lines above"), { n: number(all - 1) }),
     );
-    setText(this.gone, fill(gettext("%(n)s lines above"), { n: number(this.from) }));
+  }
+
+  #beginAnew(printed) {
+    this.printed = printed;
+    this.lines.replaceChildren();
+    this.from = this.to = null;
+    this.lastLength = 0;
   }
 
   #extend(end) {
-    const { attempt } = this;
-    const last = attempt.lines.at(-1);
-    const size = last ? last.text.length + last.cut : 0;
-    if (end === this.to && size === this.lastSize) return;
-    this.lastSize = size;
-    if (end - this.to > WINDOW) {
+    const { attempt, printed } = this;
+    const last = printed.lines.at(-1);
+    const length = last ? last.text.length + last.cut : 0;
+    if (end === this.to && length === this.lastLength) return;
+    this.lastLength = length;
+    if (this.to === null || end - this.to > WINDOW) {
       // Too much came at once to be read: begin anew at its end.
       this.lines.replaceChildren();
-      this.from = this.to = end - WINDOW;
+      this.from = this.to = Math.max(printed.first, end - WINDOW);
     } else if (this.to > this.from) {
       // The last line may have grown since.
       this.lines.lastChild.remove();
       this.to -= 1;
     }
-    const fresh = [];
-    for (let i = this.to; i < end; i += 1) fresh.push(lineElement(attempt, i));
-    this.lines.append(...fresh);
+    this.lines.append(...this.#elements(this.to, end));
     this.to = end;
   }
 
@@ -110,19 +123,28 @@ export class Fold {
     if (!this.lines.firstChild) this.from = this.to = Math.max(this.from, from);
   }
 
-  #showEarlier() {
-    const { attempt } = this;
-    const from = Math.max(attempt.dropped, this.from - WINDOW);
-    const fresh = [];
-    for (let i = from; i < this.from; i += 1) fresh.push(lineElement(attempt, i));
-    this.lines.prepend(...fresh);
+  async #showEarlier() {
+    const { attempt, printed } = this;
+    if (this.from <= printed.first) {
+      this.more.disabled = true;
+      await this.need(attempt, { earlier: true });
+      this.more.disabled = false;
+      // What is shown may have got the other half of its first line, and other colours.
+      this.lines.replaceChildren(...this.#elements(this.from, this.to));
+    }
+    const from = Math.max(printed.first, this.from - WINDOW);
+    this.lines.prepend(...this.#elements(from, this.from));
     this.from = from;
     this.paint(Date.now(), { growing: false, trimming: false });
   }
+
+  #elements(from, to) {
+    return Array.from({ length: to - from }, (_, i) => lineElement(this.attempt, from + i));
+  }
 }
 
-function lineElement(attempt, i) {
-  const line = attempt.lines[i - attempt.dropped];
+function lineElement(attempt, place) {
+  const line = attempt.printed.lines[place - attempt.printed.first];
   const code = element("code");
   for (const { text, classes } of parse(line.text, line.style).pieces) {
     code.append(classes ? element("span", { class: classes }, text) : text);
@@ -138,7 +160,7 @@ function lineElement(attempt, i) {
   return element(
     "li",
     {},
-    element("i", {}, String(i + 1)),
+    element("i", {}, String(attempt.numberOf(place) ?? "")),
     element("time", {}, line.at ? clock(line.at) : ""),
     code,
   );

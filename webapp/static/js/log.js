@@ -5,18 +5,22 @@ import { element, setClass, setText } from "./dom.js";
 import { Fold } from "./fold.js";
 import { square, squareClass } from "./marks.js";
 import { tell } from "./states.js";
-import { fill, gettext, ngettext, number } from "./words.js";
+import { fill, gettext, ngettext, number, size } from "./words.js";
 
 /** Pixels from the end that still count as being there. */
 const NEAR = 32;
 
 export class LogPane {
-  /** @param root the section, its parts marked data-log @param download gives a log's address */
-  constructor(root, { model, download }) {
+  /**
+   * @param root the section, its parts marked data-log @param download gives a log's address
+   * @param need reads an attempt's output, see Fold
+   */
+  constructor(root, { model, download, need }) {
     Object.assign(this, {
       root,
       model,
       download,
+      need,
       following: true,
       folds: new Map(),
       expectedTop: 0,
@@ -74,13 +78,11 @@ export class LogPane {
     why.hidden = !detail;
     setText(why, detail ?? "");
     setClass(why, host.state === "failed" ? "why failed" : "why");
-    const lines = this.transcript.lineCount;
-    const count = fill(ngettext("%(n)s line", "%(n)s lines", lines), { n: number(lines) });
+    const { lineCount, whole, bytes } = this.transcript;
+    const lines = fill(ngettext("%(n)s line", "%(n)s lines", lineCount), { n: number(lineCount) });
     setText(
       said,
-      this.transcript.complete
-        ? count
-        : fill(gettext("reading what was before: %(lines)s"), { lines: count }),
+      whole ? lines : fill(gettext("%(lines)s read, of %(size)s"), { lines, size: size(bytes) }),
     );
   }
 
@@ -95,12 +97,14 @@ export class LogPane {
   }
 
   #add(attempt) {
-    const fold = new Fold(attempt, this.download(this.transcript.host, attempt));
+    const download = this.download(this.transcript.host, attempt);
+    const fold = new Fold(attempt, { download, need: this.need });
     // Whoever opens or closes a fold wants to read there, and not be carried to the end.
     fold.summary.addEventListener("click", () => {
       fold.byHand = true;
       this.#follow(false);
     });
+    fold.more.addEventListener("click", () => this.#follow(false));
     fold.details.addEventListener("toggle", () => fold.paint(Date.now(), this.#mode(fold)));
     this.folds.set(attempt, fold);
     this.parts.folds.insertBefore(fold.details, this.toCome);

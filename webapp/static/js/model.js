@@ -17,8 +17,9 @@ export class JobModel {
     this.seq = 0;
   }
 
-  /** Take the whole list: at the beginning, and again when the story began anew. */
+  /** Take the whole list: at the beginning, and again where the stream would tell it late. */
   load({ as_of_seq, hosts }) {
+    if (as_of_seq < this.seq) return;
     this.seq = as_of_seq;
     this.hosts = new Map(hosts.map((host) => [host.name, this.#host(host)]));
   }
@@ -104,7 +105,8 @@ export class JobModel {
   }
 
   #host(row) {
-    return { ...row, steps: new Map(), shown: shownState(row) };
+    const steps = this.hosts.get(row.name)?.steps ?? new Map();
+    return { ...row, steps, shown: shownState(row) };
   }
 }
 

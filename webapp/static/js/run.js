@@ -8,6 +8,7 @@ import { LogPane } from "./log.js";
 import { HostMap } from "./map.js";
 import { JobModel } from "./model.js";
 import { Orders } from "./orders.js";
+import { Past } from "./past.js";
 import * as place from "./place.js";
 import { Rail } from "./rail.js";
 import { Refused, read } from "./reading.js";
@@ -30,6 +31,7 @@ const here = place.read();
 const pending = { hosts: new Set(), all: true, asked: false };
 let can = page.job.can;
 let transcript = null;
+let past = null;
 let looked = null;
 let stepsKnown = false;
 
@@ -44,7 +46,11 @@ const headline = new Headline(
 const score = new Score(byId("score"), toggle);
 const rail = new Rail(byId("rail"), page.rollout);
 const activity = new Activity(byId("activity"), page.activity);
-const log = new LogPane(byId("log"), { model, download: downloadUrl });
+const log = new LogPane(byId("log"), {
+  model,
+  download: downloadUrl,
+  need: (attempt, how) => past.output(attempt, how).catch(gone),
+});
 const orders = new Orders(byId("acts"), byId("refusal"), {
   model,
   url: page.urls.job,
@@ -59,19 +65,22 @@ const stream = new JobStream({
   output: "none",
   onItems: take,
   onLink: (state) => paintLink(byId("link"), state),
+  onBehind: readList,
   onReset: () => location.reload(),
 });
 openHost(here.host && model.hosts.has(here.host) ? here.host : worst());
 setInterval(tick, 1000);
 askAgain();
+for (const event of ["online", "offline", "pageshow"]) addEventListener(event, () => stream.nudge());
 
 // ---- what comes in
 
-/** The whole list; at first, and when the server's story began anew. */
+/** The whole list; at first, and when the stream will tell how hosts stand later than this does. */
 async function readList() {
   const list = await read(page.urls.hosts);
   retoldIn(...list.hosts);
   model.load(list);
+  stepsKnown = false;
   map.build();
   paintSoon({ all: true });
 }
@@ -108,31 +117,19 @@ function gone(error) {
 
 // ---- the chosen host
 
-/** Its past over HTTP, its present over the socket: what the one has not told, the other tells. */
-async function openHost(name) {
+/** Its past over HTTP, as far as one looks, and its present over the socket. */
+function openHost(name) {
   if (!name || transcript?.host === name) return;
-  const story = new Transcript(name);
-  transcript = story;
-  log.open(story, page.urls.host.replace("HOST", encodeURIComponent(name)));
+  past?.close();
+  transcript = new Transcript(name);
+  past = new Past(transcript, {
+    url: hostUrl(name),
+    present: stream.watch([name]),
+    onRead: () => paintSoon({}),
+  });
+  log.open(transcript, page.urls.host.replace("HOST", encodeURIComponent(name)));
   mark();
-  const present = stream.watch([name]);
-  await readPast(story).catch(gone);
-  const from = await present;
-  if (story.to < from - 1) await readPast(story).catch(gone);
-  story.begin();
-  paintSoon({});
-}
-
-/** All that was told of a host up to this moment; given up when another host is chosen. */
-async function readPast(story) {
-  const wanted = () => transcript === story;
-  for (let told = null; wanted() && !(told && told.to >= told.last_seq);) {
-    const url = `${page.urls.events}?host=${encodeURIComponent(story.host)}&after=${story.to}`;
-    told = await read(url, { wanted });
-    retoldIn(...told.events);
-    story.addPast(told.events, told.to);
-    paintSoon({});
-  }
+  past.attempts().catch(gone);
 }
 
 /** Where a person would look first. */
@@ -159,11 +156,15 @@ function look(name) {
   readOut.show(model.hosts.get(name ?? transcript?.host));
 }
 
+function hostUrl(host) {
+  return `${page.urls.job}/hosts/${encodeURIComponent(host)}`;
+}
+
 function downloadUrl(host, attempt = null) {
   const query = attempt
     ? `?safe=1&step=${encodeURIComponent(attempt.step)}&attempt=${attempt.n}`
     : "?safe=1";
-  return `${page.urls.job}/hosts/${encodeURIComponent(host)}/log${query}`;
+  return `${hostUrl(host)}/log${query}`;
 }
 
 // ---- which hosts show
@@ -197,7 +198,7 @@ byId("retry-host").addEventListener("click", (event) => {
 
 byId("answer").addEventListener("submit", (event) => {
   event.preventDefault();
-  const url = `${page.urls.job}/hosts/${encodeURIComponent(transcript.host)}/answer`;
+  const url = `${hostUrl(transcript.host)}/answer`;
   const body = { answer: event.submitter.value, note: byId("answer-note").value };
   orders.give("answer", body, event.submitter, { url, refusal: byId("answer-refusal") });
 });
@@ -215,6 +216,7 @@ function paintSoon({ hosts = [], all = false }) {
 }
 
 document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) stream.nudge();
   if (document.hidden && pending.frame) setTimeout(paint, 1000);
 });
 

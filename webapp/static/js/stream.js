@@ -2,7 +2,7 @@
 // Every item comes once and in order: what comes is counted against the sequence, and after any
 // interruption it goes on after the last event that was seen. There is no page around it.
 
-import { Away, Refused, readEvents } from "./events.js";
+import { Away, PAGE, Refused, SMALLEST, Slow, readEvents } from "./events.js";
 import { CLOCK, Timers } from "./timers.js";
 
 const PROTOCOL = "patchwave.v1";
@@ -11,7 +11,9 @@ const ACK_AFTER = 16 * 1024;
 const ACK_WITHIN = 1000; // milliseconds, from here on all of them
 const OPEN_WITHIN = 10_000;
 const PING_AFTER = 20_000;
-const PONG_WITHIN = 10_000;
+/** The slowest line that still works takes so long for one frame, and is silent meanwhile. */
+const PONG_WITHIN = 30_000;
+const NUDGED_WITHIN = 5000;
 const POLL_EVERY = 2000;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
@@ -49,22 +51,25 @@ export class JobStream {
   #holeAt = null;
   #skew = null;
   #lag = null;
+  /** Bytes of a page over HTTP: fewer on a line that cannot bring as many in time. */
+  #pageBytes = PAGE;
   #jobState = null;
   #endedAt = null;
 
   /**
    * Starts by itself. `after`: the last event already known, `epoch`: the server's story it is
    * of, if known. `output`: "all", "none" or names of hosts. `stay`: a job that has ended may
-   * go on. `onItems(items)` gets every item once, in order; `onReset()` says that the server's
-   * story began anew, and so do we, at 0; `onLink` gets what `link` gives.
+   * go on. `onItems(items)` gets every item once, in order; `onBehind()` says that much will be
+   * told late; `onReset()` that the server's story began anew, and so do we, at 0; `onLink` gets
+   * what `link` gives.
    */
   constructor({
     url, eventsUrl, after = 0, epoch = null, output = "all", stay = true,
-    onItems, onLink, onWelcome, onEnd, onReset,
+    onItems, onLink, onWelcome, onBehind, onEnd, onReset,
     WebSocketClass = globalThis.WebSocket, fetch = (...args) => globalThis.fetch(...args), clock = CLOCK,
   }) {
     this.#urls = { socket: socketAddress(url), events: eventsUrl };
-    this.#on = { onItems, onLink, onWelcome, onEnd, onReset, fetch, WebSocketClass };
+    this.#on = { onItems, onLink, onWelcome, onBehind, onEnd, onReset, fetch, WebSocketClass };
     this.#clock = clock;
     this.#timers = new Timers(clock);
     this.#at = this.#last = after;
@@ -98,9 +103,9 @@ export class JobStream {
     });
   }
 
-  /** The network may be back: try now what would be tried later. */
+  /** The network may be back, or gone: try now what would be tried later. */
   nudge() {
-    if (this.#line?.greeted) this.#ping();
+    if (this.#line?.greeted) this.#ping(NUDGED_WITHIN);
     else if (this.#timers.has("pause")) this.#connect();
     else if (this.#timers.has("poll")) this.#timers.after("poll", 0, () => this.#poll());
   }
@@ -156,6 +161,7 @@ export class JobStream {
     if (frame.t === "welcome") this.#welcome(frame);
     else if (frame.t === "batch") this.#batch(line, frame, size);
     else if (frame.t === "behind") await this.#fetchMiddle(line, frame.to);
+    else if (frame.t === "pong") this.#pong(line);
     else if (frame.t === "end") this.#end(frame);
     else if (frame.t === "watching") {
       line.output = frame.output;
@@ -178,6 +184,7 @@ export class JobStream {
     }
     this.#last = Math.max(this.#last, frame.last);
     this.#call("onWelcome", frame);
+    this.#ping();
     this.#tell();
   }
 
@@ -201,6 +208,7 @@ export class JobStream {
   /** We were too slow for the socket: what it left out comes over HTTP, at our own pace. */
   async #fetchMiddle(line, to) {
     this.#last = Math.max(this.#last, to);
+    this.#call("onBehind");
     this.#tell();
     while (this.#at < to) {
       const page = await this.#fetchPage(line.output);
@@ -247,9 +255,17 @@ export class JobStream {
     this.#tell();
   }
 
-  #ping() {
+  #ping(within = PONG_WITHIN) {
+    this.#line.pinged = this.#clock.now();
     this.#say({ t: "ping" });
-    this.#timers.after("ping", PONG_WITHIN, () => this.#hangUp());
+    this.#timers.after("ping", within, () => this.#hangUp());
+  }
+
+  /** The welcome, and the time in it, was on its way for about half as long as there and back. */
+  #pong(line) {
+    if (line.measured) return;
+    line.measured = true;
+    this.#skew += (this.#clock.now() - line.pinged) / 2;
   }
 
   #acknowledge() {
@@ -294,8 +310,16 @@ export class JobStream {
     if (!this.#stay) this.#stop("ended");
   }
 
-  #fetchPage(output) {
-    return readEvents(this.#on.fetch, this.#urls.events, this.#at, output);
+  async #fetchPage(output) {
+    const { fetch } = this.#on;
+    try {
+      const page = await readEvents(fetch, this.#urls.events, this.#at, output, this.#pageBytes);
+      this.#pageBytes = Math.min(PAGE, this.#pageBytes * 2);
+      return page;
+    } catch (error) {
+      if (error instanceof Slow) this.#pageBytes = Math.max(SMALLEST, this.#pageBytes / 8);
+      throw error;
+    }
   }
 
   // ---- what is told
@@ -305,7 +329,8 @@ export class JobStream {
     this.#at = Math.max(this.#at, to);
     this.#last = Math.max(this.#last, to);
     for (const item of items) if (item.k === "job") this.#jobState = item.to;
-    const newest = Date.parse(items.at(-1)?.at);
+    // The times of steps are their hosts': the last item need not be the youngest.
+    const newest = Date.parse(items.reduce((last, { at }) => (at > last ? at : last), ""));
     if (newest && this.#skew !== null) this.#lag = wasLive ? Math.max(0, this.#clock.now() + this.#skew - newest) : null;
     if (items.length) this.#call("onItems", items);
     this.#tell();

@@ -1,51 +1,50 @@
-// One host's story in this job: its attempts, and the lines each of them printed. Pure values.
-// The past comes over HTTP, the present over the socket; both are added here, by seq, once.
+// One host's story in this job: its attempts, and what those printed that somebody looks at. Pure
+// values. What was printed before is read over HTTP, from its end, when an attempt is opened; what
+// comes after arrives over the socket. Both are added here, by seq, once.
 
-import { PLAIN, styleAfter } from "./ansi.js";
-
-/** Of one attempt: what is kept for reading on the page. All of it is in the download. */
-export const LINES_KEPT = 20_000;
-const LINE_KEPT = 8_192;
+import { LINES_KEPT, Printed } from "./printed.js";
 
 export class Transcript {
   constructor(host) {
     this.host = host;
     this.attempts = [];
-    this.to = 0; // every item of this host up to here was added
-    this.waiting = []; // live items, kept until the past has been read
-    this.complete = false;
+    this.to = null; // the list of attempts was told up to here; null: not yet
+    this.present = Infinity; // from here on the socket tells what this host prints
+    this.waiting = []; // live items, kept until the list is known
   }
 
-  /** A page of the past: what was told up to and with `to`, of any host. */
-  addPast(items, to) {
-    for (const item of items) if (item.h === this.host) this.#add(item);
-    this.to = Math.max(this.to, to);
-  }
-
-  /** The past is read; what came in the meantime follows, without a double. */
-  begin() {
-    this.complete = true;
-    const items = this.waiting;
-    this.waiting = [];
-    this.addLive(items);
+  /** The list as it was at `as_of_seq`; what came in the meantime follows. */
+  begin({ as_of_seq, attempts }) {
+    this.attempts = attempts.map((row) => new AttemptLog(row));
+    this.to = as_of_seq;
+    for (const item of this.waiting.splice(0)) this.#add(item);
   }
 
   /** Items from the stream, of any host. */
   addLive(items) {
-    const mine = items.filter((item) => item.h === this.host);
-    if (!this.complete) this.waiting.push(...mine);
-    else for (const item of mine) this.#add(item);
+    for (const item of items) {
+      if (item.h !== this.host) continue;
+      if (this.to === null) this.waiting.push(item);
+      else this.#add(item);
+    }
   }
 
   get lineCount() {
-    return this.attempts.reduce((sum, attempt) => sum + attempt.dropped + attempt.lines.length, 0);
+    return this.attempts.reduce((sum, attempt) => sum + attempt.lineCount, 0);
+  }
+
+  /** Is everything here that this host printed, or was it, and can be counted? */
+  get whole() {
+    return this.to !== null && this.attempts.every((attempt) => attempt.whole);
+  }
+
+  get bytes() {
+    return this.attempts.reduce((sum, attempt) => sum + attempt.bytes, 0);
   }
 
   #add(item) {
-    if (item.s <= this.to) return;
-    this.to = item.s;
-    if (item.k === "step") this.#step(item);
-    if (item.k === "output") this.#attempt(item).print(item.d, item.at);
+    if (item.k === "step" && item.s > this.to) this.#step(item);
+    if (item.k === "output") this.#attempt(item).take(item);
   }
 
   #step(item) {
@@ -59,51 +58,98 @@ export class Transcript {
   }
 
   /** Output names no kind: it is of the newest attempt with that step and number. */
-  #attempt({ step, n, kind }) {
+  #attempt({ s, step, n, kind }) {
     const known = this.attempts.findLast(
       (attempt) => attempt.step === step && attempt.n === n && (!kind || attempt.kind === kind),
     );
     if (known) return known;
-    const attempt = new AttemptLog(step, n, kind ?? "do");
+    const attempt = new AttemptLog({ step, n, kind: kind ?? "do" });
+    if (kind && s >= this.present - 1) {
+      // Whoever saw it begin has all of it.
+      attempt.load({ events: [], start: 0, as_of_seq: s });
+      attempt.goOn();
+    }
     this.attempts.push(attempt);
     return attempt;
   }
 }
 
 export class AttemptLog {
-  constructor(step, n, kind) {
-    Object.assign(this, {
-      step,
-      n,
-      kind,
-      state: "running",
-      rc: null,
-      reason: "",
-      begun: null,
-      ended: null,
-      seconds: null,
-    });
-    this.lines = []; // {text, at, style, cut}: style is the one in force at its beginning
-    this.dropped = 0; // lines before lines[0] that are not kept
-    this.style = PLAIN; // after the last ended line
-    this.unended = false; // the last line has no newline yet
+  /** As GET /jobs/{id}/hosts/{name}/attempts tells it, or what an item says of a new one. */
+  constructor(row) {
+    const told = { state: "running", rc: null, reason: "", seconds: null, at: null, bytes: 0, ...row };
+    const { step, n, kind, state, rc, reason, seconds, at, bytes } = told;
+    Object.assign(this, { step, n, kind, state, rc, reason, seconds, bytes });
+    this.begun = at;
+    this.ended =
+      at && seconds !== null ? new Date(Date.parse(at) + seconds * 1000).toISOString() : null;
+    this.asked = false; // somebody looks at it: what comes from here on is kept
+    this.waiting = null; // live items, until it goes on; null: it does
+    this.printed = new Printed();
+    this.start = null; // the byte of its output from which on it is here; null: nothing is
+    this.to = 0; // the last item that is here
+    this.origin = null; // the place of its very first line, once that is known
   }
 
-  /** Text as it came: in pieces that end anywhere. */
-  print(text, at) {
-    const parts = text.split("\n");
-    for (const [i, part] of parts.entries()) {
-      const last = i === parts.length - 1;
-      if (last && part === "" && !this.unended) return;
-      if (!this.unended) this.lines.push({ text: "", at, style: this.style, cut: 0 });
-      this.#extend(this.lines.at(-1), part);
-      this.unended = last;
-      if (!last) this.style = styleAfter(this.lines.at(-1).text, this.lines.at(-1).style);
+  /** What comes over the socket is kept from here on, until what was before it is here. */
+  ask() {
+    this.asked = true;
+    this.waiting = [];
+  }
+
+  /** Its end as GET …/output tells it. */
+  load({ events, start, as_of_seq }) {
+    this.asked = true;
+    this.printed = printedIn(events);
+    this.start = start;
+    this.to = Math.max(as_of_seq, events.at(-1)?.s ?? 0);
+    this.origin = start === 0 ? 0 : null;
+  }
+
+  /** There is no hole between what was loaded and what the socket tells. */
+  goOn() {
+    const items = this.waiting ?? [];
+    this.waiting = null;
+    for (const item of items) this.take(item);
+  }
+
+  /** What comes before. */
+  loadEarlier({ events, start }) {
+    const before = printedIn(events);
+    this.printed.precede(before);
+    this.start = start;
+    if (start === 0) this.origin = this.printed.first - before.first;
+  }
+
+  /** A live item of its output. */
+  take(item) {
+    this.bytes = Math.max(this.bytes, item.o + item.d.length);
+    if (!this.asked || item.s <= this.to) return;
+    if (this.waiting) {
+      this.waiting.push(item);
+      return;
     }
-    if (this.lines.length > LINES_KEPT * 1.25) {
-      this.dropped += this.lines.length - LINES_KEPT;
-      this.lines.splice(0, this.lines.length - LINES_KEPT);
-    }
+    this.to = item.s;
+    this.printed.print(item.d, item.at);
+  }
+
+  get whole() {
+    return this.start === 0 || this.bytes === 0;
+  }
+
+  /** Is there more before what is here, and room for it? */
+  get canGoBack() {
+    return this.start > 0 && this.printed.lines.length < LINES_KEPT;
+  }
+
+  get lineCount() {
+    const { lines, first } = this.printed;
+    return lines.length + (this.origin === null ? 0 : first - this.origin);
+  }
+
+  /** Which line of its output is at a place, from 1 on; null where the beginning is not here. */
+  numberOf(place) {
+    return this.origin === null ? null : place - this.origin + 1;
   }
 
   /** Seconds it took, or has taken so far. */
@@ -113,10 +159,10 @@ export class AttemptLog {
       ? (Date.parse(this.ended ?? new Date(now).toISOString()) - Date.parse(this.begun)) / 1000
       : null;
   }
+}
 
-  #extend(line, part) {
-    const room = LINE_KEPT - line.text.length;
-    line.text += part.slice(0, Math.max(0, room));
-    line.cut += Math.max(0, part.length - Math.max(0, room));
-  }
+function printedIn(events) {
+  const printed = new Printed();
+  for (const { d, at } of events) printed.print(d, at);
+  return printed;
 }
