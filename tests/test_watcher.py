@@ -174,8 +174,11 @@ async def test_questions_that_wait_for_too_long_are_not_gathered(
         (watching,) = stream._readers[asyncio.get_running_loop()][story.job.pk].watchers
         for _ in range(watcher.MAX_WAITING + 1):
             await hostile.say("watch", output=["x" * 64] * 900)
-        await hostile.hears_nothing()
         assert isinstance(watching, watcher.Watcher)
+        async with asyncio.timeout(20):
+            while len(watching._asked) < watcher.MAX_WAITING:
+                await asyncio.sleep(0.01)
+        await hostile.hears_nothing()
         assert len(watching._asked) == watcher.MAX_WAITING
         held.set()
         assert await hostile.code() == 4029
