@@ -176,7 +176,7 @@ async def test_questions_that_wait_for_too_long_are_not_gathered(
             await hostile.say("watch", output=["x" * 64] * 900)
         assert isinstance(watching, watcher.Watcher)
         async with asyncio.timeout(20):
-            while len(watching._asked) < watcher.MAX_WAITING:
+            while len(watching._asked) < watcher.MAX_WAITING:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await hostile.hears_nothing()
         assert len(watching._asked) == watcher.MAX_WAITING
