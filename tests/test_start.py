@@ -51,11 +51,12 @@ def test_what_it_keeps_is_for_its_own_user_alone(first: Instance) -> None:
 
 
 def test_only_unix_sockets_are_opened_beside_the_port(first: Instance) -> None:
+    held = _sockets_of(first)
     listening = {
         line.split()[1]
         for table in ("tcp", "tcp6")
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-        if line.split()[3] == "0A" and line.split()[9] in _sockets_of(first)
+        if line.split()[3] == "0A" and line.split()[9] in held
     }
     assert listening == {f"0100007F:{first.port:04X}"}
 
