@@ -1,7 +1,7 @@
 """Django's settings. Values a person may choose come from webapp.env, nothing else reads it."""
 
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
@@ -76,19 +76,25 @@ TEMPLATES = [
 ]
 
 
+def postgresql(url: str) -> dict[str, Any]:
+    """Django's words for a URL; what it has none for, such as ``sslmode``, goes to libpq."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    host, port = options.pop("host", parts.hostname), options.pop("port", parts.port)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host or "",
+        "PORT": str(port or ""),
+        "OPTIONS": {"connect_timeout": 5, **options},
+    }
+
+
 def database() -> dict[str, Any]:
     if env.database_url:
-        url = urlsplit(env.database_url)
-        query = dict(part.split("=", 1) for part in url.query.split("&") if "=" in part)
-        return {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": url.path.lstrip("/"),
-            "USER": unquote(url.username or ""),
-            "PASSWORD": unquote(url.password or ""),
-            "HOST": unquote(query.get("host", "")) or url.hostname or "",
-            "PORT": str(url.port or query.get("port", "")),
-            "OPTIONS": {"connect_timeout": 5},
-        }
+        return postgresql(env.database_url)
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": HOME / "patchwave.sqlite3",
