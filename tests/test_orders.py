@@ -314,6 +314,8 @@ def test_a_cancel_starts_none_of_those_that_wait(game: Game, mira: User) -> None
 def unknown(job: Job) -> HostRun:
     finish(job, eu_1="unknown")
     run = job.host_runs.get(name="eu-1")
+    run.plan = "p"
+    run.save()
     Attempt.objects.create(host_run=run, uid="p.1", step=0, name="stop", number=1, state="lost")
     return run
 
@@ -335,6 +337,28 @@ def test_an_answer_that_it_did_not_run_attempts_it_again(game: Game, mira: User)
     orders.answer(job, by=mira, host="eu-1", answer="it_did_not_run")
     run.refresh_from_db()
     assert (run.state, run.step, run.attempts.get().state) == ("queued", 0, "lost")
+
+
+def test_an_answer_is_about_the_plan_that_was_on_the_host_last(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    run = unknown(job)
+    HostRun.objects.filter(pk=run.pk).update(plan="later", step=1)
+    orders.answer(job, by=mira, host="eu-1", answer="it_ran")
+    run.refresh_from_db()
+    # Out of reach, say: the host itself is asked again.
+    assert (run.state, run.step, run.attempts.get().state) == ("queued", 1, "lost")
+
+
+def test_what_a_person_says_of_an_attempt_is_part_of_its_story(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    unknown(job)
+    orders.answer(job, by=mira, host="eu-1", answer="it_ran")
+    told = Event.objects.get(job=job, kind="step").data or {}
+    assert (told["step"], told["to"], told["reason"]) == (
+        "stop",
+        "succeeded",
+        "a person says that it ran",
+    )
 
 
 def test_giving_up_frees_the_host(game: Game, mira: User) -> None:

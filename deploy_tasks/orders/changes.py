@@ -1,6 +1,6 @@
 """Orders for a job that is there: retry, cancel, answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -190,14 +190,13 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
         raise InvalidInput(_("“%s” is not in this job") % host, field="host")
     if run.state != HostRunState.UNKNOWN:
         raise OrderRefused(_("%s awaits no answer") % host)
-    recipe = revisions.recipe_of(job.revision)
-    if answer == "it_did_not_run" and recipe.steps[run.step].repeat == "never":
-        raise OrderRefused(_("step “%s” must never be repeated") % recipe.steps[run.step].name)
+    # An attempt that is not known to be lost is asked for on the host again: it knows best.
+    lost = _lost(run)
+    if answer == "it_did_not_run":
+        _refuse_a_second_time(job, {run.step, *(one.step for one in lost)})
     _tell(job, by, "answer", host=host, answer=answer, note=note)
     unknown = [HostRunState.UNKNOWN]
     fenced: dict[str, Any] = {"fence": F("fence") + 1}
-    # An attempt that is not known to be lost is asked for on the host again: it knows best.
-    lost = run.attempts.filter(state=AttemptState.LOST).order_by("pk").last()
     if answer == "give_up":
         error = GIVEN_UP % by.get_username()
         journal.move_host_runs(
@@ -212,13 +211,39 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
         )
     else:
         if answer == "it_ran" and lost:
-            lost.state, lost.reason = AttemptState.SUCCEEDED, IT_RAN
-            lost.save(update_fields=["state", "reason"])
-            fenced["step"] = lost.step + (lost.kind == AttemptKind.DO)
+            _take_for_done(job, lost[-1])
+            fenced["step"] = lost[-1].step + (lost[-1].kind == AttemptKind.DO)
         journal.move_host_runs(job, [run.pk], unknown, HostRunState.QUEUED, **fenced)
         transaction.on_commit(partial(bells.ring_host_runs, [run.pk]), robust=True)
         journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
     return _rung(job)
+
+
+def _lost(run: HostRun) -> list[Attempt]:
+    """Of the plan that was on the host last: older ones were decided before."""
+    lost = run.attempts.filter(state=AttemptState.LOST, uid__startswith=f"{run.plan}.")
+    return list(lost.order_by("pk"))
+
+
+def _refuse_a_second_time(job: Job, numbers: Collection[int]) -> None:
+    for number, step in enumerate(revisions.recipe_of(job.revision).steps):
+        if number in numbers and step.repeat == "never":
+            raise OrderRefused(_("step “%s” must never be repeated") % step.name)
+
+
+def _take_for_done(job: Job, attempt: Attempt) -> None:
+    attempt.state, attempt.reason = AttemptState.SUCCEEDED.value, IT_RAN
+    attempt.save(update_fields=["state", "reason"])
+    data = {
+        "step": attempt.name,
+        "n": attempt.number,
+        "kind": attempt.kind,
+        "to": attempt.state,
+        "rc": None,
+        "reason": attempt.reason,
+    }
+    news = journal.News(Event.Kind.STEP, data, host_run=attempt.host_run_id, attempt=attempt.pk)
+    journal.append(job.pk, [news])
 
 
 def _tell(job: Job, by: User, what: str, **details: Any) -> None:
