@@ -18,6 +18,9 @@ from typing import Literal
 
 HOST_DIR = Path(__file__).parent / "host"
 
+#: A probe that has not answered by then is cut off, or when it is to be asked again (seconds).
+CUT_AFTER = 10
+
 #: ``tail`` sends bytes as they are written; ``loop`` is for hosts whose tail cannot (busybox).
 Follower = Literal["tail", "loop"]
 
@@ -114,7 +117,7 @@ def abandon(plan: str, nonce: str, number: int) -> Program:
 
 
 def cancel(plan: str, nonce: str, *, force: bool = False) -> Program:
-    return _program(plan, nonce, _source("cancel.sh", HOW="force" if force else "now"))
+    return _program(plan, nonce, _source("cancel.sh", WISHES="force cancel" if force else "cancel"))
 
 
 def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
@@ -248,7 +251,7 @@ def _waiting(number: int, probe: Probe, mark: str) -> str:
     return _source(
         "wait.sh",
         PROBE=f"{number}.sh",
-        CUT=_seconds(max(probe.every, 10)),
+        CUT=str(ceil(max(probe.every, CUT_AFTER))),
         STABLE=str(round(probe.stable_for * 100)),
         MOST=str(round(probe.at_most * 100)),
         MOST_SAYS=f"{_seconds(probe.at_most)} s",

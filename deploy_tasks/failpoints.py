@@ -26,6 +26,7 @@ POINTS: Mapping[str, str] = {
     "claim.committed": "claimed and connected; nothing was sent",
     "previous.asked": "the host has told its version; it is not stored",
     "upload.committed": "the upload's attempt is committed; nothing was sent",
+    "upload.opened": "the host lacks the artifact; nothing of it was sent",
     "upload.sent": "the artifact lies on the host; that is not stored",
     "plan.committed": "a plan's attempts are committed; it was not sent",
     "launch.opened": "a channel is open; the program was not sent",

@@ -4,7 +4,7 @@ A record is ``\\036<nonce> <letter> …\\n``. The nonce is known to the runner a
 only the next legal record is taken for one: a script that prints an old record prints text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 #: No record is longer; bytes held back while waiting for the end of one never exceed this.
@@ -56,20 +56,21 @@ class RunnerReport:
     """How the runner is, asked while following.
 
     ``starting``, ``alive``, ``orphan`` (it is dead, its script lives), ``dead`` or ``rebooted``.
-    When it is gone, ``size`` is the log's, and ``last`` the newest slot: ``("S", "3", …)``.
+    When it is gone, ``size`` is the log's, and ``slots`` are the starts and ends that it noted,
+    each the words of a record: ``("S", "3", …)``.
     """
 
     word: str
     uptime: float
-    size: int | None = None
-    last: tuple[str, ...] = ()
+    size: int = 0
+    slots: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class HostSum:
-    """The host's own ``cksum`` of the log's first ``size`` bytes."""
+    """The host's own ``cksum`` of the log's first ``size`` bytes; None where it has no cksum."""
 
-    cksum: int
+    cksum: int | None
     size: int
 
 
@@ -121,6 +122,15 @@ class LogReader:
         self.consumed, self._held = self._held, b""
         return list(self._output(self.consumed))
 
+    @property
+    def received(self) -> int:
+        """Bytes of the log that came, also those that are held back."""
+        return self.position.offset + len(self._held)
+
+    def recall(self, slots: Iterable[Sequence[str]]) -> list[Frame]:
+        """Starts and ends that the runner noted and that did not come into the log."""
+        return [frame for words in slots if (frame := self._record(words))]
+
     def _read_header(self, buffer: bytes) -> bytes:
         # Before the header there may be anything: a banner, noise of the log-in shell.
         begin = buffer.find(self._mark)
@@ -147,12 +157,13 @@ class LogReader:
             if end < 0 and len(buffer) - begin < LONGEST:
                 self._held = buffer[begin:]
                 return
-            frame = self._record(buffer[begin:end]) if end >= 0 else None
+            words = buffer[begin + len(self._mark) : max(end, begin)].decode("ascii", "replace")
+            frame = self._record(words.split()) if end >= 0 else None
             if frame is None:
-                # Somebody printed an old record, or the beginning of one: it is just text.
-                text_end = end + 1 if end >= 0 else begin + 1
-                yield from self._output(buffer[begin:text_end])
-                at = text_end
+                # Somebody printed an old record, or the beginning of one: it is just text. A true
+                # one may follow on its line.
+                at = begin + 1
+                yield from self._output(buffer[begin:at])
                 continue
             self.position.offset += end + 1 - begin
             at = end + 1
@@ -163,14 +174,13 @@ class LogReader:
         begin = buffer.rfind(b"\x1e", max(start, len(buffer) - len(self._mark) + 1))
         return begin if begin >= 0 and self._mark.startswith(buffer[begin:]) else len(buffer)
 
-    def _record(self, line: bytes) -> Frame | None:
-        words = line[len(self._mark) :].decode("ascii", "replace").split()
+    def _record(self, words: Sequence[str]) -> Frame | None:
         try:
             return self._legal(words)
         except (ValueError, IndexError):
             return None
 
-    def _legal(self, words: list[str]) -> Frame | None:
+    def _legal(self, words: Sequence[str]) -> Frame | None:
         where = self.position
         if words[0] == "S" and not where.live and int(words[1]) == where.number + 1:
             frame = Started(int(words[1]), float(words[2]))
@@ -202,8 +212,9 @@ def answers(nonce: str, text: bytes) -> list[RunnerReport | HostSum]:
     for line in text.decode("utf-8", "replace").split("\n")[:-1]:
         letter, *words = line.partition(f"\x1e{nonce} ")[2].split() or [""]
         if letter == "R" and len(words) >= 2:
-            size = int(words[2]) if len(words) > 2 else None
-            found.append(RunnerReport(words[0], float(words[1]), size, tuple(words[3:])))
+            size = int(words[2]) if len(words) > 2 else 0
+            slots = tuple(tuple(slot.split(",")) for slot in words[3:])
+            found.append(RunnerReport(words[0], float(words[1]), size, slots))
         if letter == "C" and len(words) == 2:
-            found.append(HostSum(int(words[0]), int(words[1])))
+            found.append(HostSum(None if words[0] == "-" else int(words[0]), int(words[1])))
     return found

@@ -2,85 +2,15 @@
 
 import contextlib
 import os
-import shutil
-import subprocess
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from deploy_tasks import commands, frames
 from deploy_tasks.commands import Probe, Program, Script, Variables
-
-SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
-NONE = Variables({})
-
-
-class HostShell:
-    """A home directory and a shell to run programs in, as sshd would: one exec each."""
-
-    def __init__(self, home: Path, shell: str) -> None:
-        self.home, self.shell = home, shell
-        self.bin = home.parent / f"bin-{shell}"
-        self.bin.mkdir(exist_ok=True)
-        sh = self.bin / "sh"
-        target = shutil.which(shell)
-        assert target
-        if not sh.exists():
-            sh.symlink_to(target)
-        if shell == "busybox":
-            for applet in ("tail", "cat", "mkdir", "sleep", "setsid", "wc", "mv", "head"):
-                if not (self.bin / applet).exists():
-                    (self.bin / applet).symlink_to(target)
-        self.env = {"HOME": str(home), "PATH": f"{self.bin}:{os.environ['PATH']}"}
-        self.follower: commands.Follower = "loop" if shell == "busybox" else "tail"
-
-    def exec(self, program: Program) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [str(self.bin / "sh"), "-c", program.command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.env,
-            cwd=self.home,
-            start_new_session=True,
-        )
-        assert process.stdin
-        process.stdin.write(program.stdin)
-        process.stdin.flush()
-        return process
-
-    def run(self, program: Program) -> bytes:
-        with self.exec(program) as process:
-            return process.communicate(timeout=20)[0]
-
-    def launch(
-        self, scripts: Sequence[Script], variables: Variables = NONE
-    ) -> tuple[str, str, list[frames.Frame]]:
-        plan, nonce = commands.new_plan_id(), commands.new_nonce()
-        program = commands.launch(plan, nonce, scripts, variables, follower=self.follower)
-        return plan, nonce, self.follow(nonce, program)
-
-    def follow(
-        self, nonce: str, program: Program, position: frames.Position | None = None
-    ) -> list[frames.Frame]:
-        """Every frame up to the runner's last record."""
-        reader = frames.LogReader(nonce, position or frames.Position())
-        found: list[frames.Frame] = []
-        with self.exec(program) as process:
-            # Ends a read that would never end; the assertion below then names what came.
-            guard = threading.Timer(30, process.kill)
-            guard.start()
-            assert process.stdout
-            assert process.stdin
-            while not reader.finished and (data := process.stdout.read1(65536)):  # type: ignore[attr-defined]
-                found += reader.feed(data)
-            guard.cancel()
-            process.stdin.close()
-            process.wait(10)
-        return found
+from tests.host_shell import NONE, SHELLS, HostShell, ends, gone, output, report
+from tests.waiting import until
 
 
 @pytest.fixture(params=SHELLS)
@@ -88,15 +18,6 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> HostShell:
     home = tmp_path / "home"
     home.mkdir()
     return HostShell(home, request.param)
-
-
-def output(found: Sequence[frames.Frame], number: int) -> bytes:
-    parts = [f for f in found if isinstance(f, frames.Output) and f.number == number]
-    return b"".join(part.data for part in parts)
-
-
-def ends(found: Sequence[frames.Frame]) -> list[tuple[int, int, str]]:
-    return [(f.number, f.status, f.note) for f in found if isinstance(f, frames.Ended)]
 
 
 def test_steps_run_in_order_with_their_variables(host: HostShell) -> None:
@@ -144,7 +65,7 @@ def test_any_bytes_pass_unchanged(host: HostShell) -> None:
 
 
 def test_a_script_cannot_forge_the_end_of_a_step(host: HostShell) -> None:
-    text = 'cat "$HOME"/.patchwave/runs/*/log >copy; cat copy; exit 4'
+    text = "cd .patchwave/runs/*; until [ -s log ]; do :; done; cat log >copy; cat copy; exit 4"
     _, _, found = host.launch([Script("echo one", 10), Script(text, 10)])
     assert ends(found) == [(1, 0, "-"), (2, 4, "-")]
     assert b" S 1 " in output(found, 2)
@@ -190,7 +111,7 @@ def test_whoever_follows_takes_the_place_of_an_earlier_follower(host: HostShell)
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     script = Script("touch begun; while [ ! -e go ]; do sleep .1; done; echo end", 60)
     first = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
-    wait_for(lambda: (host.home / "begun").exists())
+    until(lambda: (host.home / "begun").exists(), "it has begun")
     second = host.exec(commands.attach(plan, nonce, 0, follower=host.follower))
     # Its standard input stays open, as on a connection that died without a word.
     assert first.wait(10) == -9
@@ -215,7 +136,7 @@ def test_a_cancel_ends_the_script_and_its_children(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     script = Script("sh -c 'echo $$ >child; exec sleep 60'", 60)
     process = host.exec(commands.launch(plan, nonce, [script, script], NONE))
-    wait_for(lambda: (host.home / "child").exists() and (host.home / "child").read_text())
+    until(lambda: (host.home / "child").exists() and (host.home / "child").read_text(), "a child")
     assert b"H wished" in host.run(commands.cancel(plan, nonce))
     found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
     assert ends(found) == [(1, 143, "cancelled")]
@@ -229,7 +150,7 @@ def test_a_cancel_waits_for_a_step_that_must_not_be_interrupted(host: HostShell)
     text = "touch begun; while [ ! -e go ]; do sleep .1; done; echo saved"
     scripts = [Script(text, 60, interrupt="after"), Script("echo never", 60)]
     process = host.exec(commands.launch(plan, nonce, scripts, NONE))
-    wait_for(lambda: (host.home / "begun").exists())
+    until(lambda: (host.home / "begun").exists(), "it has begun")
     host.run(commands.cancel(plan, nonce))
     (host.home / "go").touch()
     found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
@@ -255,18 +176,37 @@ def test_a_plan_that_was_abandoned_never_starts(host: HostShell) -> None:
     assert not (host.home / "ran").exists()
 
 
+def test_a_plan_is_abandoned_as_often_as_asked(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    for _ in range(3):
+        assert b"H abandoned" in host.run(commands.abandon(plan, nonce, 1))
+
+
 def test_a_plan_that_has_started_cannot_be_abandoned(host: HostShell) -> None:
     plan, nonce, _ = host.launch([Script("true", 10)])
     assert b"H started" in host.run(commands.abandon(plan, nonce, 1))
 
 
 def test_a_wait_is_good_after_it_was_stable(host: HostShell) -> None:
-    text = 'echo x >>asked; n=$(wc -l <asked); echo "seen $((n > 2))"; test "$n" -gt 2'
+    text = (
+        'read -r up _ </proc/uptime; echo "$up" >>asked; n=$(wc -l <asked);'
+        'echo "seen $((n > 2))"; test "$n" -gt 2'
+    )
     probe = Probe(every=0.1, stable_for=0.3, at_most=20)
     _, _, found = host.launch([Script(text, 60, probe=probe)])
     assert ends(found) == [(1, 0, "-")]
     assert output(found, 1) == b"seen 0\nseen 1\n"
-    assert len((host.home / "asked").read_text().splitlines()) >= 5
+    asked = [float(at) for at in (host.home / "asked").read_text().split()]
+    assert asked[-1] - asked[2] >= 0.2, "between the first and the last that was good"
+
+
+def test_a_probe_that_hangs_is_cut_off(host: HostShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "CUT_AFTER", 1)
+    text = "echo x >>asked; if [ ! -e once ]; then touch once; sleep 60; fi"
+    probe = Probe(every=0.1, stable_for=0, at_most=30)
+    _, _, found = host.launch([Script(text, 60, probe=probe)])
+    assert ends(found) == [(1, 0, "-")]
+    until(lambda: host.running() == [], "nothing is left of it")
 
 
 def test_a_wait_gives_up_in_the_end(host: HostShell) -> None:
@@ -298,44 +238,19 @@ def test_the_runner_says_how_it_is(host: HostShell) -> None:
     script = Script("echo here; exec sleep 60", 60)
     process = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
     now = host.home / ".patchwave/runs" / plan / "now"
-    wait_for(lambda: now.exists() and now.read_text().startswith("1 "))
+    until(lambda: now.exists() and now.read_text().startswith("1 "), "the first step runs")
     pid = int(now.read_text().split()[1])
     assert report(process, nonce).word == "alive"
     runner = int((now.parent / "st").read_text().split()[1])
     os.kill(runner, 9)
-    assert report(process, nonce).word == "orphan"
+    until(lambda: report(process, nonce).word == "orphan", "that is told")
     os.killpg(pid, 9)
-    wait_for(lambda: gone(pid))
+    until(lambda: gone(pid), "its script is gone")
     dead = report(process, nonce)
-    assert (dead.word, dead.last[:2]) == ("dead", ("S", "1"))
+    assert dead.word == "dead"
+    assert [slot[:2] for slot in dead.slots] == [("S", "1")]
     assert dead.size == (now.parent / "log").stat().st_size
     process.communicate(timeout=10)
-
-
-def report(process: subprocess.Popen[bytes], nonce: str) -> frames.RunnerReport:
-    assert process.stdin
-    assert process.stderr
-    process.stdin.write(b"\n")
-    process.stdin.flush()
-    text = b""
-    while not (found := frames.answers(nonce, text)):
-        text += process.stderr.read1(4096)  # type: ignore[attr-defined]
-    assert isinstance(found[-1], frames.RunnerReport)
-    return found[-1]
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
-    except FileNotFoundError:
-        return True
-
-
-def wait_for(condition: object, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_look_is_answered_in_lines(host: HostShell) -> None:
@@ -352,12 +267,12 @@ def test_a_follower_that_polls_ends_with_its_shell(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     script = Script("while [ ! -e over ]; do sleep .1; done", 20)
     process = host.exec(commands.launch(plan, nonce, [script], NONE, follower="loop"))
-    wait_for(lambda: (host.home / ".patchwave/runs" / plan / "now").exists())
-    wait_for(lambda: children(process.pid))
+    until(lambda: (host.home / ".patchwave/runs" / plan / "now").exists(), "it is launched")
+    until(lambda: children(process.pid), "it is followed")
     followers = children(process.pid)
     process.kill()
     process.wait(10)
-    wait_for(lambda: all(gone(pid) for pid in followers))
+    until(lambda: all(gone(pid) for pid in followers), "they are gone")
     process.communicate(timeout=10)
     (host.home / "over").touch()
 

@@ -1,6 +1,8 @@
-# Makes "from this step on, nothing will ever start" true, or says that it has started.
-# The directory is made where it is missing: a launch that arrives late then finds its claim taken.
+# Makes "from this step on, nothing will ever start" true, or says that it has started. Says
+# nothing where neither is certain. A directory, so that it is told from the runner's own mark;
+# and the plan's is made where it is missing: a launch that arrives late finds its claim taken.
 umask 077
 mkdir -p "$D" && cd "$D" || exit 75
-set -C
-if { true >"go.@NUMBER@"; } 2>/dev/null; then head_ abandoned; else head_ started; fi
+if mkdir "go.@NUMBER@" 2>/dev/null || [ -d "go.@NUMBER@" ]; then head_ abandoned
+elif [ -e "go.@NUMBER@" ]; then head_ started
+fi

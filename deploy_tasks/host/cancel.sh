@@ -1,3 +1,4 @@
-# Leaves the wish to stop where the runner and its watchdog look.
+# Leaves the wish to stop where the runner and its watchdog look. Empty files: also on a full disk.
 if ! cd "$D" 2>/dev/null; then head_ nodir; exit 75; fi
-echo @HOW@ >cancel.new && mv cancel.new cancel && head_ wished
+for wish in @WISHES@; do true >"$wish" || exit 75; done
+head_ wished

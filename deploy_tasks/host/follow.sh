@@ -6,7 +6,7 @@ state_of_runner() {
   if [ -z "$ticks" ]; then echo starting; return; fi
   if [ "$boot" != "$now_boot" ]; then echo rebooted; return; fi
   if alive "$pid" && [ "$ticks" = "$found_ticks" ]; then echo alive; return; fi
-  if read -r _ script _ _ <now && [ "$script" != 0 ] && alive "$script" && [ "$found_session" = "$script" ]
+  if read -r _ script _ _ started <now && alive "$script" && [ "$found_ticks" = "$started" ]
   then echo orphan; return; fi
   echo dead
 }
@@ -14,25 +14,26 @@ alive() {
   { read -r stat </proc/"$1"/stat; } 2>/dev/null || return 1
   set -- ${stat##*) }
   case $1 in Z|X) return 1;; esac
-  found_session=$4
   shift 19
   found_ticks=$1
 }
-last_slot() {
-  last=
-  while read -r slot; do case $slot in P) break;; *) last=$slot;; esac; done <st
-  printf %s "$last"
+# What the runner has noted itself: all that is known of steps whose end is not in the log.
+slots() {
+  while read -r what number rest; do
+    case $what in S|E) set -- $rest; printf ' %s' "$what,$number${1+,$1}${2+,$2}${3+,$3}";; esac
+  done <st
 }
 report() {
   runner=$(state_of_runner 2>/dev/null)
   read -r up _ </proc/uptime
   case $runner in
     alive|starting) printf '\036%s R %s %s\n' "$N" "$runner" "$up";;
-    *) printf '\036%s R %s %s %s %s\n' "$N" "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(last_slot)";;
+    *) printf '\036%s R %s %s %s%s\n' "$N" "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(slots)";;
   esac
 }
 # The reader compares what it has with what lies here: "sum SIZE" asks for the log's beginning.
 compare() {
+  if ! command -v cksum >/dev/null; then printf '\036%s C - %s\n' "$N" "$(($(wc -c <log)))"; return; fi
   set -- "$1" $(cksum <log)
   if [ "$3" != "$1" ]; then set -- "$1" $(head -c "$1" log | cksum); fi
   printf '\036%s C %s %s\n' "$N" "$2" "$3"

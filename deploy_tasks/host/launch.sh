@@ -2,6 +2,7 @@
 # Sent over standard input and run by the log-in shell's sh; the claim is mkdir, which one caller wins.
 lay() {
 @FILES@
+for name in now why probe; do printf '%-63s\n' '0 0' >"$name" || return 1; done
 printf '%-63s\n' @SLOTS@ >st && : >log
 }
 login_umask=$(umask)

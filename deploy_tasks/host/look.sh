@@ -1,6 +1,6 @@
 # What a job would need of this host. Read-only; each answer is a line that begins with a word.
 [ -r /proc/sys/kernel/random/boot_id ] || echo missing /proc
-for tool in setsid cksum sha256sum head tail sleep; do
+for tool in setsid sha256sum head tail sleep; do
   command -v "$tool" >/dev/null || echo "missing $tool"
 done
 [ -w "$HOME" ] || echo "readonly $HOME"

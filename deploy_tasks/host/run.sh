@@ -1,6 +1,7 @@
 # The runner of one plan, detached from the connection that launched it. Arguments: nonce, umask.
-# Secrets come on standard input and stay in memory. Each step is: take go.K (O_EXCL: "started", or somebody made it "will never start"), note the
-# start in a slot whose room is reserved, run the script in a session of its own, note the end.
+# Secrets come on standard input and stay in memory. Each step is: take go.K (O_EXCL: "started", or
+# somebody made it "will never start"), note the start in a slot whose room is reserved, run the
+# script in a session of its own, note the end.
 N=$1
 D=$PWD
 umask "$2"
@@ -9,7 +10,18 @@ exec </dev/null
 E=
 
 slot() { printf '%-63s\n' "$*" >&8; }
+# In place, where room is reserved: also on a full disk.
+write() { printf '%-63s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
 uptime_() { read -r up _ </proc/uptime; }
+# Who this very process is, and whose child. An id may be given again; with the start it cannot.
+look_at_self() {
+  read -r stat </proc/self/stat
+  me=${stat%% *}
+  set -- ${stat##*) }
+  parent=$2
+  shift 19
+  ticks=$1
+}
 finish() {
   printf '%b\036%s Z %s\n' "$E" "$N" "$1"
   kill "$watchdog"
@@ -24,17 +36,29 @@ step() {
   uptime_
   slot S "$1" "$up"
   printf '%b\036%s S %s %s\n' "$E" "$N" "$1" "$up"
-  setsid sh "$2" "$D/$3" 8>&- 3<<@MARK@ &
+  {
+    look_at_self
+    write now "$1 $me $((${up%.*} + $4)) $5 $ticks"
+    # Not without a runner: nobody would learn how it ended.
+    look_at_self
+    if [ "$parent" != "$runner" ]; then exit 1; fi
+    exec setsid sh "$2" "$D/$3" 8>&- 3<<@MARK@
 $secrets
 @MARK@
+  } &
   script=$!
-  printf '%s %s %s %s\n' "$1" "$script" "$((${up%.*} + $4))" "$5" >|"$D/now"
   wait "$script"
   status=$?
-  printf '0 0 0 0\n' >|"$D/now"
+  # A signal that is trapped ends a wait early.
+  while [ "$status" -gt 128 ] && kill -s 0 "$script" 2>/dev/null; do
+    wait "$script"
+    status=$?
+  done
   note=-
-  if [ -e "$D/skip.$1" ]; then note=skipped; fi
-  if [ -e "$D/why.$1" ]; then read -r note <"$D/why.$1"; fi
+  read -r whose why <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi
+  case $note in timeout|cancelled) wait_for_group;; esac
+  write now "0 0"
+  write probe 0
   uptime_
   slot E "$1" "$status" "$up" "$note"
   # The end of one step and the start of the next leave in one write.
@@ -44,18 +68,42 @@ $secrets
   finish failed
 }
 
+# A script was ended; what it has started may take longer, and is ended by the watchdog, too. Not
+# for ever: where nobody reaps, the dead stay in their group.
+wait_for_group() {
+  tries=150
+  while [ "$tries" -gt 0 ] && kill -s 0 -- "-$script"; do
+    sleep .1 || sleep 1
+    tries=$((tries - 1))
+  done
+} 2>/dev/null
+
 # Ends a step that has outlived its limit, also while nobody follows, and one that shall be ended.
 watch_over() {
   trap 'kill $nap; exit' TERM
   ending=
+  script=0
+  probe=0
   while :; do
     sleep 1 &
     nap=$!
     wait "$nap"
     uptime_
     now=${up%.*}
-    { read -r number script limit interrupt <"$D/now"; } 2>/dev/null || continue
+    look_at_self
+    read -r number script limit interrupt started <"$D/now"
+    # Of a dead runner only the script is left to be watched.
+    if [ "$parent" != "$runner" ] && ! script_lives; then
+      if [ "$ending" = "$number" ]; then kill -s KILL -- "-$script"; fi
+      exit
+    fi
     if [ "$script" = 0 ]; then continue; fi
+    # What a "wait" asks again and again, and what has to answer in time.
+    read -r probe cut_at <"$D/probe"
+    if [ "$probe" != 0 ] && [ "$now" -ge "$cut_at" ]; then
+      kill -s KILL -- "-$probe"
+      write probe 0
+    fi
     if [ "$ending" = "$number" ]; then
       if [ "$now" -ge "$kill_at" ]; then kill -s KILL -- "-$script"; fi
       continue
@@ -63,31 +111,35 @@ watch_over() {
     why=
     if [ "$now" -ge "$limit" ]; then why=timeout; fi
     if [ -e "$D/cancel" ]; then
-      read -r how <"$D/cancel"
-      if [ "$interrupt" = now ] || [ "$how" = force ]; then why=cancelled; fi
+      if [ "$interrupt" = now ] || [ -e "$D/force" ]; then why=cancelled; fi
     fi
     if [ -z "$why" ]; then continue; fi
-    echo "$why" >"$D/why.$number"
+    write why "$number $why"
     ending=$number
     kill_at=$((now + 10))
     kill -s TERM -- "-$script"
   done
+}
+script_lives() {
+  read -r stat </proc/"$script"/stat || return 1
+  set -- ${stat##*) }
+  case $1 in Z|X) return 1;; esac
+  shift 19
+  [ "$1" = "$started" ]
 }
 
 {
   # A trap with a command, unlike an ignored signal, is not passed on to the scripts.
   trap : HUP PIPE
   set -C
-  read -r stat </proc/self/stat
-  pid=${stat%% *}
-  set -- ${stat##*) }
-  shift 19
+  look_at_self
+  runner=$me
   read -r boot </proc/sys/kernel/random/boot_id
   exec 8<>st
-  slot M "$pid" "$1" "$boot"
+  slot M "$runner" "$ticks" "$boot"
   watch_over >/dev/null 2>&1 8>&- &
   watchdog=$!
   cd
 @STEPS@
   finish done
-} 2>&1 | cat >>log 2>/dev/null
+} 2>&1 | { cat >>log || cat >/dev/null; } 2>/dev/null

@@ -6,7 +6,7 @@ if sh -eu "$D/@PROBE@" >/dev/null 2>&1 3<<@MARK@
 $secrets
 @MARK@
 then
-  : >"$D/skip.@NUMBER@"
+  printf '%-63s\n' "@NUMBER@ skipped" 1<>"$D/why"
   exit 0
 fi
 exec sh @FLAGS@ "$D/@SCRIPT@" 3<<@MARK@

@@ -19,8 +19,8 @@ from deploy_tasks.states import Link
 CONNECT_WITHIN = 60
 UNREACHABLE_AFTER = 600
 LONGEST_PAUSE = 30
-#: Of a short question.
-ASK_LIMIT = 30
+#: Of a short question. A dead link is noticed before, so that it is not taken for the host.
+ASK_LIMIT = 45
 
 
 class Contact:
@@ -58,7 +58,6 @@ class Contact:
                 continue
             self._claim.wait()
             failpoint("claim.committed")
-            self._story.link(Link.CONNECTED)
             return self._session
 
     def ask(self, program: Program, *, launched: bool) -> ssh.Result:
@@ -67,12 +66,15 @@ class Contact:
             session = self.session(launched=launched)
             try:
                 with self.cut_when_woken(session):
-                    return session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
+                    answer = session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
             except TimeoutError:
                 session.close()
                 raise Failed(_("the host gave no answer within %s s") % ASK_LIMIT) from None
-            except LinkLost as lost:
-                self.lost(lost)
+            except (LinkLost, ConnectFailed) as lost:
+                self.lost(lost, launched=launched)
+            else:
+                self._story.link(Link.CONNECTED)
+                return answer
 
     @contextmanager
     def cut_when_woken(self, session: ssh.Session) -> Iterator[None]:
@@ -85,21 +87,26 @@ class Contact:
         finally:
             carriage.wake = lambda: None
 
-    def lost(self, error: LinkLost) -> None:
-        """The connection broke: that is said apart from the host's outcome.
+    def lost(self, error: LinkLost | ConnectFailed, *, launched: bool) -> None:
+        """The connection broke, or is of no use: that is said apart from the host's outcome.
 
-        Raises what made us cut it ourselves.
+        Raises what made us cut it ourselves, and what `session` raises.
         """
         self._story.carriage.look()
         self.close()
+        # A host counts as connected once it has answered. One that lets us in and does not is
+        # not tried again at once.
+        again = self._story.run.link == Link.UNREACHABLE
         self._story.link(Link.UNREACHABLE, str(error))
+        if again:
+            self._wait_after(error, launched=launched)
 
-    def _wait_after(self, failure: ConnectFailed, *, launched: bool) -> None:
+    def _wait_after(self, failure: LinkLost | ConnectFailed, *, launched: bool) -> None:
         """Longer and longer, with jitter; how long it is away already is in the row."""
         since = self._story.run.link_since or clock.now()
         away = (clock.now() - since).total_seconds()
         limit = UNREACHABLE_AFTER if launched else CONNECT_WITHIN
-        if failure.retryable and away < limit:
+        if away < limit and (isinstance(failure, LinkLost) or failure.retryable):
             pause = min(max(away, 0.5), LONGEST_PAUSE)
             self._story.carriage.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311
             return

@@ -4,24 +4,31 @@ The byte offset of the log is the only cursor, for the first follow and for ever
 """
 
 import time
+from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from deploy_tasks import cksum, commands, frames, ssh
 from deploy_tasks.commands import Program
 from deploy_tasks.errors import HostFailed, LinkLost
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.masking import Mask
-from deploy_tasks.runner.plans import LivePlan
+from deploy_tasks.runner.plans import LivePlan, Way
 from deploy_tasks.runner.story import Story
 from deploy_tasks.runner.telling import Teller
-from deploy_tasks.states import AttemptState
+from deploy_tasks.states import AttemptState, Link
 from deploy_tasks.wishes import Wish
 
 #: Seconds of silence after which the runner is asked for, the first time and then again.
 ASK_AFTER = 5.0
 ASK_AGAIN = 30.0
+#: A runner that is gone is asked for once more, so soon.
+CONFIRM_AFTER = 1.0
+#: What is said of it then.
+GONE = ("dead", "rebooted")
 #: A runner that has not said anything by then was never started.
 START_LIMIT = 15.0
 #: Of the host's answer to the last question: does it have the same log?
@@ -29,6 +36,13 @@ SUM_LIMIT = 30.0
 SEND_LIMIT = 30.0
 #: Bytes kept of what came on standard error.
 NOISE = 65_536
+
+
+#: Words of a header that say why nothing will run.
+REFUSALS = {
+    "noroom": gettext_lazy("no space left on the host for the runner's files"),
+    "foreign": gettext_lazy("~/.patchwave on the host is a link or belongs to somebody else"),
+}
 
 
 class End(StrEnum):
@@ -42,6 +56,10 @@ class End(StrEnum):
     LOST = "lost"
     #: The plan's directory is not there, or nothing was started from it.
     ABSENT = "absent"
+    #: The host took the plan, and no runner came of it.
+    STUCK = "stuck"
+    #: The host has ended our program without an answer.
+    SILENT = "silent"
     #: A person wishes something that the host must be told.
     WISH = "wish"
     #: The host's follower has ended by itself: this host needs another kind.
@@ -52,30 +70,41 @@ class Follower:
     """``told_wish`` is the wish the host knows of already."""
 
     def __init__(self, plan: LivePlan, story: Story, mask: Mask, *, told_wish: Wish) -> None:
-        self._plan, self._carriage, self._told_wish = plan, story.carriage, told_wish
-        self._teller = Teller(plan, story, mask)
+        self._plan, self._story, self._told_wish = plan, story, told_wish
+        self._carriage = story.carriage
+        self.teller = Teller(plan, story, mask)
         self._reader = frames.LogReader(plan.nonce, plan.position)
         self._noise = b""
+        self._last_report: frames.RunnerReport | None = None
+
+    @property
+    def said(self) -> str:
+        """The last line that came without being asked for."""
+        lines = self._noise.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][:300] if lines else _("no answer")
 
     def follow(self, session: ssh.Session, program: Program) -> End:
-        """Raises LinkLost, and HostFailed for a host that cannot run plans."""
+        """Raises LinkLost, ConnectFailed for a host that takes no more commands, and HostFailed
+        for one that cannot run plans."""
         channel = session.open(program.command)
         failpoint("launch.opened")
+        self._plan.sent = True
         try:
             self._carriage.wake = channel.wake
             channel.write(program.stdin, timeout=SEND_LIMIT)
             failpoint("launch.sent")
             end = self._read(channel)
-            if end in (End.DONE, End.FAILED, End.CANCELLED):
-                self._compare(channel)
-            return end
         except TimeoutError as error:
             session.close()
             raise LinkLost(str(error)) from error
+        else:
+            if end in (End.DONE, End.FAILED, End.CANCELLED):
+                self._compare(channel)
+            return end
         finally:
             self._carriage.wake = lambda: None
             channel.close()
-            self._teller.give_back()
+            self.teller.give_back()
 
     def _read(self, channel: ssh.Channel) -> End:
         began = time.monotonic()
@@ -95,9 +124,10 @@ class Follower:
                     if end := self._judge(answer, time.monotonic() - began):
                         return end
                     if answer.word != "alive":
-                        ask_at = time.monotonic() + ASK_AFTER
+                        pause = CONFIRM_AFTER if answer.word in GONE else ASK_AFTER
+                        ask_at = time.monotonic() + pause
             if data == b"":
-                return self._closed()
+                return End.FOLLOWER if self._reader.header else End.SILENT
             if time.monotonic() >= ask_at:
                 ask_at = time.monotonic() + ASK_AGAIN
                 if self._reader.header:
@@ -111,79 +141,108 @@ class Follower:
         return found
 
     def _take(self, data: bytes) -> End | None:
-        begin = self._teller.told_to
+        begin = self.teller.told_to
         is_first = self._reader.header is None
         failpoint("log.read")
         found = self._reader.feed(data)
         if is_first and self._reader.header:
             failpoint("launch.answered")
-            self._teller.booted(self._reader.header.uptime)
+            self._story.link(Link.CONNECTED)
+            self.teller.booted(self._reader.header.uptime)
             if end := self._answered(self._reader.header):
                 return end
-        self._teller.tell(found, self._reader.consumed, begin=begin)
+        self.teller.tell(found, self._reader.consumed, begin=begin)
         if found and isinstance(found[-1], frames.Finished):
-            self._teller.abandon_the_rest()
+            self.teller.abandon_the_rest()
             failpoint("plan.through")
             return End(found[-1].why)
         return None
 
     def _answered(self, header: frames.Header) -> End | None:
         self._plan.seen = self._plan.seen or header.word in ("launched", "exists")
-        if header.word == "noroom":
-            raise HostFailed(_("no space left on the host for the runner's files"))
-        if header.word == "foreign":
-            raise HostFailed(_("~/.patchwave on the host is a link or belongs to somebody else"))
+        if header.word in REFUSALS:
+            # The claim is taken, and nothing will ever be started from it.
+            self.teller.abandon_the_rest()
+            raise HostFailed(REFUSALS[header.word])
         return End.ABSENT if header.word in ("noplan", "nodir") else None
-
-    def _closed(self) -> End:
-        if self._reader.header:
-            return End.FOLLOWER
-        said = self._noise.decode("utf-8", "replace").strip().splitlines()
-        raise HostFailed(
-            _("the host does not run commands: %s") % (said[-1][:300] if said else _("no answer"))
-        )
 
     def _judge(self, report: frames.RunnerReport, lasted: float) -> End | None:
         """What follows from how the runner is, when its log has been silent."""
         if report.word == "starting" and lasted > START_LIMIT:
-            raise HostFailed(_("the runner did not start on the host; is setsid installed there?"))
-        if report.word not in ("dead", "rebooted"):
+            return End.STUCK
+        if report.word not in GONE:
+            return None
+        # Its relay may still be writing: it is believed when it says the same again.
+        last_report, self._last_report = self._last_report, replace(report, uptime=0)
+        if self._last_report != last_report or report.size > self._reader.received:
             return None
         # It may have died in the middle of a record: then that is all there is of it.
-        begin = self._teller.told_to
+        begin = self.teller.told_to
         rest = self._reader.rest()
-        self._teller.tell(rest, self._reader.consumed, begin=begin)
-        self._teller.take_last_slot(report.last)
+        self.teller.tell(rest, self._reader.consumed, begin=begin)
+        self.teller.recalled(self._reader.recall(report.slots))
         rebooted = report.word == "rebooted"
         reason = _("the host was restarted") if rebooted else _("the runner was killed")
-        lost = self._teller.lose(reason)
-        self._teller.abandon_the_rest()
+        lost = self.teller.lose_what_runs(reason)
+        self.teller.abandon_the_rest()
         if lost:
             return End.LOST
+        if self._told_wish and self._plan.way == Way.FORWARD:
+            return End.CANCELLED
         failed = any(one.state == AttemptState.FAILED for one in self._plan.attempts)
         return End.FAILED if failed else End.ABANDONED
 
     def _compare(self, channel: ssh.Channel) -> None:
         """Whether the host's log is what was stored of it, byte for byte."""
         size = self._plan.position.offset
-        channel.write(f"sum {size}\n".encode(), timeout=SEND_LIMIT)
-        deadline = time.monotonic() + SUM_LIMIT
-        while time.monotonic() < deadline:
-            # What comes on the log itself now is of a daemon that a step has left behind.
-            is_over = channel.read(1.0, or_stderr=True) == b""
-            for answer in self._answers(channel):
-                if isinstance(answer, frames.HostSum):
-                    if (answer.cksum, answer.size) != (cksum.total(self._plan.cksum, size), size):
-                        self._teller.mismatch(answer)
+        # All is known already: a link that breaks now leaves this one question open.
+        with suppress(LinkLost, TimeoutError):
+            channel.write(f"sum {size}\n".encode(), timeout=SEND_LIMIT)
+            deadline = time.monotonic() + SUM_LIMIT
+            while time.monotonic() < deadline:
+                # What comes on the log itself now is of a daemon that a step has left behind.
+                is_over = channel.read(1.0, or_stderr=True) == b""
+                for answer in self._answers(channel):
+                    if isinstance(answer, frames.HostSum):
+                        self._judge_sum(answer, size)
+                        return
+                if is_over:
                     return
-            if is_over:
-                return
+
+    def _judge_sum(self, answer: frames.HostSum, size: int) -> None:
+        if answer.cksum is None:
+            is_same = answer.size >= size
+        else:
+            is_same = (answer.cksum, answer.size) == (cksum.total(self._plan.cksum, size), size)
+        if not is_same:
+            self.teller.mismatch(answer)
 
 
-def abandon(session: ssh.Session, plan: LivePlan) -> bool:
-    """Make it certain that nothing of the plan will start; False: it has started."""
+def abandon(session: ssh.Session, plan: LivePlan) -> str:
+    """Make it certain that nothing of the plan will start.
+
+    ``abandoned``, or ``started`` where it has; empty where the host does not say. Raises LinkLost.
+    """
     failpoint("abandon.before")
-    program = commands.abandon(plan.id, plan.nonce, 1)
-    said = session.run(program.command, stdin=program.stdin, timeout=SEND_LIMIT).stdout
+    said = _answer(session, commands.abandon(plan.id, plan.nonce, 1), plan.nonce)
     failpoint("abandon.answered")
-    return f"\x1e{plan.nonce} H abandoned ".encode() in said
+    return said
+
+
+def pass_on(session: ssh.Session, plan: LivePlan, wish: Wish) -> bool:
+    """Tell the host that a person wishes the plan to end; False where it does not take it."""
+    program = commands.cancel(plan.id, plan.nonce, force=wish.forces)
+    said = _answer(session, program, plan.nonce)
+    failpoint("wish.sent")
+    return said == "wished"
+
+
+def _answer(session: ssh.Session, program: Program, nonce: str) -> str:
+    """The word of the header that a short program ends with."""
+    try:
+        said = session.run(program.command, stdin=program.stdin, timeout=SEND_LIMIT).stdout
+    except TimeoutError as error:
+        session.close()
+        raise LinkLost(str(error)) from error
+    word = said.partition(f"\x1e{nonce} H ".encode())[2].split(b" ")[0]
+    return word.decode("ascii", "replace")

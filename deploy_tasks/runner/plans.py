@@ -38,7 +38,8 @@ class Way(Enum):
 class LivePlan:
     """A plan that is on a host, or about to be: its attempts in order, and where we read.
 
-    ``seen``: the host has answered for it, so that its absence would be a loss.
+    ``sent``: it may have reached the host. ``seen``: the host has answered for it, so that its
+    absence would be a loss. ``doubted``: it was said to have started, and nothing was seen of it.
     """
 
     id: str
@@ -46,7 +47,9 @@ class LivePlan:
     attempts: list[Attempt]
     position: Position = field(default_factory=Position)
     cksum: int = cksum.EMPTY
+    sent: bool = False
     seen: bool = False
+    doubted: bool = False
     way: "Way" = Way.FORWARD
 
     @property
@@ -69,7 +72,7 @@ def stored_plan(run: HostRun, attempts: Sequence[Attempt]) -> LivePlan:
         position.number, position.output = number, last.log_offset
         position.live = last.state == AttemptState.RUNNING
     seen = bool(begun) or run.plan_offset > 0
-    return LivePlan(run.plan, run.plan_nonce, own, position, run.plan_cksum, seen=seen)
+    return LivePlan(run.plan, run.plan_nonce, own, position, run.plan_cksum, sent=True, seen=seen)
 
 
 def new_plan(

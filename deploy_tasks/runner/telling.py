@@ -91,44 +91,49 @@ class Teller:
                 news.append(self._end_news(attempt, frame, told))
             _apply(attempt, told)
         end = self.told_to
-        if end == begin:
+        attempt_changes = {pk: told for pk, told in attempt_changes.items() if told}
+        if end == begin and not attempt_changes:
             return
         stored, self._unstored = self._unstored[: end - begin], self._unstored[end - begin :]
         self._plan.cksum = changes["plan_cksum"] = cksum.add(self._plan.cksum, stored)
         self._story.tell(
             changes=changes,
             offset=end,
-            attempt_changes={pk: told for pk, told in attempt_changes.items() if told},
+            attempt_changes=attempt_changes,
             news=news,
         )
         failpoint("log.told")
 
-    def take_last_slot(self, slot: Sequence[str]) -> None:
-        """The runner's own note of an end that its log did not get, on a full disk say."""
-        position = self._plan.position
-        if not position.live or tuple(slot[:2]) != ("E", str(position.number)):
-            return
-        status, uptime, note = slot[2:5]
-        position.live = False
-        attempt = self._plan.attempts[position.number - 1]
-        ended = frames.Ended(position.number, int(status), float(uptime), note)
-        told = self._ended(attempt, ended)
-        news = self._end_news(attempt, ended, told)
-        _apply(attempt, told)
-        self._story.tell(attempt_changes={attempt.pk: told}, news=[news])
+    def recalled(self, found: Sequence[frames.Frame]) -> None:
+        """What the runner noted of steps whose end did not come into its log."""
+        self.tell(found, b"", begin=self.told_to)
+        if found:
+            self._note(
+                _("the log breaks off on the host; see %(path)s after byte %(size)s")
+                % {"size": self._plan.position.offset, "path": self._path}
+            )
 
-    def lose(self, reason: str) -> bool:
+    def lose_what_runs(self, reason: str) -> bool:
         """What is running has lost its runner; False if nothing is."""
-        for lost in self._plan.attempts:
-            if lost.state == AttemptState.RUNNING:
-                told = {"state": AttemptState.LOST.value, "reason": reason}
-                _apply(lost, told)
-                self._story.tell(
-                    attempt_changes={lost.pk: told},
-                    news=[self._story.step_news(lost, AttemptState.LOST.value, reason=reason)],
-                )
-                return True
-        return False
+        return self._lose(AttemptState.RUNNING, reason=reason)
+
+    def lose_all(self, reason: str) -> None:
+        """Every trace of the plan is gone: any of its steps may have run."""
+        self._lose(*OPEN, reason=reason)
+
+    def _lose(self, *states: AttemptState, reason: str) -> bool:
+        lost = [attempt for attempt in self._plan.attempts if attempt.state in states]
+        told = {"state": AttemptState.LOST.value, "reason": reason}
+        for attempt in lost:
+            _apply(attempt, told)
+        if lost:
+            self._story.tell(
+                attempt_changes={attempt.pk: told for attempt in lost},
+                news=[
+                    self._story.step_news(attempt, told["state"], reason=reason) for attempt in lost
+                ],
+            )
+        return bool(lost)
 
     def abandon_the_rest(self) -> None:
         """Attempts that are open when the runner is through will never start."""

@@ -1,25 +1,29 @@
 """Carries out steps of a host run: plans on the host, uploads over our connection."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import clock, commands, recipes, ssh
+from deploy_tasks import commands, recipes, ssh
 from deploy_tasks.commands import Variables
-from deploy_tasks.errors import HostFailed, LinkLost
+from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.masking import Mask
 from deploy_tasks.models import Attempt, Event, HostRun
-from deploy_tasks.runner import plans, uploading
-from deploy_tasks.runner.contact import ASK_LIMIT, Contact
+from deploy_tasks.runner import plans
+from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Unknown
-from deploy_tasks.runner.following import End, Follower, abandon
+from deploy_tasks.runner.following import End, Follower, abandon, pass_on
 from deploy_tasks.runner.plans import LivePlan, Way
 from deploy_tasks.runner.story import Story
+from deploy_tasks.runner.uploading import Upload
 from deploy_tasks.states import AttemptKind, AttemptState
 from deploy_tasks.wishes import Wish
 
+#: Seconds between two tries of what the host answers and does not do.
+PAUSE = 1.0
+#: So many plans that came to nothing are enough to give a host up.
+NOT_BEGUN_LIMIT = 2
 STANDING = (AttemptState.SUCCEEDED, AttemptState.SKIPPED)
 NEVER_BEGUN = (AttemptState.NEW, AttemptState.ABANDONED)
 
@@ -35,7 +39,8 @@ class Work:
         # Before its first claim a host run has none.
         self.attempts = list(run.attempts.order_by("pk")) if run.fence else []
         self._follower: commands.Follower = "tail"
-        self._retries: dict[int, int] = {}
+        #: Plans that the host has taken and not begun.
+        self._not_begun = 0
         #: The wish that the host knows of.
         self._told_wish = Wish.NONE
 
@@ -138,18 +143,19 @@ class Work:
         """Launch or attach, and follow until the runner is through, however often it takes."""
         end = None
         while plan.is_open:
-            session = self._contact.session(launched=self.launched or plan.seen)
+            launched = self.launched or plan.sent
+            session = self._contact.session(launched=launched)
             follower = Follower(plan, self._story, self._mask, told_wish=self._told_wish)
             try:
                 end = follower.follow(session, self._program(plan))
                 if end == End.WISH:
                     self._pass_on_wish(session, plan)
-                elif end == End.ABSENT:
-                    self._absent(session, plan)
-            except LinkLost as lost:
-                self._contact.lost(lost)
-            if end == End.FOLLOWER:
-                self._follower = "loop"
+                elif end == End.FOLLOWER:
+                    self._follow_otherwise()
+                elif end in (End.ABSENT, End.STUCK, End.SILENT):
+                    self._ask_for(plan, session, follower, end, launched=launched)
+            except (LinkLost, ConnectFailed) as lost:
+                self._contact.lost(lost, launched=self.launched or plan.sent)
         if end == End.CANCELLED:
             raise Cancelled
         return plan.attempts
@@ -165,27 +171,49 @@ class Work:
 
     def _pass_on_wish(self, session: ssh.Session, plan: LivePlan) -> None:
         wish = Wish(self._story.carriage.wish)
-        program = commands.cancel(plan.id, plan.nonce, force=wish.forces)
-        try:
-            session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
-        except TimeoutError as error:
-            raise LinkLost(str(error)) from error
-        failpoint("wish.sent")
-        self._told_wish = wish
-        self._story.activity("cancelling")
+        if pass_on(session, plan, wish):
+            self._told_wish = wish
+            self._story.activity("cancelling")
+        else:
+            self._story.carriage.wait(PAUSE)
 
-    def _absent(self, session: ssh.Session, plan: LivePlan) -> None:
-        """The host has nothing of the plan: never begun, or taken away under a running step."""
-        if not plan.seen and not abandon(session, plan):
-            plan.seen = True  # it has started after all
+    def _follow_otherwise(self) -> None:
+        if self._follower == "loop":  # this one ends, too: then it is asked again and again
+            self._story.carriage.wait(PAUSE)
+        self._follower = "loop"
+
+    def _ask_for(
+        self,
+        plan: LivePlan,
+        session: ssh.Session,
+        follower: Follower,
+        end: End,
+        *,
+        launched: bool,
+    ) -> None:
+        """Nothing is heard of a plan: the host keeps it so, or it knows that it has started."""
+        if end == End.ABSENT and plan.seen:
+            follower.teller.lose_all(_("its files are gone from the host"))
             return
-        told = {}
-        for one in plan.attempts:
-            if one.state in plans.OPEN:
-                begun = one.state == AttemptState.RUNNING
-                one.state = AttemptState.LOST if begun else AttemptState.ABANDONED
-                told[one.pk] = {"state": one.state.value}
-        self._story.tell(attempt_changes=told)
+        reason = {
+            End.ABSENT: _("the host has taken the steps and not begun with them"),
+            End.STUCK: _("the runner did not start on the host; is setsid installed there?"),
+            End.SILENT: _("the host does not run commands: %s") % follower.said,
+        }[end]
+        said = abandon(session, plan)
+        if said == "abandoned":
+            follower.teller.abandon_the_rest()
+            self._not_begun += 1
+            if self._not_begun >= NOT_BEGUN_LIMIT:
+                raise HostFailed(reason)
+        elif said == "started" and end == End.STUCK and plan.doubted:
+            follower.teller.lose_all(_("the runner left no trace"))
+        elif said == "started":
+            plan.seen, plan.doubted = True, end == End.STUCK
+        elif launched:
+            raise LinkLost(reason)
+        else:
+            raise HostFailed(reason)
 
     # What follows from how attempts ended
 
@@ -203,24 +231,42 @@ class Work:
                     raise Failed(attempt.reason)
                 self._story.tell(changes={"warned": True, "step": attempt.step + 1})
                 done.append(attempt.step)
-            elif attempt.state == AttemptState.LOST and step.repeat != "safe":
-                reason = attempt.reason or _("its files are gone from the host")
+            elif doubtful := self._doubtful(attempts):
                 raise Unknown(
                     _("whether step “%(step)s” ran to its end is not known: %(reason)s")
-                    % {"step": step.name, "reason": reason}
+                    % {
+                        "step": "”, “".join(one.name for one in doubtful),
+                        "reason": doubtful[0].reason,
+                    }
                 )
             else:
                 break
         return done
 
+    def _doubtful(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Those that are lost, and must not be done again by guess."""
+        return [
+            one
+            for one in attempts
+            if one.state == AttemptState.LOST and self._recipe.steps[one.step].repeat != "safe"
+        ]
+
     def _tries_again(self, step: recipes.Step, attempt: Attempt) -> bool:
         """A new attempt by itself after a known failure, as often as the recipe says."""
-        used = self._retries.get(attempt.step, 0)
-        if step.retries is None or used >= step.retries.times:
+        if step.retries is None or self._failures(attempt) > step.retries.times:
             return False
-        self._retries[attempt.step] = used + 1
         self._story.carriage.wait(step.retries.delay)
         return True
+
+    def _failures(self, attempt: Attempt) -> int:
+        """How often its step has failed since a person last said "again"; also under others."""
+        orders = Event.objects.filter(job=self._run.job_id, kind=Event.Kind.ORDER)
+        said = orders.filter(data__what="retry").order_by("seq").values_list("at", flat=True).last()
+        return sum(
+            (one.step, one.kind, one.state) == (attempt.step, attempt.kind, AttemptState.FAILED)
+            and (said is None or one.started_at is None or one.started_at > said)
+            for one in self.attempts
+        )
 
     # Uploads
 
@@ -230,21 +276,8 @@ class Work:
         left = [one for one in self.attempts if one.step == number and one.state in plans.OPEN]
         launched = any(one.state not in NEVER_BEGUN for one in self.attempts if one not in left)
         attempt = left[0] if left else self._new_upload(number, way)
-        if attempt.state == AttemptState.NEW:
-            attempt.state, attempt.started_at = AttemptState.RUNNING.value, clock.now()
-            told = {"state": attempt.state, "started_at": attempt.started_at}
-            news = self._story.step_news(attempt, attempt.state)
-            self._story.tell(attempt_changes={attempt.pk: told}, news=[news])
-        try:
-            attempt.state, said = self._bring(step, launched=launched)
-        except HostFailed as failure:
-            said = self._fail_upload(attempt, failure)
-        except (Failed, Cancelled, Unknown) as end:
-            said = self._fail_upload(attempt, end)
-            self._tell_upload(attempt, said.encode(), way)
-            raise
-        failpoint("upload.sent")
-        self._tell_upload(attempt, said.encode(), way)
+        upload = Upload(self._run, step, attempt, way, self._story, self._contact)
+        upload.carry_out(self._variables, launched=launched, look=lambda: self._look_at_wish(step))
         return attempt
 
     def _new_upload(self, number: int, way: Way) -> Attempt:
@@ -254,55 +287,6 @@ class Work:
         self.attempts.append(attempt)
         failpoint("upload.committed")
         return attempt
-
-    def _fail_upload(self, attempt: Attempt, failure: Exception) -> str:
-        """Gives the line for its log."""
-        attempt.state = AttemptState.FAILED.value
-        said = str(failure) or _("ended by a cancel")
-        attempt.reason = _("step “%(step)s”: %(failure)s") % {"step": attempt.name, "failure": said}
-        return f"{said}\n"
-
-    def _tell_upload(self, attempt: Attempt, line: bytes, way: Way) -> None:
-        attempt.ended_at = clock.now()
-        output = self._story.news(Event.Kind.OUTPUT, {}, attempt)
-        output.data, output.output = None, line
-        output.offset, output.raw_length = 0, len(line)
-        more: dict[str, Any] = {"reason": attempt.reason} if attempt.reason else {}
-        if attempt.started_at:
-            lasted = attempt.ended_at - attempt.started_at
-            more["seconds"] = round(lasted.total_seconds(), 2)
-        changes = way.changes_at_end(attempt) if attempt.state in STANDING else {}
-        told = {
-            "state": attempt.state,
-            "reason": attempt.reason,
-            "ended_at": attempt.ended_at,
-            "log_offset": len(line),
-        }
-        self._story.tell(
-            changes=changes,
-            attempt_changes={attempt.pk: told},
-            news=[output, self._story.step_news(attempt, attempt.state, **more)],
-        )
-
-    def _bring(self, step: recipes.Step, *, launched: bool) -> tuple[str, str]:
-        """The state of the attempt and a line for its log."""
-        release = self._run.job.release
-        program, mark = commands.has_artifact(release.sha256)
-        if mark in self._contact.ask(program, launched=launched).stdout:
-            return AttemptState.SKIPPED.value, _("it is on the host already") + "\n"
-        if step.done_if:
-            program, _mark = commands.ask(step.done_if, self._variables)
-            if self._contact.ask(program, launched=launched).exit_status == 0:
-                return AttemptState.SKIPPED.value, _("its work is there already") + "\n"
-        said = uploading.bring(
-            self._contact,
-            release,
-            f"{self._run.pk}.{self._story.carriage.fence}",
-            limit=step.timeout,
-            launched=launched,
-            look=lambda: self._look_at_wish(step),
-        )
-        return AttemptState.SUCCEEDED.value, said
 
     def _look_at_wish(self, step: recipes.Step) -> None:
         wish = Wish(self._story.carriage.wish)

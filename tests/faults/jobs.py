@@ -11,6 +11,7 @@ from demo.fleet import Fleet, FleetHost
 from deploy_tasks import artifacts, orders, vault
 from deploy_tasks.models import Credential, Event, Game, Job
 from deploy_tasks.orders import JobOrder
+from deploy_tasks.states import JOB_ENDED
 from tests import factories
 from tests.faults.world import COUNT
 from tests.waiting import until
@@ -106,7 +107,7 @@ def mira() -> User:
 def wait_for_end(job: Job, state: str, *, seconds: float = 30) -> None:
     def is_over() -> bool:
         job.refresh_from_db()
-        return job.state in ("succeeded", "failed", "cancelled", "halted")
+        return job.state in (state, *JOB_ENDED)
 
     with contextlib.suppress(AssertionError):
         until(is_over, "the job ends", seconds=seconds)

@@ -2,17 +2,18 @@
 the connection's, and whoever comes back finds it."""
 
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from demo.fleet import Fleet
-from deploy_tasks import failpoints
+from deploy_tasks import artifacts, failpoints, orders
 from deploy_tasks.models import Event, Game, Job
 from deploy_tasks.ssh import session
 from tests.faults.crew import Crew
-from tests.faults.jobs import RECIPE, is_working, make_game, start, wait_for_end
+from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
 from tests.faults.line import Line
 from tests.faults.world import COUNT, assert_world_ok
 from tests.waiting import until
@@ -129,6 +130,32 @@ def test_cuts_in_the_middle_of_bytes_lose_and_double_none(
     wait_for_end(job, "succeeded")
     assert line.met >= 8
     assert_world_ok(fleet, job)
+
+
+@pytest.mark.parametrize("order", ["stop", "cancel"])
+def test_an_upload_that_stalls_is_cut_off_by_an_order(
+    order: str, far_game: Game, fleet: Fleet, line: Line, crew: Crew
+) -> None:
+    """R05: a worker that stops, and a cancel, do not wait for it."""
+    build = fleet.directory / "large"
+    build.write_bytes(bytes(8_000_000))
+    sha256, size = artifacts.add(build)
+    far_game.releases.update(sha256=sha256, size=size)
+    failpoints.at("upload.opened", lambda: line.swallow("up"))
+    job = start(far_game, fleet.hosts[0])
+    run = job.host_runs.get()
+    until(lambda: run.attempts.filter(name="bring", state="running").exists(), "it uploads")
+    began = time.monotonic()
+    if order == "cancel":
+        orders.cancel(job, by=mira())
+        wait_for_end(job, "cancelled")
+        assert run.attempts.get(name="bring").reason == "step “bring”: ended by a cancel"
+    else:
+        crew.stop()
+        run.refresh_from_db()
+        assert (run.state, run.owner, run.attempts.get().state) == ("running", "", "running")
+    assert time.monotonic() - began < 10
+    line.cut()
 
 
 def test_noise_at_log_in_is_no_output(tmp_path: Path, transactional_db: None, crew: Crew) -> None:

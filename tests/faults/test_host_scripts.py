@@ -1,0 +1,393 @@
+"""R37-R56 on the host alone: its runner is killed, its disk is full, its ids are given again.
+
+What the shell sources do when all goes well is in tests/test_host_scripts.py.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from demo import processes
+from deploy_tasks import commands, frames
+from deploy_tasks.commands import Program, Script
+from tests.host_shell import NONE, SHELLS, HostShell, ends, gone, output, report
+from tests.waiting import until
+
+#: Runs until somebody touches ``go``.
+HELD = "echo began; touch begun; while [ ! -e go ]; do sleep .05; done; echo over"
+
+
+class Plan:
+    """One plan that was launched on a host, and the follower that is still there."""
+
+    def __init__(self, host: HostShell, *scripts: Script) -> None:
+        self.host = host
+        self.id, self.nonce = commands.new_plan_id(), commands.new_nonce()
+        program = commands.launch(self.id, self.nonce, scripts, NONE, follower=host.follower)
+        self.process = host.exec(program)
+
+    @property
+    def path(self) -> Path:
+        return self.host.plan(self.id)
+
+    def wait_until_begun(self) -> "Plan":
+        until((self.host.home / "begun").exists, "the script has begun")
+        return self
+
+    @property
+    def runner(self) -> int:
+        return int((self.path / "st").read_text().split()[1])
+
+    @property
+    def script(self) -> int:
+        return int((self.path / "now").read_text().split()[1])
+
+    def report(self) -> frames.RunnerReport:
+        return report(self.process, self.nonce)
+
+    def follow(self) -> list[frames.Frame]:
+        until((self.path / "log").exists, "it is launched")
+        attach = commands.attach(self.id, self.nonce, 0, follower=self.host.follower)
+        return self.host.follow(self.nonce, attach)
+
+    def run(self, program: Program) -> bytes:
+        return self.host.run(program)
+
+    def go_on(self) -> None:
+        (self.host.home / "go").touch()
+
+    def leave(self) -> None:
+        """Nothing of it is left on the host when its follower goes."""
+        self.process.communicate(timeout=10)
+        until(lambda: self.host.running() == [], "nothing is left on the host")
+
+    def clear_away(self) -> None:
+        """After a test that has failed."""
+        processes.kill(self.host.pids())
+        self.process.communicate(timeout=10)
+
+
+class Launch(Protocol):
+    def __call__(self, host: HostShell, *scripts: Script) -> Plan: ...
+
+
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    launched: list[Plan] = []
+
+    def do(host: HostShell, *scripts: Script) -> Plan:
+        launched.append(Plan(host, *scripts))
+        return launched[-1]
+
+    yield do
+    for plan in launched:
+        plan.clear_away()
+
+
+@pytest.fixture(params=SHELLS)
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> HostShell:
+    home = tmp_path / "home"
+    home.mkdir()
+    return HostShell(home, request.param)
+
+
+@pytest.fixture
+def dash(tmp_path: Path) -> HostShell:
+    """For what takes long: one shell has to be enough."""
+    (tmp_path / "home").mkdir()
+    return HostShell(tmp_path / "home", "dash")
+
+
+def test_a_hang_up_ends_neither_the_runner_nor_its_wait(launch: Launch, host: HostShell) -> None:
+    plan = launch(host, Script(HELD, 60), Script("echo next", 60)).wait_until_begun()
+    for _ in range(3):
+        os.kill(plan.runner, signal.SIGHUP)
+        assert plan.report().word == "alive"
+    plan.go_on()
+    assert ends(plan.follow()) == [(1, 0, "-"), (2, 0, "-")]
+    plan.leave()
+
+
+def test_the_script_of_a_killed_runner_is_an_orphan_and_ends_by_itself(
+    launch: Launch, host: HostShell
+) -> None:
+    plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
+    script = plan.script
+    os.kill(plan.runner, signal.SIGKILL)
+    until(lambda: plan.report().word == "orphan", "that is told")
+    plan.go_on()
+    until(lambda: gone(script), "the script ends")
+    until(lambda: plan.report().word == "dead", "that is told")
+    assert [slot[:2] for slot in plan.report().slots] == [("S", "1")]
+    log = plan.path / "log"
+    until(lambda: log.read_bytes().endswith(b"began\nover\n"), "its relay has written all")
+    assert not (host.home / "never").exists()
+    plan.leave()
+
+
+def test_the_limit_of_an_orphan_is_kept(launch: Launch, host: HostShell) -> None:
+    plan = launch(host, Script(HELD, 2)).wait_until_begun()
+    os.kill(plan.runner, signal.SIGKILL)
+    until(lambda: plan.report().word == "dead", "its watchdog ends it")
+    plan.leave()
+
+
+def test_an_orphan_can_be_cancelled(launch: Launch, host: HostShell) -> None:
+    plan = launch(host, Script(HELD, 60)).wait_until_begun()
+    os.kill(plan.runner, signal.SIGKILL)
+    assert b"H wished" in plan.run(commands.cancel(plan.id, plan.nonce))
+    until(lambda: plan.report().word == "dead", "its watchdog ends it")
+    plan.leave()
+
+
+def test_a_runner_that_was_killed_with_all_it_had_is_dead(launch: Launch, host: HostShell) -> None:
+    """As the kernel does it when memory runs out."""
+    plan = launch(host, Script(HELD, 60)).wait_until_begun()
+    script = plan.script
+    session = int(Path(f"/proc/{plan.runner}/stat").read_text().rpartition(") ")[2].split()[3])
+    os.killpg(session, signal.SIGKILL)
+    os.killpg(script, signal.SIGKILL)
+    until(lambda: gone(script), "it is gone")
+    until(lambda: plan.report().word == "dead", "that is told")
+    plan.leave()
+
+
+def test_a_pid_that_was_given_again_is_not_taken_for_the_runner(
+    launch: Launch, host: HostShell
+) -> None:
+    plan = launch(host, Script(HELD, 60)).wait_until_begun()
+    for name, was in (("st", plan.runner), ("now", plan.script)):
+        text = (plan.path / name).read_text()
+        (plan.path / name).write_text(re.sub(rf"\b{was}\b", str(os.getpid()), text))
+    assert plan.report().word == "dead"
+    plan.go_on()
+    plan.leave()
+
+
+def test_another_boot_is_told(launch: Launch, host: HostShell) -> None:
+    plan = launch(host, Script(HELD, 60)).wait_until_begun()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    text = (plan.path / "st").read_text()
+    (plan.path / "st").write_text(text.replace(boot, "0" * len(boot)))
+    assert plan.report().word == "rebooted"
+    plan.go_on()
+    plan.leave()
+
+
+def test_a_runner_that_nobody_reaps_is_dead(launch: Launch, dash: HostShell) -> None:
+    """R40: a container whose first process does not reap."""
+    if subprocess.run(["unshare", "--pid", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a pid namespace of its own (root)")
+    first = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", "sleep", "60"])
+    try:
+        children = Path(f"/proc/{first.pid}/task/{first.pid}/children")
+        until(lambda: children.read_text().strip(), "the namespace is there")
+        pid = children.read_text().strip()
+        until(lambda: "sleep" in Path(f"/proc/{pid}/comm").read_text(), "its first process sleeps")
+        dash.inside = ["nsenter", "-t", pid, "-p", "-m", "--"]
+        plan = launch(dash, Script(HELD, 60)).wait_until_begun()
+        kill = ["kill", "-9", str(plan.runner), str(plan.script)]
+        subprocess.run([*dash.inside, *kill], check=True)
+        until(lambda: plan.report().word == "dead", "that is told")
+        plan.process.communicate(timeout=10)
+    finally:
+        subprocess.run(["kill", "-9", pid], check=False)
+        first.wait(10)
+
+
+def test_what_ignores_the_end_of_its_step_is_killed_before_that_is_told(
+    launch: Launch, dash: HostShell
+) -> None:
+    stubborn = "trap '' TERM; echo $$ >child; touch begun; while :; do sleep .1; done"
+    plan = launch(dash, Script(f"sh -c {stubborn!r} & wait", 60)).wait_until_begun()
+    child = int((dash.home / "child").read_text())
+    plan.run(commands.cancel(plan.id, plan.nonce))
+    found = plan.follow()
+    assert ends(found) == [(1, 143, "cancelled")]
+    assert gone(child)
+    plan.leave()
+
+
+def test_a_daemon_that_keeps_the_output_open_does_not_hold_up_the_end(
+    launch: Launch, host: HostShell
+) -> None:
+    """R47."""
+    daemon = "setsid sh -c 'echo $$ >daemon; exec sleep 60' &\nuntil [ -s daemon ]; do :; done\n"
+    plan = launch(host, Script(daemon + "echo up", 60), Script("echo next", 60))
+    found = plan.follow()
+    assert ends(found) == [(1, 0, "-"), (2, 0, "-")]
+    assert found[-1] == frames.Finished("done")
+    os.kill(int((host.home / "daemon").read_text()), signal.SIGKILL)
+    plan.leave()
+
+
+def test_a_relay_that_is_killed_costs_output_and_no_exit_status(
+    launch: Launch, host: HostShell
+) -> None:
+    text = f"{HELD}; trap '' PIPE; echo lost || :; exit 3"
+    plan = launch(host, Script(text, 60)).wait_until_begun()
+    (relay,) = (pid for pid in children_of(parent_of(plan.runner)) if name_of(pid) == "cat")
+    os.kill(relay, signal.SIGKILL)
+    plan.go_on()
+    until(lambda: plan.report().word == "dead", "the runner is through")
+    assert plan.report().slots[-1][:3] == ("E", "1", "3")
+    plan.leave()
+
+
+def test_a_directory_that_is_taken_away_ends_the_plan_after_its_step(
+    launch: Launch, host: HostShell
+) -> None:
+    """R56."""
+    plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
+    runner = plan.runner
+    shutil.rmtree(host.home / ".patchwave")
+    plan.go_on()
+    until(lambda: gone(runner), "the runner ends")
+    assert not (host.home / "never").exists()
+    assert b"H nodir" in plan.run(commands.attach(plan.id, plan.nonce, 0))
+    plan.leave()
+
+
+def test_the_limit_is_kept_without_the_directory(launch: Launch, host: HostShell) -> None:
+    plan = launch(host, Script(HELD, 3)).wait_until_begun()
+    first = naps(host)
+    until(lambda: naps(host) - first, "its watchdog has looked, and naps again")
+    runner = plan.runner
+    shutil.rmtree(host.home / ".patchwave")
+    until(lambda: gone(runner), "the runner ends")
+    plan.leave()
+
+
+# A full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A home on a disk of 160 kB, from which no program may be started, either."""
+    home = tmp_path / "home"
+    home.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k,noexec", "none", str(home)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs to mount a small disk (root)")
+    yield home
+    subprocess.run(["umount", "-l", str(home)], check=True)
+
+
+def fill(home: Path) -> None:
+    with contextlib.suppress(OSError), (home / "full").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_disk_that_is_full_before_the_launch_is_told(
+    launch: Launch, small_disk: Path, shell: str
+) -> None:
+    host = HostShell(small_disk, shell)
+    fill(small_disk)
+    plan = launch(host, Script("touch ran", 60))
+    assert b"H noroom " in plan.process.communicate(timeout=10)[0]
+    (small_disk / "full").unlink()
+    # Its claim is taken: nobody will start it any more.
+    assert b"H noplan " in plan.run(commands.launch(plan.id, plan.nonce, [], NONE))
+    assert not (small_disk / "ran").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_exit_codes_arrive_from_a_full_disk(launch: Launch, small_disk: Path, shell: str) -> None:
+    host = HostShell(small_disk, shell)
+    plan = launch(host, Script(HELD, 60), Script("seq 1 100000; exit 5", 60)).wait_until_begun()
+    fill(small_disk)
+    plan.go_on()
+    until(lambda: plan.report().word == "dead", "the runner is through")
+    told = plan.report()
+    assert [slot[:3] for slot in told.slots if slot[0] == "E"] == [("E", "1", "0"), ("E", "2", "5")]
+    assert told.size == (plan.path / "log").stat().st_size
+    plan.leave()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("why", ["timeout", "cancelled"])
+def test_limits_and_cancels_are_kept_on_a_full_disk(
+    launch: Launch, small_disk: Path, shell: str, why: str
+) -> None:
+    host = HostShell(small_disk, shell)
+    plan = launch(host, Script(HELD, 2 if why == "timeout" else 60)).wait_until_begun()
+    fill(small_disk)
+    if why == "cancelled":
+        assert b"H wished" in plan.run(commands.cancel(plan.id, plan.nonce))
+    until(lambda: plan.report().word == "dead", "the runner is through")
+    (end,) = (slot for slot in plan.report().slots if slot[0] == "E")
+    assert (end[2], end[4]) == ("143", why)
+    plan.leave()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_is_done_already_is_skipped_on_a_full_disk(
+    launch: Launch, small_disk: Path, shell: str
+) -> None:
+    host = HostShell(small_disk, shell)
+    plan = launch(host, Script(HELD, 60), Script("exit 9", 60, done_if="true")).wait_until_begun()
+    fill(small_disk)
+    plan.go_on()
+    until(lambda: plan.report().word == "dead", "the runner is through")
+    assert plan.report().slots[-1][::2] == ("E", "0", "skipped")
+    plan.leave()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_plan_is_given_up_for_certain_or_not_at_all(small_disk: Path, shell: str) -> None:
+    """Where there is no room even for the mark, nothing is said."""
+    host = HostShell(small_disk, shell)
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert host.run(commands.abandon(plan, nonce, 1)) == b""
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert b"H abandoned " in host.run(commands.abandon(plan, nonce, 1))
+
+
+# Shells
+
+
+@pytest.mark.parametrize("login", ["csh", "fish", "bash"])
+@pytest.mark.parametrize("shell", ["dash", "busybox"])
+def test_any_log_in_shell_passes_a_program_on(
+    launch: Launch, tmp_path: Path, login: str, shell: str
+) -> None:
+    if not shutil.which(login):
+        pytest.skip(f"{login} is not installed")
+    (tmp_path / "home").mkdir()
+    host = HostShell(tmp_path / "home", shell, login=login)
+    _, _, found = host.launch([Script("echo 'it''s !here $((1 + 1))'", 10)])
+    assert output(found, 1) == b"its !here $((1 + 1))\n"
+    until(lambda: host.running() == [], "nothing is left on the host")
+
+
+def naps(host: HostShell) -> set[int]:
+    """Of the watchdog."""
+    nap = [b"sleep", b"1", b""]
+    return {pid for pid in host.pids() if processes.words(pid, "cmdline") == nap}
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()] + [
+        grandchild
+        for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for grandchild in children_of(int(one))
+    ]
+
+
+def name_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]

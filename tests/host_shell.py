@@ -1,0 +1,125 @@
+"""The shell sources for real, without SSH: a home, a shell, and one exec for each program."""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from demo import processes
+from deploy_tasks import commands, frames
+from deploy_tasks.commands import Program, Script, Variables
+
+SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
+NONE = Variables({})
+
+
+class HostShell:
+    """A home directory and a shell to run programs in, as sshd would: one exec each.
+
+    ``shell`` is what is called sh there; with busybox there is nothing else, either. ``login`` is
+    the log-in shell, which is given the command line. ``inside`` is put before it.
+    """
+
+    def __init__(
+        self, home: Path, shell: str, *, login: str = "sh", inside: Sequence[str] = ()
+    ) -> None:
+        self.home, self.shell, self.login, self.inside = home, shell, login, inside
+        self.bin = home.parent / f"bin-{shell}"
+        self.bin.mkdir(exist_ok=True)
+        path = f"{self.bin}:{os.environ['PATH']}"
+        if shell == "busybox":
+            subprocess.run(["busybox", "--install", "-s", self.bin], check=True)
+            path = str(self.bin)
+        elif not (self.bin / "sh").exists():
+            (self.bin / "sh").symlink_to(str(shutil.which(shell)))
+        self.env = {"HOME": str(home), "PATH": path}
+        self.follower: commands.Follower = "loop" if shell == "busybox" else "tail"
+
+    def plan(self, plan: str) -> Path:
+        return self.home / ".patchwave/runs" / plan
+
+    def running(self) -> list[str]:
+        """What runs of this host: command lines."""
+        lines = [b" ".join(processes.words(pid, "cmdline")).decode() for pid in self.pids()]
+        return [line.strip() for line in lines]
+
+    def pids(self) -> list[int]:
+        mark = f"HOME={self.home}".encode()
+        return [pid for pid in processes.running() if mark in processes.words(pid, "environ")]
+
+    def exec(self, program: Program) -> subprocess.Popen[bytes]:
+        login = shutil.which(self.login, path=f"{self.bin}:{os.environ['PATH']}")
+        assert login
+        process = subprocess.Popen(
+            [*self.inside, login, "-c", program.command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.env,
+            cwd=self.home,
+            start_new_session=True,
+        )
+        assert process.stdin
+        process.stdin.write(program.stdin)
+        process.stdin.flush()
+        return process
+
+    def run(self, program: Program) -> bytes:
+        with self.exec(program) as process:
+            return process.communicate(timeout=20)[0]
+
+    def launch(
+        self, scripts: Sequence[Script], variables: Variables = NONE
+    ) -> tuple[str, str, list[frames.Frame]]:
+        plan, nonce = commands.new_plan_id(), commands.new_nonce()
+        program = commands.launch(plan, nonce, scripts, variables, follower=self.follower)
+        return plan, nonce, self.follow(nonce, program)
+
+    def follow(
+        self, nonce: str, program: Program, position: frames.Position | None = None
+    ) -> list[frames.Frame]:
+        """Every frame up to the runner's last record."""
+        reader = frames.LogReader(nonce, position or frames.Position())
+        found: list[frames.Frame] = []
+        with self.exec(program) as process:
+            # Ends a read that would never end; the assertion below then names what came.
+            guard = threading.Timer(30, process.kill)
+            guard.start()
+            assert process.stdout
+            assert process.stdin
+            while not reader.finished and (data := process.stdout.read1(65536)):  # type: ignore[attr-defined]
+                found += reader.feed(data)
+            guard.cancel()
+            process.stdin.close()
+            process.wait(10)
+        return found
+
+
+def output(found: Sequence[frames.Frame], number: int) -> bytes:
+    parts = [f for f in found if isinstance(f, frames.Output) and f.number == number]
+    return b"".join(part.data for part in parts)
+
+
+def ends(found: Sequence[frames.Frame]) -> list[tuple[int, int, str]]:
+    return [(f.number, f.status, f.note) for f in found if isinstance(f, frames.Ended)]
+
+
+def report(process: subprocess.Popen[bytes], nonce: str) -> frames.RunnerReport:
+    assert process.stdin
+    assert process.stderr
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    text = b""
+    while not (found := frames.answers(nonce, text)):
+        text += process.stderr.read1(4096)  # type: ignore[attr-defined]
+    assert isinstance(found[-1], frames.RunnerReport)
+    return found[-1]
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
