@@ -1,0 +1,134 @@
+"""Watchers of one made-up job: many while it is busy, many while it is quiet, many at a restart.
+
+Each scene takes a running instance and gives figures by name. An instance can serve about as many
+watchers as files may be open (``ulimit -n``).
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import statistics
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from bench.crowd import Crowd, Tally
+from tests.instances import Instance
+from tests.told import Told, telling
+
+Figures = dict[str, float]
+#: People who watch; each has several windows open.
+READERS = 50
+
+
+def busy(
+    instance: Instance,
+    *,
+    watchers: int = 1000,
+    hosts: int = 100,
+    rate: float = 500,
+    lines: int = 5000,
+) -> Figures:
+    """``rate`` lines a second, of all hosts together, from their commit to every watcher."""
+
+    async def scene(told: Told, crowd: Crowd) -> Figures:
+        came_in = await crowd.gather(watchers)
+        cpu, begun = cpu_of(web), time.monotonic()
+        told.go()
+        await crowd.to_the_end()
+        share = (cpu_of(web) - cpu) / (time.monotonic() - begun)
+        return {"came_in_s": came_in, "web_cpu": share}
+
+    web = instance.pid("web")
+    return _played(scene, instance, hosts=hosts, rate=rate, lines=lines)
+
+
+def idle(instance: Instance, *, watchers: int = 5000, seconds: float = 20) -> Figures:
+    """What each of them costs while nothing happens. The first one is not counted."""
+
+    async def scene(told: Told, crowd: Crowd) -> Figures:
+        await crowd.gather(1)
+        alone = rss_of(web)
+        came_in = await crowd.gather(watchers)
+        cpu = cpu_of(web)
+        await asyncio.sleep(seconds)
+        figures = {
+            "came_in_s": came_in,
+            "web_cpu": (cpu_of(web) - cpu) / seconds,
+            "web_rss_mb": rss_of(web) / 1e6,
+            "kib_each": (rss_of(web) - alone) / 1024 / watchers,
+        }
+        told.go()
+        await crowd.to_the_end()
+        return figures
+
+    web = instance.pid("web")
+    return _played(scene, instance, hosts=1, rate=100, lines=10)
+
+
+def restart(
+    instance: Instance,
+    *,
+    watchers: int = 1000,
+    hosts: int = 100,
+    rate: float = 500,
+    lines: int = 5000,
+) -> Figures:
+    """The web process is killed in the middle; until everybody is back."""
+
+    async def scene(told: Told, crowd: Crowd) -> Figures:
+        await crowd.gather(watchers)
+        told.go()
+        await asyncio.sleep(lines / rate / 3)
+        begun = time.monotonic()
+        os.kill(instance.pid("web"), signal.SIGKILL)
+        await crowd.all_back()
+        back = time.monotonic() - begun
+        await crowd.to_the_end()
+        return {"all_back_s": back}
+
+    return _played(scene, instance, hosts=hosts, rate=rate, lines=lines)
+
+
+Scene = Callable[[Told, Crowd], Coroutine[Any, Any, Figures]]
+
+
+def _played(scene: Scene, instance: Instance, **story: Any) -> Figures:
+    _allow_many_connections()
+    with telling(instance, **story, readers=READERS) as told:
+        crowd = Crowd(instance.port, told.job, told.tokens)
+        figures = asyncio.run(scene(told, crowd))
+        return figures | {"watchers": len(crowd.watchers)} | _heard(crowd.tally)
+
+
+def _heard(tally: Tally) -> Figures:
+    lags = sorted(tally.lags)
+    return {
+        "frames": tally.frames,
+        "mb": tally.bytes / 1e6,
+        "holes": tally.holes,
+        "doubles": tally.doubles,
+        "behind": tally.behind,
+        "lag_p50_s": statistics.median(lags),
+        "lag_p99_s": lags[int(len(lags) * 0.99)],
+        "lag_max_s": lags[-1],
+    }
+
+
+def rss_of(pid: int) -> int:
+    """Bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time it has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _allow_many_connections() -> None:
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
