@@ -45,7 +45,7 @@ def test_an_update_is_started_watched_and_retried_from_the_page(
     for host in world.hosts:
         (root_of(host) / "hold").touch()
 
-    page = _log_in(product, chromium)
+    page = log_in(product, chromium)
     page.goto(f"{product.address}/jobs/new?game=ark")
     page.get_by_role("radio", name="1.1").check()
     page.get_by_text("All at once").click()
@@ -59,7 +59,7 @@ def test_an_update_is_started_watched_and_retried_from_the_page(
     _expect_step(page, watched.name, "warm", "running")
 
     # A second person comes in the middle, by a link, and sees the past and the present.
-    other = _log_in(product, chromium)
+    other = log_in(product, chromium)
     other.goto(page.url)
     expect(other.locator("#log [data-log=name]")).to_have_text(watched.name)
     _expect_line(other, f"line 1 of {watched.name}")
@@ -90,7 +90,7 @@ def test_an_update_is_started_watched_and_retried_from_the_page(
     assert marks_of(full) == ["warm", "unpack", *MARKS[1:]]
 
 
-def _log_in(product: Product, chromium: Browser) -> Page:
+def log_in(product: Product, chromium: Browser) -> Page:
     """A person with a browser of their own, and the password that the first start printed."""
     found = re.search(r"Log in as (\S+) with the password (\S+)", product.instance.said)
     assert found is not None

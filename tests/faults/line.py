@@ -1,4 +1,4 @@
-"""The network between us and a host, as a TCP proxy that does what networks do."""
+"""The network between two of us, as a TCP proxy that does what networks do."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,7 @@ import socket
 import struct
 import threading
 from dataclasses import dataclass, field
-from typing import Self
-
-from demo.fleet import FleetHost
+from typing import Protocol, Self
 
 CHUNK = 16_384
 
@@ -32,6 +30,16 @@ class _Call:
             end.transport.abort()
 
 
+class End(Protocol):
+    """A host of a fleet, or whatever else listens somewhere."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
 class Line:
     """``with Line(host) as line:`` — call ``line.address``, ``line.port`` in place of the host.
 
@@ -39,7 +47,7 @@ class Line:
     the earlier ones.
     """
 
-    def __init__(self, host: FleetHost) -> None:
+    def __init__(self, host: End) -> None:
         self._host = host
         self._calls: list[_Call] = []
         #: Every connection is cut when so many bytes have come down it; 0: none is.
@@ -79,7 +87,11 @@ class Line:
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.met += 1
-        far_reader, far = await asyncio.open_connection(self._host.address, self._host.port)
+        try:
+            far_reader, far = await asyncio.open_connection(self._host.address, self._host.port)
+        except OSError:
+            writer.transport.abort()
+            return
         call = _Call(writer, far)
         self._calls.append(call)
         with contextlib.suppress(OSError, asyncio.CancelledError):
