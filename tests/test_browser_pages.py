@@ -37,6 +37,14 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+NO_SOCKETS = """
+window.WebSocket = class {
+  constructor() {
+    setTimeout(() => this.onclose?.({code: 1006}));
+  }
+  close() {}
+};
+"""
 VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -306,6 +314,18 @@ def test_the_past_of_a_log_and_its_present_meet_without_a_hole_or_a_double(
     assert lines[-391:][1:] == [f"past {n}" for n in range(350)] + [
         f"present {n}" for n in range(40)
     ]
+
+
+def test_where_no_socket_opens_the_page_polls_and_says_so(tab: Tab, small: Job) -> None:
+    """As behind a proxy that knows no upgrade."""
+    tab.context.add_init_script(NO_SOCKETS)
+    page = tab.page
+    page.goto(f"/jobs/{small.pk}/")
+    expect(page.locator("#link")).to_have_text("polling every 2 s")
+    run = run_in(small, HostRunState.WAITING)
+    tell(small, News(Event.Kind.HOST, {"to": "failed", "error": "no room"}, host_run=run.pk))
+    expect(page.locator("#score .chip.hot b")).to_have_text("2")
+    assert tab.complaints() == []
 
 
 def test_a_million_lines_open_at_once_and_do_not_fill_the_page(tab: Tab, small: Job) -> None:
