@@ -53,6 +53,7 @@ document.addEventListener("DOMContentLoaded", () => {
 PATIENCE = 60_000  # milliseconds
 
 pytestmark = [
+    pytest.mark.timeout(400),
     pytest.mark.e2e,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
