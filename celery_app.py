@@ -8,4 +8,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
 app = Celery("patchwave")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["deploy_tasks"])
+app.autodiscover_tasks(["deploy_tasks", "webapp"])

@@ -27,13 +27,18 @@ def ring_looks(host_ids: Iterable[int]) -> None:
     _ring("look_at_host", host_ids)
 
 
-def _ring(task: str, row_ids: Iterable[int]) -> None:
+def ring_calls(call_ids: Iterable[int]) -> None:
+    """Ask workers to tell somebody something."""
+    _ring("tell", call_ids, of="webapp")
+
+
+def _ring(task: str, row_ids: Iterable[int], *, of: str = "deploy_tasks") -> None:
     try:
         # One connection for all of them: to get one costs more than to send.
         with app.producer_or_acquire() as producer:
             for row_id in row_ids:
                 failpoint("bell.before")
-                name = f"deploy_tasks.tasks.{task}"
+                name = f"{of}.tasks.{task}"
                 app.send_task(name, args=[row_id], retry=False, producer=producer)
                 failpoint("bell.rung")
     except (OperationalError, OSError) as error:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import Q
 
-from deploy_tasks import bells, clock, conductor, owner
+from deploy_tasks import bells, calls, clock, conductor, owner
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Writer
 from deploy_tasks.models import HostRun, Job, Worker
@@ -177,6 +177,7 @@ def reconcile() -> None:
             bells.ring_host_runs([pk])
     for job_id in _jobs_that_stand_still():
         conductor.conduct(job_id)
+    calls.ring_due()
 
 
 def _free_those_of_dead_owners() -> None:

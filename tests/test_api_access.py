@@ -10,8 +10,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 
-from deploy_tasks import bells
-from deploy_tasks.models import AuditEntry, Game, Job
+from deploy_tasks import bells, vault
+from deploy_tasks.models import AuditEntry, Game, Job, Pager
 from deploy_tasks.states import HostRunState
 from tests import factories
 from tests.api import ROOT, Caller, caller, error
@@ -29,6 +29,7 @@ HOST = {
     "user": "game",
     "credential": "fleet",
 }
+PAGER = {"name": "ops", "url": "discord://id/token", "game": "squid"}
 ANSWER = {"answer": "give_up", "note": "I looked"}
 
 
@@ -66,6 +67,11 @@ CALLS: dict[tuple[str, str], Call] = {
     ("delete", "/hosts/{name}"): Call(ADMINISTER),
     ("post", "/hosts/{name}/test"): Call(OPERATE),
     ("post", "/hosts/{name}/approve-key"): Call(ADMINISTER, {"fingerprint": "SHA256:x"}),
+    ("get", "/pagers"): Call(SEE, hidden=200),
+    ("post", "/pagers"): Call(ADMINISTER, PAGER, hidden=422),
+    ("delete", "/pagers/{name}"): Call(ADMINISTER),
+    ("post", "/pagers/{name}/test"): Call(OPERATE),
+    ("get", "/calls"): Call(SEE, hidden=200),
     ("get", "/games"): Call(SEE, hidden=200),
     ("post", "/games"): Call(ADMINISTER, {"name": "chess", "recipe": "symlink-release"}, 403),
     ("get", "/releases"): Call(SEE, hidden=200),
@@ -77,6 +83,8 @@ ROLE_WITH = {right: role for role, right in GIVEN_BY.items()}
 @pytest.fixture(autouse=True)
 def silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setattr(bells, "ring_looks", lambda host_ids: None)
+    monkeypatch.setattr(bells, "ring_calls", lambda call_ids: None)
+    monkeypatch.setattr(vault, "seal", lambda secret, *, identity: ("none", b""))
     monkeypatch.setattr(settings, "ARTIFACTS", tmp_path)
 
 
@@ -85,6 +93,7 @@ def squid() -> Game:
     game = factories.game("squid")
     factories.release(game, "2.0")
     factories.host(game, "free")
+    Pager.objects.create(name="free", kind="service", game=game, sealed=b"", shown="x://…")
     return game
 
 

@@ -20,7 +20,7 @@ from webapp.models import Role
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["/", "/jobs/", "/jobs/new", "/hosts/", "/games/", "/audit/"]
+PAGES = ["/", "/jobs/", "/jobs/new", "/hosts/", "/games/", "/calls/", "/audit/"]
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_whoever_is_not_logged_in_is_asked_to(page: str) -> None:
     assert answer["Location"] == f"/login?next={page}"
 
 
-@pytest.mark.parametrize("page", PAGES[:5])
+@pytest.mark.parametrize("page", PAGES[:6])
 def test_every_page_opens_for_an_operator_of_one_game(page: str, operator: User) -> None:
     assert browser(operator).get(page).status_code == 200
 

@@ -65,6 +65,10 @@ def _names(names: str) -> str:
     return names
 
 
+def _words(text: str) -> str:
+    return ",".join(word for part in text.split(",") if (word := part.strip()))
+
+
 class Env(BaseSettings):
     """What a person may choose. Paths are absolute; a relative one starts at the project."""
 
@@ -107,6 +111,15 @@ class Env(BaseSettings):
     )
     keep_output_days: int = Field(
         default=90, ge=0, description="days after which an ended job's output is dropped; 0: never"
+    )
+    call_schemes: Annotated[str, AfterValidator(_words)] = Field(
+        default="", description="what a pager's address may begin with; empty: https and services"
+    )
+    call_networks: Annotated[str, AfterValidator(_words)] = Field(
+        default="", description="networks and names that night calls may reach beside public ones"
+    )
+    call_tries: int = Field(
+        default=8, ge=1, le=50, description="how often a night call is tried, for about an hour"
     )
     token: SecretStr = Field(default=SecretStr(""), description="how bin/patchwave logs in")
     failpoint: str = Field(
@@ -175,6 +188,12 @@ def read(env_file: Path) -> Env:
 def for_programs(**changes: str) -> dict[str, str]:
     """The environment of a program that we start."""
     return {**os.environ, **changes}
+
+
+def for_calls() -> dict[str, str]:
+    """The environment of the program that goes out for a night call: nothing of ours is in it."""
+    kept = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return {name: os.environ[name] for name in kept if name in os.environ}
 
 
 def variable(name: str) -> str | None:

@@ -21,6 +21,10 @@ PROGRAMS = env.runs
 PRIVATE_KEYS = env.private_keys or HOME / "keys" / "seal"
 VARIABLE = variable
 FAILPOINT = env.failpoint
+# Night calls: where they may go, and how often one is tried.
+CALL_SCHEMES = env.call_schemes.split(",") if env.call_schemes else []
+CALL_NETWORKS = env.call_networks.split(",") if env.call_networks else []
+CALL_TRIES = env.call_tries
 SECRET_KEY = keys.django_secret(HOME)
 DEBUG = env.debug
 # Programs on this machine reach the site by loopback, whatever its public name is.

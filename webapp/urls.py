@@ -8,7 +8,7 @@ from django.views.i18n import set_language
 from webapp import admin
 from webapp.api import api
 from webapp.health import healthz, readyz
-from webapp.views import audit, dashboard, games, hosts, jobs, start
+from webapp.views import audit, calls, dashboard, games, hosts, jobs, start
 from webapp.views.catalogue import catalogue
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -23,6 +23,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("hosts/<name:name>/test", hosts.test, name="host-test"),
     path("hosts/<name:name>/approve-key", hosts.approve_key, name="host-approve-key"),
     path("games/", games.games, name="games"),
+    path("calls/", calls.calls, name="calls"),
+    path("calls/<name:name>/test", calls.test, name="pager-test"),
+    path("calls/<name:name>/remove", calls.remove, name="pager-remove"),
     path("audit/", audit.audit, name="audit"),
     path("login", LoginView.as_view(template_name="login.html"), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),

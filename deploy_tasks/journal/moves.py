@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from deploy_tasks import calls
 from deploy_tasks.journal.news import News, append
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.states import HostRunState, JobState
@@ -25,6 +26,7 @@ def move_job(
         return False
     data = {"to": to.value} | ({"reason": reason} if reason else {})
     append(job.pk, [News(Event.Kind.JOB, data)])
+    calls.note_state(job, to)
     return True
 
 
@@ -45,4 +47,6 @@ def move_host_runs(
     HostRun.objects.filter(pk__in=moved).update(state=to, reason=reason, **changes)
     data = {"to": to.value} | ({"reason": reason} if reason else {})
     append(job.pk, [News(Event.Kind.HOST, data, host_run=pk) for pk in moved])
+    if to == HostRunState.UNKNOWN:
+        calls.note_unknown(job.pk)
     return moved

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from deploy_tasks import calls
 from deploy_tasks.errors import LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import sql
@@ -166,6 +167,8 @@ def flush(entries: Sequence[Entry]) -> set[int]:
         for group in won:
             news_of.setdefault(group.job, []).extend(_joined(group.news))
         grown = store({job: news for job, news in news_of.items() if news})
+        for job in {g.job for g in won if g.changes.get("state") == HostRunState.UNKNOWN}:
+            calls.note_unknown(job)
         failpoint("flush.written")
     failpoint("flush.committed")
     winners = {id(group) for group in won}

@@ -1,6 +1,7 @@
 """The rows. They import no runner, no SSH and no journal: arrows point inwards."""
 
 from deploy_tasks.models.audit import AuditEntry
+from deploy_tasks.models.calls import MOMENTS, Call, Moment, Pager
 from deploy_tasks.models.instance import Instance, Worker
 from deploy_tasks.models.inventory import (
     Credential,
@@ -15,8 +16,10 @@ from deploy_tasks.models.jobs import Attempt, Event, HostRun, Job
 from deploy_tasks.models.recipes import Recipe, RecipeRevision
 
 __all__ = [
+    "MOMENTS",
     "Attempt",
     "AuditEntry",
+    "Call",
     "Credential",
     "Event",
     "Game",
@@ -27,6 +30,8 @@ __all__ = [
     "Instance",
     "Job",
     "Machine",
+    "Moment",
+    "Pager",
     "Recipe",
     "RecipeRevision",
     "Release",

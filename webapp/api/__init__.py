@@ -3,7 +3,7 @@
 from ninja import NinjaAPI
 
 from webapp import converters
-from webapp.api import hosts, inventory, jobs, missing
+from webapp.api import calls, hosts, inventory, jobs, missing
 from webapp.api.auth import Session, Token
 from webapp.api.errors import answer_errors
 from webapp.api.parser import StrictParser
@@ -22,5 +22,6 @@ api.add_router("/jobs", jobs.router)
 api.add_router("/hosts", hosts.router)
 api.add_router("/games", inventory.games)
 api.add_router("/releases", inventory.releases)
+api.add_router("", calls.router)
 api.add_router("", missing.router)  # last: it takes every path that is left
 answer_errors(api)

@@ -22,11 +22,16 @@ releases = Router(tags=["inventory"])
 
 def administered_game(request: ApiRequest, name: object) -> Game:
     """The game that an entry names, if the caller may change what belongs to it."""
-    # The same words for a game that is not there and one that is not theirs to see.
+    game = visible_game(request, name)
+    access.require(request.auth, Right.ADMINISTER, game)
+    return game
+
+
+def visible_game(request: ApiRequest, name: object) -> Game:
+    """The same words for a game that is not there and one that is not theirs to see."""
     game = access.visible_games(request.auth).filter(name=str(name)).first()
     if game is None:
         raise InvalidInput(_("there is no game “%s”") % name, field="game")
-    access.require(request.auth, Right.ADMINISTER, game)
     return game
 
 

@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     }.items():
         _job(_command(names, name, commands.order, help_)).set_defaults(order=name)
     _hosts(names)
+    _pagers(names)
     _local(names)
     return top
 
@@ -121,6 +122,24 @@ def _hosts(names: Any) -> None:
     command = _command(names, "hosts", commands.hosts, _("list hosts, or how a job's hosts stand"))
     command.add_argument("--game", help=_("only this game's"))
     command.add_argument("--job", type=_number, help=_("as they stand in this job"))
+
+
+def _pagers(names: Any) -> None:
+    help_ = _("list where night calls go, add one, test one, remove one")
+    command = _command(names, "pagers", commands.pagers, help_)
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--add", metavar="NAME", help=_("with --url, and --secret for a webhook"))
+    what.add_argument("--test", metavar="NAME", help=_("send a test"))
+    what.add_argument("--remove", metavar="NAME", help=_("tell it nothing more"))
+    source = _("; env:VARIABLE or file:PATH, so that no list of processes shows it")
+    command.add_argument("--url", metavar="SOURCE", help=_("its address") + source)
+    command.add_argument("--secret", metavar="SOURCE", help=_("what signs a webhook") + source)
+    command.add_argument("--game", help=_("only this game's; all games', if left out"))
+    command.add_argument("--mine", action="store_true", help=_("only for me, of what I may see"))
+    command.add_argument(
+        "--when", type=_list, metavar="A,B", help=_("halted,waits,unknown,failed,cancelled,…")
+    )
+    command.add_argument("--language", metavar="CODE", help=_("en or zh-hans"))
 
 
 def _local(names: Any) -> None:

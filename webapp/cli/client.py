@@ -46,6 +46,9 @@ class Client:
         tries = TRIES if key else 1
         return self._ask("POST", path, json=body, headers=headers, tries=tries)
 
+    def delete(self, path: str) -> httpx.Response:
+        return self._ask("DELETE", path)
+
     def _ask(
         self,
         method: str,

@@ -3,14 +3,16 @@
 import argparse
 import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from webapp.cli import following, local
-from webapp.cli.statuses import Status
+from webapp.cli.statuses import Refused, Status
 from webapp.cli.tables import plan_lines, table
 from webapp.cli.words import _, plain
+from webapp.env import variable
 
 
 def start(given: argparse.Namespace) -> int:
@@ -55,6 +57,28 @@ def hosts(given: argparse.Namespace) -> int:
         if given.job is None:
             return _tell(client.get("/hosts", game=given.game), given, _host_lines)
         return _tell(client.get(f"/jobs/{given.job}/hosts"), given, _host_run_lines)
+
+
+def pagers(given: argparse.Namespace) -> int:
+    with local.client() as client:
+        if given.add:
+            body = {
+                "name": given.add,
+                "url": _from_source(given.url),
+                "secret": _from_source(given.secret),
+                "game": given.game,
+                "mine": given.mine,
+                "moments": given.when,
+                "language": given.language,
+            }
+            sent = {key: value for key, value in body.items() if value}
+            return _tell(client.post("/pagers", sent), given, _pager_lines)
+        if given.test:
+            return _tell(client.post(f"/pagers/{given.test}/test", None), given, _pager_lines)
+        if given.remove:
+            client.delete(f"/pagers/{given.remove}")
+            return Status.WELL
+        return _tell(client.get("/pagers"), given, _pager_list_lines)
 
 
 def import_file(given: argparse.Namespace) -> int:
@@ -152,6 +176,37 @@ def _host_run_lines(answer: dict[str, Any]) -> list[str]:
         for run in answer["hosts"]
     ]
     return table(head, rows)
+
+
+def _from_source(source: str | None) -> str:
+    """What ``env:NAME`` or ``file:PATH`` holds: a secret has no place among the arguments."""
+    kind, _colon, name = (source or "").partition(":")
+    found = (variable(name) or "") if kind == "env" else ""
+    try:
+        if kind == "file":
+            found = Path(name).read_text()
+        elif kind not in ("", "env"):
+            raise FileNotFoundError
+    except OSError:
+        raise Refused(
+            _("%(source)s cannot be read: write env:VARIABLE or file:PATH") % {"source": source}
+        ) from None
+    return found.strip()
+
+
+def _pager_list_lines(answer: dict[str, Any]) -> list[str]:
+    head = [_("PAGER"), _("KIND"), _("ADDRESS"), _("GAME"), _("LAST CALL"), _("WHY")]
+    return table(head, [_pager_row(pager) for pager in answer["pagers"]])
+
+
+def _pager_lines(pager: dict[str, Any]) -> list[str]:
+    return ["  ".join(filter(None, _pager_row(pager)))]
+
+
+def _pager_row(pager: dict[str, Any]) -> list[str]:
+    last = pager["last"] or {"state": "", "error": ""}
+    game = pager["game"] or _("all games")
+    return [pager["name"], pager["kind"], pager["shown"], game, last["state"], last["error"]]
 
 
 def _is_away(run: dict[str, Any]) -> bool:

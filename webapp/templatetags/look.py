@@ -7,7 +7,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from deploy_tasks.models import HostCheck, HostRun
+from deploy_tasks.models import Call, HostCheck, HostRun, Moment
 from deploy_tasks.states import HOST_ENDED, HostRunState, Link
 from deploy_tasks.times import iso
 from webapp.retelling import retold
@@ -31,6 +31,13 @@ CHECKED = {
     HostCheck.Result.OK: HostRunState.SUCCEEDED.value,
     HostCheck.Result.PROBLEM: HostRunState.FAILED.value,
     HostCheck.Result.SKIPPED: HostRunState.SKIPPED.value,
+}
+
+CALLED = {
+    Call.State.WAITING: HostRunState.WAITING.value,
+    Call.State.TOLD: HostRunState.SUCCEEDED.value,
+    Call.State.FAILED: HostRunState.FAILED.value,
+    Call.State.MOOT: HostRunState.SKIPPED.value,
 }
 
 
@@ -78,6 +85,22 @@ def checked(item: Mapping[str, str]) -> str:
 @register.filter
 def part_label(part: str) -> str:
     return str(HostCheck.Part(part).label)
+
+
+@register.filter
+def moment_label(moment: str) -> str:
+    return str(Moment(moment).label)
+
+
+@register.filter
+def call_label(state: str) -> str:
+    return str(Call.State(state).label)
+
+
+@register.filter
+def called(call: Mapping[str, str]) -> str:
+    """How a night call shows as a square."""
+    return CALLED[Call.State(call["state"])]
 
 
 @register.filter

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from deploy_tasks.models import Host, HostRun
 from deploy_tasks.states import HOST_ENDED, JOB_ENDED, HostRunState, Link
 from webapp import access, health, reports
+from webapp.calls.reports import undelivered
 from webapp.versions import versions
 
 #: More than a person reads at once; the page says how many more there are.
@@ -35,6 +36,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "trouble_count": counts["all"],
             "down_count": counts["down"],
             "games": versions(access.visible_games(request.user)),
+            "undelivered": undelivered(request.user),
             "disk": health.disk(),
             "disk_free": health.disk_free(),
         },

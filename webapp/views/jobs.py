@@ -13,6 +13,7 @@ from deploy_tasks.models import Attempt, Event, Job
 from deploy_tasks.states import AttemptState, JobState
 from deploy_tasks.times import iso
 from webapp import access, reports
+from webapp.calls.reports import calls_of
 
 PAGE = 50
 #: Orders, gates and batches: the latest chapters of a job's story.
@@ -70,7 +71,8 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
             "host": reverse("host", args=["HOST"]),
         },
     }
-    return render(request, "job.html", {"job": job, "report": report, "page": page})
+    told = {"job": job, "report": report, "page": page, "calls": calls_of(job, request.user)}
+    return render(request, "job.html", told)
 
 
 @login_required
