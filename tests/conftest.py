@@ -11,7 +11,7 @@ from pytest_django import Settings
 from tests import waiting
 from webapp import valkey as embedded
 
-pytest_plugins = ["tests.fleet_fixtures", "tests.watching_fixtures"]
+pytest_plugins = ["tests.fleet_fixtures", "tests.watching_fixtures", "tests.browser_fixtures"]
 
 FAR = {"ssh", "browser", "e2e"}
 

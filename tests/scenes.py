@@ -51,8 +51,11 @@ class Fate:
     down: bool = False
     link: str = Link.NONE
     output: bytes = b""
+    launched: bool = True
 
 
+FULL = b"tar: paper-1.21.8.jar: Cannot write: No space left on device\ntar: giving up\n"
+STALE = b"cp: cannot stat '/srv/paper/releases/%d/plugins.yml': No such file or directory\n"
 ODD = {
     1: Fate(
         HostRunState.FAILED,
@@ -61,16 +64,19 @@ ODD = {
         down=True,
         output=BIND,
     ),
-    7: Fate(
-        HostRunState.FAILED,
-        2,
-        "step “unpack” ended with exit status 2",
-        output=b"tar: paper-1.21.8.jar: Cannot write: No space left on device\n",
-    ),
+    7: Fate(HostRunState.FAILED, 2, "step “unpack” ended with exit status 2", output=FULL),
     11: Fate(HostRunState.UNKNOWN, 3, "the connection broke, and the host does not answer"),
     13: Fate(HostRunState.RUNNING, 3, link=Link.UNREACHABLE),
     17: Fate(HostRunState.SKIPPED, error=""),
+    31: Fate(HostRunState.FAILED, 2, "step “unpack” ended with exit status 2", output=FULL),
+    44: Fate(HostRunState.FAILED, 4, "step “switch” ended with exit status 1", output=STALE % 12),
+    63: Fate(HostRunState.FAILED, 2, "step “unpack” ended with exit status 2", output=FULL),
+    90: Fate(HostRunState.FAILED, 4, "step “switch” ended with exit status 1", output=STALE % 9),
+    101: Fate(HostRunState.FAILED, 0, "no answer from 192.0.2.7 port 22 in 60 s", launched=False),
 }
+#: Of those that run, each of these takes much longer than the others.
+SLOW = 9
+TOO_LONG = 240  # seconds
 
 
 def game(name: str = "paper", *, hosts: int = 500, prefix: str = "") -> Game:
@@ -140,11 +146,15 @@ def midway(of: Game, *, state: JobState = JobState.RUNNING, done: float = 0.45) 
 def print_lines(job: Job, name: str, count: int, *, line: str = "line {n} of the build") -> None:
     """Much more output of the newest attempt on a host."""
     run = HostRun.objects.get(job=job, name=name)
-    attempt = run.attempts.latest("pk")
-    pieces = [
+    pieces = (
         "".join(line.format(n=n) + "\n" for n in range(first, min(first + 200, count))).encode()
         for first in range(0, count, 200)
-    ]
+    )
+    add_output(job, run.attempts.latest("pk"), *pieces)
+
+
+def add_output(job: Job, attempt: Attempt, *pieces: bytes) -> None:
+    """One event each."""
     events, offset = [], attempt.log_offset
     for piece in pieces:
         events.append(_output(job, attempt, piece, offset, timezone.now()))
@@ -205,12 +215,13 @@ def _tell(job: Job, fated: Iterable[tuple[HostRun, Fate]], begun: datetime) -> N
 
 
 def _attempts(run: HostRun, fate: Fate) -> Iterator[Attempt]:
-    if run.started_at is None or fate.state == HostRunState.SKIPPED:
+    if run.started_at is None or fate.state == HostRunState.SKIPPED or not fate.launched:
         return
     last = min(run.step, len(STEPS) - 1)
     at = run.started_at
     if fate.state in (HostRunState.RUNNING, HostRunState.UNKNOWN):
-        at = timezone.now() - timedelta(seconds=sum(TOOK[:last]) + 9)
+        slow = TOO_LONG if run.position % SLOW == 0 else 0
+        at = timezone.now() - timedelta(seconds=sum(TOOK[:last]) + 9 + slow)
     for i in range(last + 1):
         state = AttemptState.SUCCEEDED
         if i == last and fate.state != HostRunState.SUCCEEDED:

@@ -50,6 +50,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/jobs/plan"): Call(OPERATE, ORDER, hidden=422),
     ("get", "/jobs/{job_id}"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts"): Call(SEE),
+    ("get", "/jobs/{job_id}/failures"): Call(SEE),
     ("get", "/jobs/{job_id}/events"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts/{name}/log"): Call(SEE),
     ("post", "/jobs/{job_id}/retry"): Call(OPERATE),

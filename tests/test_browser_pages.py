@@ -1,42 +1,25 @@
 """The pages in a real browser: they obey their own policy, and they live."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection, transaction
-from django.test import Client
+from django.db import transaction
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from deploy_tasks import journal
 from deploy_tasks.journal import News
 from deploy_tasks.models import Attempt, Event, Host, HostCheck, HostKey, HostRun, Job, Release
 from deploy_tasks.states import HostRunState, JobState
-from tests import factories, scenes, waiting
-from tests.instances import free_port
-from webapp.env import BASE
+from tests import factories, scenes
+from tests.browser import CHROMIUM, Tab
 
-CHROMIUM = shutil.which("chromium") or ""
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 NO_SOCKETS = """
 window.WebSocket = class {
   constructor() {
@@ -45,103 +28,12 @@ window.WebSocket = class {
   close() {}
 };
 """
-VIOLATIONS = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) => {
-  window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
-});
-"""
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
 ]
-
-
-@pytest.fixture(scope="module")
-def site(
-    django_db_setup: None, valkey_socket: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The address of a web process on the database of these tests."""
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    said = tmp_path_factory.mktemp("site") / "daphne.out"
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "tests.site_settings",
-        "TEST_DATABASE": str(connection.settings_dict["NAME"]),
-        "TEST_LAYER": f"unix://{valkey_socket}?db=0",
-        "TEST_SESSION_COOKIE": settings.SESSION_COOKIE_NAME,
-        "PATCHWAVE_HOME": str(settings.HOME),
-        "PATCHWAVE_URL": address,
-    }
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port)]
-    with (
-        said.open("wb") as output,
-        subprocess.Popen(
-            [*command, "webapp.asgi:application"],
-            cwd=BASE,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        waiting.until(lambda: alive(address), f"daphne answers: {said}", seconds=30)
-        yield address
-        process.terminate()
-
-
-def alive(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/healthz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Its driver runs a loop in this thread; the rows of a test may be used all the same."""
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-class Tab:
-    """A page of somebody who is logged in; remembers what it complained about."""
-
-    def __init__(self, chromium: Browser, site: str, user: User, **options: Any) -> None:
-        client = Client()
-        client.force_login(user)
-        options = {"viewport": {"width": 1440, "height": 900}} | options
-        self.context = chromium.new_context(base_url=site, **options)
-        name = settings.SESSION_COOKIE_NAME
-        self.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": site}])
-        self.context.add_init_script(VIOLATIONS)
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
-        self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on(
-            "console",
-            lambda said: self.errors.append(said.text) if said.type == "error" else None,
-        )
-
-    def complaints(self) -> list[str]:
-        return [*self.errors, *self.page.evaluate("window.violations")]
-
-    def open_job(self, job: Job, query: str = "") -> Page:
-        self.page.goto(f"/jobs/{job.pk}/{query}")
-        expect(self.page.locator("#link")).to_have_class("badge end live")
-        return self.page
-
-
-@pytest.fixture
-def tab(chromium: Browser, site: str, valkey: str) -> Iterator[Tab]:
-    made = Tab(chromium, site, factories.user("boss", is_superuser=True, is_staff=True))
-    yield made
-    made.context.close()
 
 
 @pytest.fixture
@@ -341,7 +233,7 @@ def test_a_million_lines_open_at_once_and_do_not_fill_the_page(tab: Tab, small: 
     page.get_by_role("button", name="Show 400 earlier lines").click()
     expect(lines).to_have_count(800)
     expect(lines.last).to_be_attached()
-    assert heap(tab) < 30e6
+    assert tab.heap < 30e6
 
 
 def test_what_was_printed_before_is_read_as_one_goes_back(tab: Tab, small: Job) -> None:
@@ -362,15 +254,6 @@ def test_what_was_printed_before_is_read_as_one_goes_back(tab: Tab, small: Job) 
     )
     assert [line.split()[2] for line in told[1:]] == [str(n) for n in range(2000)]
     assert [line.split()[0] for line in told] == [str(n) for n in range(1, 2002)]
-
-
-def heap(tab: Tab) -> float:
-    """Bytes of the page's own objects, once what is not needed has gone."""
-    devtools = tab.context.new_cdp_session(tab.page)
-    devtools.send("HeapProfiler.collectGarbage")
-    devtools.send("Performance.enable")
-    metrics = devtools.send("Performance.getMetrics")["metrics"]
-    return float(next(one["value"] for one in metrics if one["name"] == "JSHeapUsedSize"))
 
 
 def test_the_log_follows_until_one_scrolls(tab: Tab, small: Job) -> None:

@@ -71,6 +71,32 @@ class HostRunList(TypedDict):
     hosts: list[HostRunReport]
 
 
+class FailureReport(TypedDict):
+    """A host that failed. ``line``: of what it printed last, what tells most of why."""
+
+    name: str
+    line: str
+    down: bool
+
+
+class CauseReport(TypedDict):
+    """Hosts with the same trouble in the same step. ``cause``: their lines with all that differs
+    from host to host folded to ``…``; ``sample``: the line of the first. ``step`` is null where no
+    step had failed."""
+
+    step: str | None
+    cause: str
+    sample: str
+    hosts: list[FailureReport]
+
+
+class FailureList(TypedDict):
+    """Most hosts first."""
+
+    as_of_seq: int
+    causes: list[CauseReport]
+
+
 class AttemptReport(TypedDict):
     """``bytes`` of output are stored; ``at`` is when it began."""
 

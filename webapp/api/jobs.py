@@ -15,13 +15,14 @@ from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.names import Name
 from deploy_tasks.states import AttemptKind, JobState
-from webapp import access, reports
+from webapp import access, failures, reports
 from webapp.access import Right
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, Body
 from webapp.shapes import (
     AttemptList,
     EventPage,
+    FailureList,
     HostRunList,
     JobPage,
     JobReport,
@@ -107,6 +108,12 @@ def show(request: ApiRequest, job_id: int) -> JobReport:
 def hosts(request: ApiRequest, job_id: int) -> HostRunList:
     """Every host of the job, and the event up to which this is told."""
     return reports.hosts(_job(request, job_id))
+
+
+@router.get("/{int:job_id}/failures", response={200: FailureList, REFUSALS: Refusal})
+def list_failures(request: ApiRequest, job_id: int) -> FailureList:
+    """Why hosts failed: those with the same trouble in the same step, together."""
+    return failures.failures(_job(request, job_id))
 
 
 @router.get("/{int:job_id}/events", response={200: EventPage, REFUSALS: Refusal})

@@ -66,6 +66,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
             "job": api,
             "hosts": f"{api}/hosts",
             "events": f"{api}/events",
+            "failures": f"{api}/failures",
             "stream": f"/ws/jobs/{job.pk}/",
             "steps": reverse("job-steps", args=[job.pk]),
             "host": reverse("host", args=["HOST"]),

@@ -62,10 +62,10 @@ export class HostMap {
     }
   }
 
-  /** Which one is chosen, and which states show. */
-  mark(chosen, show) {
+  /** Which one is chosen, and which show: `shows(host)`. */
+  mark(chosen, shows) {
     this.chosen = chosen;
-    this.show = show;
+    this.shows = shows;
     const stop = this.cells.has(chosen) ? chosen : this.order[0];
     for (const [name, cell] of this.cells) {
       setClass(cell, this.#classes(this.model.hosts.get(name)));
@@ -74,7 +74,7 @@ export class HostMap {
   }
 
   #classes(host) {
-    const off = this.show?.size && !this.show.has(host.shown) ? " off" : "";
+    const off = this.shows && !this.shows(host) ? " off" : "";
     const chosen = host.name === this.chosen ? " sel" : "";
     return squareClass(host.shown, this.model.progress(host)) + off + chosen;
   }

@@ -3,6 +3,8 @@
 
 import { HOST_ENDED, JOB_ENDED, shownState } from "./states.js";
 
+const FAILED = new Set(["failed", "rolled_back"]);
+
 /**
  * Hosts are as GET /jobs/{id}/hosts tells them, and carry besides:
  * `shown` (the state of their square) and `steps`, name -> {state, n, kind, rc, seconds, at, s}.
@@ -35,9 +37,10 @@ export class JobModel {
     }
   }
 
-  /** Move on by items of the stream. Gives what changed: names of hosts, and whether the job did. */
+  /** Move on by items of the stream. Gives what changed: names of hosts, whether the job did, and
+   * whether other hosts count as failed than before. */
   apply(items) {
-    const changed = { hosts: new Set(), job: false, told: [] };
+    const changed = { hosts: new Set(), job: false, failed: false, told: [] };
     for (const item of items) {
       if (item.s <= this.seq) continue;
       this.seq = item.s;
@@ -117,6 +120,7 @@ const MOVES = {
     if (!host) return;
     const moved = item.to !== undefined && item.to !== host.state;
     if (moved) {
+      changed.failed ||= FAILED.has(item.to) || FAILED.has(host.state);
       // Another state has its own reason; what explained the old one is over.
       host.reason = host.error = "";
       host.state = item.to;

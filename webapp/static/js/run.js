@@ -1,6 +1,7 @@
 // The page of a job: reads the list, then follows the stream, and paints what changed once a frame.
 
 import { Activity } from "./activity.js";
+import { Causes } from "./causes.js";
 import { setText } from "./dom.js";
 import { Headline } from "./headline.js";
 import { paintLink } from "./link.js";
@@ -22,6 +23,9 @@ import { fill, ngettext, number } from "./words.js";
 
 /** Up to so many hosts are told apart best in a table, more as squares. */
 const TABLE_UP_TO = 60;
+
+/** Milliseconds: what fails together is told together. */
+const WHY_AFTER = 300;
 
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(byId("page").textContent);
@@ -51,6 +55,13 @@ const log = new LogPane(byId("log"), {
   download: downloadUrl,
   need: (attempt, how) => past.output(attempt, how).catch(gone),
 });
+const causes = new Causes(byId("causes"), {
+  onShow: (cause) => filter({ cause, show: [] }),
+  onShowStates: (states) => filter({ cause: "", show: states }),
+  onRetry: (hosts, button) =>
+    orders.give("retry", { hosts }, button, { refusal: byId("causes-refusal") }),
+  onPick: pick,
+});
 const orders = new Orders(byId("acts"), byId("refusal"), {
   model,
   url: page.urls.job,
@@ -71,6 +82,7 @@ const stream = new JobStream({
 openHost(here.host && model.hosts.has(here.host) ? here.host : worst());
 setInterval(tick, 1000);
 askAgain();
+askWhy();
 for (const event of ["online", "offline", "pageshow"]) addEventListener(event, () => stream.nudge());
 
 // ---- what comes in
@@ -89,6 +101,7 @@ function take(items) {
   retoldIn(...items);
   const changed = model.apply(items);
   activity.add(changed.told);
+  if (changed.failed) askWhy();
   transcript?.addLive(items);
   if (changed.job) askAgain();
   paintSoon(changed);
@@ -107,6 +120,19 @@ function askAgain() {
     },
     200 + Math.random() * 300,
   );
+}
+
+/** Why hosts failed is read anew when some did, or were retried; not for each of them. */
+function askWhy() {
+  if (pending.why) return;
+  pending.why = true;
+  setTimeout(async () => {
+    pending.why = false;
+    const told = await read(page.urls.failures).catch(gone);
+    if (!told) return;
+    causes.load(told);
+    paintSoon({ all: true });
+  }, WHY_AFTER);
 }
 
 /** What is no longer ours to see is said where the link is; what is shown stays. */
@@ -170,17 +196,26 @@ function downloadUrl(host, attempt = null) {
 // ---- which hosts show
 
 function toggle(shown) {
-  if (here.show.has(shown)) here.show.delete(shown);
-  else here.show.add(shown);
+  const show = new Set(here.show);
+  if (!show.delete(shown)) show.add(shown);
+  filter({ show, cause: here.cause });
+}
+
+function filter({ show, cause }) {
+  Object.assign(here, { show: new Set(show), cause });
   place.write(here);
   paintSoon({ all: true });
 }
 
-byId("show-all").addEventListener("click", () => {
-  here.show.clear();
-  place.write(here);
-  paintSoon({ all: true });
-});
+/** Which hosts show, as `shows(host)`; null: all of them. */
+function showing() {
+  const ofCause = here.cause ? causes.hosts(here.cause) : null;
+  if (!here.show.size && !ofCause) return null;
+  return ({ name, shown }) =>
+    (!here.show.size || here.show.has(shown)) && (!ofCause || ofCause.has(name));
+}
+
+byId("show-all").addEventListener("click", () => filter({ show: [], cause: "" }));
 
 byId("view").addEventListener("click", (event) => {
   here.view = event.target.dataset.view ?? here.view;
@@ -227,7 +262,9 @@ function paint() {
   const batches = model.batches();
   headline.paint(batches);
   rail.paint(batches, !model.ended);
-  score.paint(model.counts(), here.show);
+  const counts = model.counts();
+  score.paint(counts, here.show);
+  causes.paint({ counts, shown: here.cause, retryable: can.includes("retry") });
   orders.paint(can);
   paintHosts(names, all);
   paintHostOrders();
@@ -236,9 +273,7 @@ function paint() {
 }
 
 function paintHosts(names, all) {
-  const listed = [...model.hosts.values()]
-    .filter(({ shown }) => !here.show.size || here.show.has(shown))
-    .map(({ name }) => name);
+  const listed = [...model.hosts.values()].filter(showing() ?? (() => true)).map(({ name }) => name);
   const asTable = here.view ? here.view === "table" : listed.length <= TABLE_UP_TO;
   const turned = asTable === byId("table").hidden;
   byId("map").hidden = asTable;
@@ -268,7 +303,7 @@ function paintHosts(names, all) {
 }
 
 function mark() {
-  map.mark(transcript?.host, here.show);
+  map.mark(transcript?.host, showing());
   table.mark(transcript?.host);
 }
 

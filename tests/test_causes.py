@@ -1,0 +1,87 @@
+"""Which line tells why, and which lines tell the same."""
+
+import pytest
+
+from deploy_tasks import causes
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("", ""),
+        ("one\ntwo\n\n", "two"),
+        (
+            "tar: paper.jar: Cannot write: No space left on device\n"
+            "tar: Exiting with failure status due to previous errors\n",
+            "tar: paper.jar: Cannot write: No space left on device",
+        ),
+        (
+            "\x1b[31mERROR: Failed to bind to 0.0.0.0:25565\x1b[0m\n"
+            "bind(..) failed: Address already in use\nstopping\n",
+            "bind(..) failed: Address already in use",
+        ),
+        (
+            "a.c:3: error: no ;\nmake: *** [all] Error 2\nmake: Leaving directory\n",
+            "a.c:3: error: no ;",
+        ),
+        ("checked: 0 errors\nthe disk is odd\n", "the disk is odd"),
+        ("sh: ./ctl: not found\ncleaning up\n", "sh: ./ctl: not found"),
+        ("10%\r20%\rfailed\n", "failed"),
+    ],
+)
+def test_the_line_that_tells_most_is_found(output: str, line: str) -> None:
+    assert causes.telling(output) == line
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "cause"),
+    [
+        (
+            "tar: paper-1.21.8.jar: Cannot write: No space left on device",
+            "cp: error writing '/srv/x': no space left on device",
+            "No space left on device",
+        ),
+        (
+            "cp: cannot stat '/srv/eu-1/releases/1.2/a.jar': No such file or directory",
+            "cp: cannot stat '/opt/us-7/releases/9.1.3/a.jar': No such file or directory",
+            "cp: cannot stat '…/a.jar': No such file or directory",
+        ),
+        (
+            "line 12: pid 4812 at 0x7f3a killed",
+            "line 9: pid 77 at 0xbeef01 killed",
+            "line …: pid … at … killed",
+        ),
+        (
+            "[03:10:16 ERROR]: plugin 7 is bad",
+            "[03:11:09 ERROR]: plugin 12 is bad",
+            "plugin … is bad",
+        ),
+        (
+            "build 3f2504e0-4f89-11d3-9a0c-0305e82c3301 is corrupt",
+            "build 9b2d04e0-4f89-11d3-9a0c-0305e82c3302 is corrupt",
+            "build … is corrupt",
+        ),
+        (
+            "GET https://mirror.example/a/1.jar failed",
+            "GET https://other.example/b/2.jar failed",
+            "GET … failed",
+        ),
+    ],
+)
+def test_what_differs_from_host_to_host_is_folded(one: str, other: str, cause: str) -> None:
+    assert causes.cause(one) == causes.cause(other) == cause
+
+
+def test_a_host_is_not_named_in_its_cause() -> None:
+    said = causes.cause("eu-1 (192.0.2.7) does not answer", names=("eu-1", "192.0.2.7"))
+    assert said == "… (…) does not answer"
+
+
+def test_another_exit_status_is_another_cause() -> None:
+    said = [causes.cause(f"step “health” ended with exit status {n}") for n in (1, 137)]
+    assert said == [f"step “health” ended with exit status {n}" for n in (1, 137)]
+
+
+def test_a_cause_is_never_empty_and_never_long() -> None:
+    assert causes.cause("12345") == "…"
+    assert len(causes.cause("x" * 5000)) == causes.LONGEST

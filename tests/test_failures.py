@@ -1,0 +1,120 @@
+"""Hosts that failed, by what made them fail."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from deploy_tasks.models import Attempt, Game, HostRun, Job
+from deploy_tasks.states import AttemptState, HostRunState
+from tests import factories, scenes
+from tests.api import caller
+from webapp.failures import failures
+from webapp.models import Role
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def squid() -> Game:
+    return factories.game("squid", text=scenes.RECIPE)
+
+
+@pytest.fixture
+def job(squid: Game) -> Job:
+    return factories.job(squid)
+
+
+def fail(job: Job, name: str, output: bytes = b"", **more: object) -> Attempt:
+    """A host whose step "unpack" failed."""
+    given = {"error": "step “unpack” ended with exit status 2", "exit_status": 2, **more}
+    status = given.pop("exit_status")
+    run = HostRun.objects.create(
+        job=job, name=name, state=HostRunState.FAILED, holds_host=False, step=2, **given
+    )
+    attempt = Attempt.objects.create(
+        host_run=run,
+        uid=f"{run.pk}.1",
+        step=2,
+        name="unpack",
+        number=1,
+        script_sha256="0" * 64,
+        state=AttemptState.FAILED,
+        exit_status=status,
+    )
+    scenes.add_output(job, attempt, *(output[at : at + 8192] for at in range(0, len(output), 8192)))
+    return attempt
+
+
+def test_the_same_trouble_in_the_same_step_is_one_cause(job: Job) -> None:
+    fail(job, "eu-1", b"bind: port 25565 is taken\n", down=True)
+    fail(job, "eu-2", b"tar: a.jar: No space left on device\n")
+    fail(job, "eu-3", b"tar: b.jar: No space left on device\ntar: giving up\n")
+    told = failures(job)["causes"]
+    assert [(one["step"], one["cause"], len(one["hosts"])) for one in told] == [
+        ("unpack", "No space left on device", 2),
+        ("unpack", "bind: port … is taken", 1),
+    ]
+    assert told[0]["sample"] == "tar: a.jar: No space left on device"
+    assert told[0]["hosts"][1] == {
+        "name": "eu-3",
+        "line": "tar: b.jar: No space left on device",
+        "down": False,
+    }
+    assert told[1]["hosts"][0]["down"] is True
+
+
+def test_who_printed_nothing_failed_of_what_is_said_of_it(job: Job) -> None:
+    fail(job, "eu-1")
+    HostRun.objects.create(
+        job=job,
+        name="eu-2",
+        state=HostRunState.FAILED,
+        holds_host=False,
+        error="eu-2 does not answer",
+    )
+    told = failures(job)["causes"]
+    assert [(one["step"], one["cause"]) for one in told] == [
+        ("unpack", "step “unpack” ended with exit status 2"),
+        (None, "… does not answer"),
+    ]
+
+
+def test_a_step_that_we_ended_failed_of_that(job: Job) -> None:
+    late = "step “unpack” ran for longer than 600 s"
+    fail(job, "eu-1", b"still failing to wait\n", exit_status=None, error=late)
+    assert failures(job)["causes"][0]["sample"] == late
+
+
+def test_what_a_retry_has_mended_is_no_cause(job: Job) -> None:
+    attempt = fail(job, "eu-1", b"No space left on device\n")
+    HostRun.objects.filter(pk=attempt.host_run_id).update(state=HostRunState.SUCCEEDED, step=6)
+    assert failures(job)["causes"] == []
+
+
+def test_a_failure_of_a_former_step_is_not_the_cause(job: Job) -> None:
+    attempt = fail(job, "eu-1", b"No space left on device\n")
+    HostRun.objects.filter(pk=attempt.host_run_id).update(step=4, error="the host is out of reach")
+    assert [one["cause"] for one in failures(job)["causes"]] == ["the host is out of reach"]
+
+
+def test_only_the_end_of_a_long_output_is_looked_at(job: Job) -> None:
+    line = b"error: said long ago\n" + b"x\n" * 20_000
+    fail(job, "eu-1", line + b"the map is odd\n")
+    assert failures(job)["causes"][0]["sample"] == "the map is odd"
+
+
+def test_many_failures_cost_few_queries(job: Job) -> None:
+    for n in range(30):
+        fail(job, f"eu-{n}", b"No space left on device\n")
+    with CaptureQueriesContext(connection) as queries:
+        failures(job)
+    assert len(queries) == 3
+
+
+def test_the_api_tells_causes_to_those_who_may_see_the_job(squid: Game, job: Job) -> None:
+    fail(job, "eu-1", b"No space left on device\n")
+    seen = caller("mira", Role.VIEWER, squid).get(f"/jobs/{job.pk}/failures")
+    assert seen.json()["causes"][0]["cause"] == "No space left on device"
+    other = factories.game("ark")
+    hidden = caller("jonas", Role.VIEWER, other).get(f"/jobs/{job.pk}/failures")
+    assert hidden.status_code == 404
