@@ -1,1 +1,4 @@
-"""What ``bin/bench`` runs. Each module measures one thing and can be started by itself."""
+"""What Patchwave costs, measured beside what others cost in the same run. See ``bin/bench -h``.
+
+Each module measures one thing.
+"""

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+#: A program of its own: the forced command, which every session is, can start it.
+SFTP = next(filter(os.path.exists, ["/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server"]), "internal-sftp")
 #: It takes no more listen addresses per process.
 ADDRESSES_PER_SSHD = 16
 NO_SHELLS = {"nologin", "false"}
@@ -35,7 +37,7 @@ LogLevel INFO
 # With this, bash does not read the .bashrc of whoever runs us; the hosts have their own.
 SetEnv SHLVL=2
 PidFile none
-Subsystem sftp internal-sftp
+Subsystem sftp {sftp}
 """
 
 
@@ -50,7 +52,7 @@ def usable() -> bool:
 
 def config(*, authorized_key: Path, login: Path, more: str = "") -> str:
     """The text of sshd_config. ``more``: further lines; they win over ours."""
-    text = CONFIG.format(key=authorized_key, login=shlex.quote(str(login)))
+    text = CONFIG.format(key=authorized_key, login=shlex.quote(str(login)), sftp=SFTP)
     return more + text + _newer_settings()
 
 

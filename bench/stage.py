@@ -1,0 +1,130 @@
+"""Where a benchmark plays: a fleet of SSH hosts, one running product, and peers beside it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from bench import workload
+from bench.cpu import Cpu
+from bench.workload import Workload
+from demo.fleet import Fleet
+from tests.e2e.world import Product
+
+#: Seconds. What takes longer has failed.
+PATIENCE = 300
+
+
+@dataclass(frozen=True)
+class Run:
+    """One round of one runner. ``cpu`` of the controlling side, ``fleet_cpu`` of the hosts', in
+    seconds; None where this machine does not tell."""
+
+    wall: float
+    cpu: float | None
+    fleet_cpu: float | None
+
+
+class Stage:
+    """``with Stage(directory, hosts=100, work=UPDATE) as stage:``"""
+
+    def __init__(self, directory: Path, *, hosts: int, work: Workload) -> None:
+        self.directory, self.count, self.work = directory, hosts, work
+        self._ending = ExitStack()
+        self._releases: list[str] = []
+
+    def __enter__(self) -> Self:
+        with ExitStack() as ending:
+            self.fleet_cpu = ending.enter_context(Cpu.group("fleet"))
+            with self.fleet_cpu.joined():
+                self.fleet = ending.enter_context(Fleet(self.directory / "fleet", self.count))
+            workload.make_ready(self.fleet.hosts)
+            self.payload = workload.make_payload(self.directory)
+            self.product = ending.enter_context(Product(self.directory / "home"))
+            self._ending = ending.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.close()
+
+    def prepare(self, releases: list[str]) -> None:
+        """Make the fleet and a release for each round known to the product."""
+        recipe = self.directory / f"{self.work.name}.yml"
+        recipe.write_text(self.work.recipe())
+        inventory = self.fleet.write_inventory(
+            self.directory / "inventory.yml",
+            game=self.work.name,
+            recipe=str(recipe),
+            releases=[(release, self.payload) for release in releases],
+        )
+        self.product.cli("import", str(inventory))
+
+    def ours(self, release: str) -> Run:
+        """An order through the API, until the job is over and all its events are stored."""
+        worker = Cpu.of_processes([self.product.instance.pid("worker")])
+        with self._measured(worker) as done:
+            order = {"game": self.work.name, "version": release, "all": True}
+            job = self.product.post("/jobs", order)["id"]
+            state = self._await_end(job)
+            run = done()
+        if state != "succeeded":
+            raise RuntimeError(f"job {job} ended as {state}")
+        return run
+
+    def peer(self, name: str, release: str) -> Run:
+        """A program of ``bench/peers``, from its start to its end."""
+        order = self.work.order(self.fleet, release, self.payload)
+        with Cpu.group("peer") as group, self._measured(group) as done:
+            with group.joined():
+                program = subprocess.Popen(
+                    [sys.executable, "-P", str(Path(__file__).parent / "peers" / f"{name}.py")],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            said, _ = program.communicate(order.encode(), timeout=PATIENCE)
+            run = done()
+        told = json.loads(said) if program.returncode == 0 else {}
+        if told != {"hosts": self.count, "lines": self.count * self.work.lines}:
+            raise RuntimeError(f"{name} ended {program.returncode}: {told}")
+        return run
+
+    def clear(self) -> None:
+        """Hosts as they were before the first round; what the product left on them goes, too."""
+        for host in self.fleet.hosts:
+            names = "releases current incoming.tar seen healthy .patchwave/artifacts"
+            subprocess.run(
+                ["rm", "-rf", *(str(host.home / name) for name in names.split())],
+                check=True,
+                timeout=PATIENCE,
+            )
+        os.sync()
+
+    @contextmanager
+    def _measured(self, cpu: Cpu) -> Iterator[Callable[[], Run]]:
+        before, fleet = cpu.seconds(), self.fleet_cpu.seconds()
+        began = time.perf_counter()
+
+        def done() -> Run:
+            wall = time.perf_counter() - began
+            return Run(wall, _less(cpu.seconds(), before), _less(self.fleet_cpu.seconds(), fleet))
+
+        yield done
+
+    def _await_end(self, job: int) -> str:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            told: dict[str, Any] = self.product.get(f"/jobs/{job}")
+            if told["state"] in ("succeeded", "failed", "cancelled", "halted"):
+                return str(told["state"])
+            time.sleep(0.05)
+        raise TimeoutError(f"job {job} is not over after {PATIENCE} s")
+
+
+def _less(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
