@@ -17,9 +17,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="for machines")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="patchwave-bench-", dir="/dev/shm") as at:
-        figures: list[Figure] = update.measure(
-            Path(at), hosts=given.hosts, rounds=given.rounds
-        )
+        figures: list[Figure] = update.measure(Path(at), hosts=given.hosts, rounds=given.rounds)
     if given.json:
         print(json.dumps([figure.as_json() for figure in figures], indent=1))
     else:

@@ -77,7 +77,11 @@ class Stage:
             raise RuntimeError(f"job {job} ended as {state}")
         return run
 
-    def peer(self, name: str, release: str) -> Run:
+    def bare(self, release: str) -> Run:
+        """The yardstick: paramiko alone."""
+        return self._peer("bare", release)
+
+    def _peer(self, name: str, release: str) -> Run:
         """A program of ``bench/peers``, from its start to its end."""
         order = self.work.order(self.fleet, release, self.payload)
         with Cpu.group("peer") as group, self._measured(group) as done:

@@ -19,10 +19,9 @@ def measure(directory: Path, *, hosts: int = 100, rounds: int = 5) -> list[Figur
     with Stage(directory, hosts=hosts, work=workload.UPDATE) as stage:
         stage.prepare(releases)
         for number, release in enumerate(releases):
-            for runner, runs in ((lambda: stage.peer("bare", release), bare),  # noqa: B023
-                                 (lambda: stage.ours(release), ours)):  # noqa: B023
+            for runner, runs in ((stage.bare, bare), (stage.ours, ours)):
                 stage.clear()
-                run = runner()
+                run = runner(release)
                 right = workload.updated(stage.fleet.hosts, release, stage.payload)
                 if right != hosts:
                     raise RuntimeError(f"{right} of {hosts} hosts are updated on their disks")
@@ -42,8 +41,12 @@ def measure(directory: Path, *, hosts: int = 100, rounds: int = 5) -> list[Figur
             CPU_BUDGET,
         ),
         Figure(
-            f"{name}: hosts' CPU", "ms/host", _each(ours, "fleet_cpu", hosts),
-            _each(bare, "fleet_cpu", hosts), None, None,
+            f"{name}: hosts' CPU",
+            "ms/host",
+            _each(ours, "fleet_cpu", hosts),
+            _each(bare, "fleet_cpu", hosts),
+            None,
+            None,
         ),
     ]
 

@@ -133,7 +133,7 @@ def _has(home: Path, release: str, wanted: bytes) -> bool:
         found = (home / "current" / "data.bin").read_bytes()
         return (
             (home / "healthy").read_text().strip() == release
-            and os.readlink(home / "current") == f"releases/{release}"
+            and (home / "current").readlink() == Path("releases", release)
             and hashlib.sha256(found).digest() == wanted
         )
     except OSError:

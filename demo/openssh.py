@@ -11,7 +11,10 @@ from pathlib import Path
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 #: A program of its own: the forced command, which every session is, can start it.
-SFTP = next(filter(os.path.exists, ["/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server"]), "internal-sftp")
+SFTP = next(
+    filter(os.path.exists, ["/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server"]),
+    "internal-sftp",
+)
 #: It takes no more listen addresses per process.
 ADDRESSES_PER_SSHD = 16
 NO_SHELLS = {"nologin", "false"}

@@ -4,7 +4,8 @@ A bell that cannot be rung is left to the reconciler, which rings for every row 
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from kombu.exceptions import OperationalError
 
@@ -13,33 +14,38 @@ from deploy_tasks.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
+#: Host runs in one message: a message costs a worker more than its part of the work, and whoever
+#: takes one keeps all of it from the other workers.
+TOGETHER = 8
+
 
 def ring_job(job_id: int) -> None:
-    _ring("conduct", [job_id])
+    _ring("conduct", [[job_id]])
 
 
 def ring_host_runs(host_run_ids: Iterable[int]) -> None:
-    _ring("run_host", host_run_ids)
+    ids = list(host_run_ids)
+    _ring("run_hosts", [[ids[at : at + TOGETHER]] for at in range(0, len(ids), TOGETHER)])
 
 
 def ring_looks(host_ids: Iterable[int]) -> None:
     """Ask workers to look at hosts: could a job run there?"""
-    _ring("look_at_host", host_ids)
+    _ring("look_at_host", [[host_id] for host_id in host_ids])
 
 
 def ring_calls(call_ids: Iterable[int]) -> None:
     """Ask workers to tell somebody something."""
-    _ring("tell", call_ids, of="webapp")
+    _ring("tell", [[call_id] for call_id in call_ids], of="webapp")
 
 
-def _ring(task: str, row_ids: Iterable[int], *, of: str = "deploy_tasks") -> None:
+def _ring(task: str, messages: Iterable[Sequence[Any]], *, of: str = "deploy_tasks") -> None:
     try:
         # One connection for all of them: to get one costs more than to send.
         with app.producer_or_acquire() as producer:
-            for row_id in row_ids:
+            for arguments in messages:
                 failpoint("bell.before")
                 name = f"{of}.tasks.{task}"
-                app.send_task(name, args=[row_id], retry=False, producer=producer)
+                app.send_task(name, args=arguments, retry=False, producer=producer)
                 failpoint("bell.rung")
     except (OperationalError, OSError) as error:
         log.warning("broker away, %s is left to the reconciler: %s", task, error)

@@ -1,17 +1,21 @@
 """Keeps the host runs that this worker process carries, and looks for those that nobody carries.
 
 Two threads: one renews leases, reads wishes and reconciles, by its own timer; one conducts jobs
-of which a host run has ended, each job once for however many ended in that moment.
+of which a host run has ended, each job once for however many ended in that moment. Host runs
+have threads of their own, as many as the settings allow.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import Q
 
 from deploy_tasks import bells, calls, clock, conductor, owner
@@ -30,6 +34,9 @@ RENEW_EVERY = 5.0
 #: A queued host run whose bell was rung that long ago is rung for again.
 RING_AGAIN = timedelta(seconds=20)
 FROZEN_JOBS = 64
+#: What a host run asks of its host, read at once for those that begin together.
+PLACE = ("host__credential", "host__via__credential")
+KEYS = ("host__keys", "host__via__keys")
 FORGET_WORKERS = timedelta(days=1)
 
 
@@ -44,6 +51,8 @@ class Keeper:
         self._lock = threading.Lock()
         self._jobs: set[int] = set()
         self._jobs_wait = threading.Condition()
+        self._hands = ThreadPoolExecutor(settings.WORKER_THREADS, thread_name_prefix="host")
+        self._free_hands = threading.Semaphore(settings.WORKER_THREADS)
         self._threads = [
             threading.Thread(target=run, name=name, daemon=True)
             for run, name in ((self._keep, "keeper"), (self._conduct, "conductor"))
@@ -66,12 +75,44 @@ class Keeper:
         self.stop()
         for thread in self._threads:
             thread.join(5)
+        self._hands.shutdown()
         self.writer.close()
 
-    def run_host(self, host_run_id: int) -> None:
+    def run_hosts(self, host_run_ids: Iterable[int]) -> None:
+        """Begin to carry host runs; returns when the last of them has a thread.
+
+        Whoever asks waits where all threads are busy: meanwhile other workers are asked.
+        """
+        waiting = deque(host_run_ids)
+        while waiting and (free := self._take_free_hands(len(waiting))):
+            ids = [waiting.popleft() for _ in range(free)]
+            rows = HostRun.objects.select_related(*PLACE).prefetch_related(*KEYS).in_bulk(ids)
+            for pk in ids:
+                self._hands.submit(self._run_and_free, rows.get(pk))
+
+    def _take_free_hands(self, wanted: int) -> int:
+        """How many there are by now, at least one; none when the worker stops."""
+        while not self._free_hands.acquire(timeout=LOOK_EVERY):
+            if self.stopping.is_set():
+                return 0
+        taken = 1
+        while taken < wanted and self._free_hands.acquire(blocking=False):
+            taken += 1
+        return taken
+
+    def _run_and_free(self, run: HostRun | None) -> None:
+        try:
+            if run:
+                self.run_host(run)
+        except Exception:
+            log.exception("host run %s is left to the reconciler", run and run.pk)
+        finally:
+            close_old_connections()
+            self._free_hands.release()
+
+    def run_host(self, run: HostRun) -> None:
         """Carry a host run, if nobody does. A second delivery of the same bell ends here."""
-        run = HostRun.objects.filter(pk=host_run_id).first()
-        if run is None or not claimable(run) or self.stopping.is_set():
+        if not claimable(run) or self.stopping.is_set():
             return
         run.job = self._job(run.job_id)
         carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=Wish(run.wish))
@@ -168,13 +209,15 @@ def reconcile() -> None:
     lapsed = Q(state=HostRunState.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now)) & awake
     unheard = Q(state=HostRunState.QUEUED) & (Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN))
     recently = Q(rung_at__gt=now - timedelta(seconds=RENEW_EVERY / 2))
-    for pk, rung_at in (
-        HostRun.objects.filter(lapsed | unheard).exclude(recently).values_list("pk", "rung_at")
-    ):
-        # Of several reconcilers that see the same row, one rings.
-        if HostRun.objects.filter(pk=pk, rung_at=rung_at).update(rung_at=now):
-            failpoint("reconcile.marked")
-            bells.ring_host_runs([pk])
+    left = HostRun.objects.filter(lapsed | unheard).exclude(recently)
+    # Of several reconcilers that see the same row, one rings.
+    marked = [
+        pk
+        for pk, rung_at in left.values_list("pk", "rung_at")
+        if HostRun.objects.filter(pk=pk, rung_at=rung_at).update(rung_at=now)
+    ]
+    failpoint("reconcile.marked")
+    bells.ring_host_runs(marked)
     for job_id in _jobs_that_stand_still():
         conductor.conduct(job_id)
     calls.ring_due()

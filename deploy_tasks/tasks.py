@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
-from django.db import close_old_connections, connection, connections
+from django.db import connection, connections
 
 from deploy_tasks import conductor, keeper, looking, retention, sweeping
 from deploy_tasks.keeper import Keeper
@@ -32,11 +32,8 @@ def conduct(job_id: int) -> None:
 
 
 @shared_task(ignore_result=True)
-def run_host(host_run_id: int) -> None:
-    try:
-        the_keeper().run_host(host_run_id)
-    finally:
-        close_old_connections()
+def run_hosts(host_run_ids: list[int]) -> None:
+    the_keeper().run_hosts(host_run_ids)
 
 
 @shared_task(ignore_result=True)

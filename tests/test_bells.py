@@ -25,6 +25,6 @@ def test_a_broker_that_is_away_is_not_waited_for(
     app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
     monkeypatch.setattr(bells, "app", app)
     bells.ring_host_runs(range(1000))
-    assert "broker away, run_host is left to the reconciler" in caplog.text
+    assert "broker away, run_hosts is left to the reconciler" in caplog.text
     # Another try would come after seconds of somebody's page.
     assert len(tries) <= 2

@@ -60,7 +60,7 @@ class Worker:
 
     def _run(self, pk: int) -> None:
         try:
-            self.keeper.run_host(pk)
+            self.keeper.run_host(HostRun.objects.get(pk=pk))
         finally:
             connection.close()
 

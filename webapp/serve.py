@@ -56,7 +56,6 @@ def serve(chosen: Env) -> None:
         PATCHWAVE_BIND=chosen.bind,
         PATCHWAVE_PORT=str(chosen.port),
         PATCHWAVE_URL=url,
-        PATCHWAVE_WORKER_THREADS=str(chosen.worker_threads),
         **_autostarts(chosen),
         PYTHONUNBUFFERED="1",
     )

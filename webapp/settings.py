@@ -11,6 +11,7 @@ from webapp.env import BASE, env, variable
 
 BASE_DIR = BASE
 HOME = env.home
+WORKER_THREADS = env.worker_threads
 OUTPUT_LIMIT = env.output_limit
 KEEP_ON_HOSTS_DAYS = env.keep_on_hosts_days
 KEEP_OUTPUT_DAYS = env.keep_output_days
@@ -138,7 +139,8 @@ CELERY_RESULT_BACKEND = None
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_CONCURRENCY = env.worker_threads
+# Bells are heard by few: host runs have threads of their own, WORKER_THREADS of them.
+CELERY_WORKER_CONCURRENCY = 16
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {

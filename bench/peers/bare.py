@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import paramiko
 
@@ -57,7 +58,7 @@ def _update(host, order, key):
 
 def _step(client, step, payload):
     if step["upload"]:
-        with client.open_sftp() as sftp, open(payload, "rb") as file:
+        with client.open_sftp() as sftp, Path(payload).open("rb") as file:
             sftp.putfo(file, "incoming.tar", confirm=False)
         return 0
     channel = client.get_transport().open_session()

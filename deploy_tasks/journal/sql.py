@@ -8,10 +8,30 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import Field, Model
+from django.db.models import (
+    AutoField,
+    BigAutoField,
+    BooleanField,
+    CharField,
+    Field,
+    ForeignKey,
+    IntegerField,
+    Model,
+    TextField,
+)
 
 #: Rows a statement; keeps it below SQLite's limit of 32,766 values.
 CHUNK = 200
+#: Of their values the driver takes each as it is.
+AS_THEY_ARE = (
+    AutoField,
+    BigAutoField,
+    BooleanField,
+    CharField,
+    ForeignKey,
+    IntegerField,
+    TextField,
+)
 
 
 def insert(model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
@@ -62,12 +82,18 @@ def _chunks(
     place = f"({', '.join(['%s'] * len(fields))})"
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
-        values = [
-            field.get_db_prep_save(value, connection)
-            for row in chunk
-            for field, value in zip(fields, row, strict=True)
+        columns = [
+            _ready(f, column) for f, column in zip(fields, zip(*chunk, strict=True), strict=True)
         ]
+        values = [value for row in zip(*columns, strict=True) for value in row]
         yield chunk, ", ".join([place] * len(chunk)), values
+
+
+def _ready(field: "Field[Any, Any]", values: Sequence[Any]) -> Sequence[Any]:
+    """Values of one column as the database's driver takes them."""
+    if isinstance(field, AS_THEY_ARE):
+        return values
+    return [None if one is None else field.get_db_prep_save(one, connection) for one in values]
 
 
 def _fields(model: type[Model], names: Sequence[str]) -> list["Field[Any, Any]"]:

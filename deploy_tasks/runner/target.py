@@ -16,7 +16,7 @@ from deploy_tasks.models import Credential, Host, HostRun
 
 def snapshot(run: HostRun, recipe: recipes.Recipe) -> dict[str, Any]:
     """Raises HostFailed for a host that is gone, InvalidInput for vars that do not fit."""
-    host = Host.objects.select_related("credential").filter(pk=run.host_id or 0).first()
+    host = run.host
     if host is None:
         raise HostFailed(_("this host is no longer in the inventory"))
     job = run.job
@@ -31,14 +31,14 @@ def snapshot(run: HostRun, recipe: recipes.Recipe) -> dict[str, Any]:
 
 
 def _place(host: Host) -> dict[str, Any]:
-    pinned = host.keys.filter(approved_at__isnull=False).order_by("pk")
+    pinned = sorted((key for key in host.keys.all() if key.approved_at), key=lambda key: key.pk)
     return {
         "name": host.name,
         "address": host.address,
         "port": host.port,
         "user": host.user,
         "credential": host.credential.name,
-        "host_keys": list(pinned.values_list("key", flat=True)),
+        "host_keys": [key.key for key in pinned],
     }
 
 

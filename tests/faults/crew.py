@@ -35,7 +35,7 @@ class Broker:
     def producer_or_acquire(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def send_task(self, name: str, args: Sequence[int], **_: object) -> None:
+    def send_task(self, name: str, args: Sequence[Any], **_: object) -> None:
         pass
 
 
@@ -51,10 +51,10 @@ class Crew(Broker):
         bells.app = self  # type: ignore[assignment]
         self.keeper.start()
 
-    def send_task(self, name: str, args: Sequence[int], **_: object) -> None:
+    def send_task(self, name: str, args: Sequence[Any], **_: object) -> None:
         work = {
             "deploy_tasks.tasks.conduct": conductor.conduct,
-            "deploy_tasks.tasks.run_host": self.keeper.run_host,
+            "deploy_tasks.tasks.run_hosts": self.keeper.run_hosts,
         }[name]
         thread = threading.Thread(target=_closing, args=(work, *args))
         self.threads.append(thread)
@@ -68,9 +68,9 @@ class Crew(Broker):
         self.keeper.close()
 
 
-def _closing(work: Any, row: int) -> None:
+def _closing(work: Any, rows: Any) -> None:
     try:
-        work(row)
+        work(rows)
     finally:
         connection.close()
 

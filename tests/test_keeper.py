@@ -1,0 +1,114 @@
+"""How a worker shares its threads out among host runs."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.conf import LazySettings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from deploy_tasks import keeper
+from deploy_tasks.keeper import Keeper
+from deploy_tasks.models import HostRun
+from deploy_tasks.states import HostRunState
+from tests import factories
+from tests.waiting import until
+
+
+class Carrying:
+    """Stands where a host run is carried: remembers whose turn it was, and holds on."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.go = threading.Semaphore(0)
+
+    def __call__(self, run: HostRun, **_: object) -> None:
+        self.begun.append(run.pk)
+        assert run.host
+        list(run.host.keys.all())
+        assert self.go.acquire(timeout=20)
+
+
+@pytest.fixture
+def carrying(monkeypatch: pytest.MonkeyPatch) -> Carrying:
+    carrying = Carrying()
+    monkeypatch.setattr(keeper, "carry", carrying)
+    return carrying
+
+
+@pytest.fixture
+def worker(transactional_db: None, settings: LazySettings) -> Iterator[Keeper]:
+    settings.WORKER_THREADS = 2
+    worker = Keeper()
+    worker.start()
+    yield worker
+    worker.close()
+
+
+def queued(hosts: int) -> list[int]:
+    job = factories.job(factories.game(), hosts)
+    job.host_runs.update(state=HostRunState.QUEUED)
+    return list(job.host_runs.order_by("pk").values_list("pk", flat=True))
+
+
+def test_no_more_host_runs_at_a_time_than_there_are_threads(
+    worker: Keeper, carrying: Carrying
+) -> None:
+    ids = queued(5)
+    bell = threading.Thread(target=worker.run_hosts, args=(ids,))
+    bell.start()
+    for done in range(3):
+        until(lambda done=done: len(carrying.begun) == done + 2, "the free threads have one each")  # type: ignore[misc]
+        assert bell.is_alive()
+        carrying.go.release()
+    bell.join(20)
+    assert not bell.is_alive()
+    carrying.go.release(2)
+    until(lambda: sorted(carrying.begun) == ids, "each has had its turn, once")
+
+
+def test_one_that_has_no_thread_yet_does_not_hold_up_the_end_of_the_worker(
+    worker: Keeper, carrying: Carrying
+) -> None:
+    ids = queued(3)
+    bell = threading.Thread(target=worker.run_hosts, args=(ids,))
+    bell.start()
+    until(lambda: len(carrying.begun) == 2, "the threads are busy")
+    worker.stop()
+    bell.join(20)
+    assert not bell.is_alive()
+    carrying.go.release(2)
+    assert sorted(carrying.begun) == ids[:2]
+
+
+def test_an_error_of_ours_gives_the_thread_back(
+    worker: Keeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = queued(3)
+    begun: list[int] = []
+
+    def fail(run: HostRun, **_: object) -> None:
+        begun.append(run.pk)
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(keeper, "carry", fail)
+    worker.run_hosts(ids)
+    until(lambda: sorted(begun) == ids, "each has had its turn")
+    assert "is left to the reconciler" in caplog.text
+
+
+def test_host_runs_that_begin_together_are_read_together(
+    worker: Keeper, carrying: Carrying, settings: LazySettings
+) -> None:
+    """Whatever their number: a query for each host would be felt by a fleet of 5,000."""
+    asked = []
+    for hosts in (1, 2):
+        ids = queued(hosts)
+        carrying.go.release(hosts)
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            worker.run_hosts(ids)
+        asked.append(len(queries))
+    assert asked[0] == asked[1] == 2
