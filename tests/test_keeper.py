@@ -99,16 +99,14 @@ def test_an_error_of_ours_gives_the_thread_back(
 
 
 def test_host_runs_that_begin_together_are_read_together(
-    worker: Keeper, carrying: Carrying, settings: LazySettings
+    worker: Keeper, carrying: Carrying
 ) -> None:
     """Whatever their number: a query for each host would be felt by a fleet of 5,000."""
+    ids = queued(3)
+    carrying.go.release(3)
     asked = []
-    for hosts in (1, 2):
-        ids = queued(hosts)
-        carrying.go.release(hosts)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            worker.run_hosts(ids)
+    for together in (ids[:1], ids[1:]):
+        with CaptureQueriesContext(connection) as queries:
+            worker.run_hosts(together)
         asked.append(len(queries))
-    assert asked[0] == asked[1] == 2
+    assert asked == [2, 2]
