@@ -38,7 +38,8 @@ def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """What was rung: there is no broker here."""
     rung: list[tuple[str, int]] = []
     monkeypatch.setattr(
-        "deploy_tasks.bells._ring", lambda task, rows: rung.extend((task, row) for row in rows)
+        "deploy_tasks.bells._ring",
+        lambda task, messages: rung.extend((task, one) for (one,) in messages),
     )
     return rung
 
