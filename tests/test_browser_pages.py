@@ -105,6 +105,71 @@ def test_a_look_shows_as_it_is_found_without_a_reload(tab: Tab, small: Job) -> N
     assert tab.complaints() == []
 
 
+# ---- the dashboard
+
+
+def test_the_dashboard_tells_what_happens_without_a_reload(tab: Tab) -> None:
+    tab.page.goto("/")
+    expect(tab.page.locator("#headline")).to_contain_text("No update has run here yet.")
+    scenes.midway(scenes.game("squid", hosts=5), done=0.5)
+    expect(tab.page.locator("#headline")).to_contain_text("1 host is down.")
+    expect(tab.page.locator("#now")).to_contain_text("squid 1.21.8")
+    expect(tab.page.locator("#causes")).to_contain_text("in health, squid 1.21.8")
+    expect(tab.page).to_have_title("1 host down: Patchwave")
+    assert tab.complaints() == []
+
+
+def test_what_the_pointer_is_on_does_not_move_away_under_it(tab: Tab) -> None:
+    page = tab.page
+    job = scenes.midway(scenes.game("squid", hosts=5), done=0.5)
+    page.goto("/")
+    retry = page.locator("#troubled").get_by_role("button", name="Retry")
+    retry.hover()
+    before = retry.bounding_box()
+    # It would come first, and it is told where nobody points at.
+    HostRun.objects.filter(job=job, state=HostRunState.RUNNING).update(
+        state=HostRunState.FAILED, down=True, holds_host=False, ended_at=timezone.now()
+    )
+    expect(page.locator("#headline")).to_contain_text("2 hosts are down.")
+    assert retry.bounding_box() == before
+    page.mouse.move(700, 5)
+    expect(page.locator("#troubled tbody tr")).to_have_count(2)
+
+
+def test_a_retry_that_is_refused_says_so_beside_its_button(tab: Tab) -> None:
+    page = tab.page
+    scenes.midway(scenes.game("squid", hosts=5), done=0.5)
+    page.goto("/")
+    refusal = {"error": {"code": "refused", "message": "a newer job has touched us-001"}}
+    page.route("**/retry", lambda route: route.fulfill(status=409, json=refusal))
+    page.locator("#troubled").get_by_role("button", name="Retry").click()
+    said = page.locator("#troubled").get_by_role("alert")
+    expect(said).to_have_text("a newer job has touched us-001")
+    with page.expect_response(lambda answer: answer.status == 304):
+        pass  # what the server says of the page has no refusal in it
+    expect(said).to_have_text("a newer job has touched us-001")
+
+
+def test_a_retry_from_the_dashboard_shows_at_once(tab: Tab) -> None:
+    page = tab.page
+    job = scenes.midway(scenes.game("squid", hosts=5), done=0.5)
+    page.goto("/")
+    page.locator("#troubled").get_by_role("button", name="Retry").click()
+    expect(page.locator("#headline")).to_contain_text("No host is down.")
+    expect(page.locator("#troubled")).to_have_count(0)
+    assert not job.host_runs.filter(state=HostRunState.FAILED).exists()
+
+
+def test_a_dashboard_that_nobody_answers_says_from_when_it_is(tab: Tab, small: Job) -> None:
+    page = tab.page
+    page.goto("/")
+    expect(page.locator("#live")).to_have_text("live")
+    tab.context.set_offline(True)
+    expect(page.locator("#live")).to_contain_text("the server does not answer; as of")
+    tab.context.set_offline(False)
+    expect(page.locator("#live")).to_have_text("live", timeout=30_000)
+
+
 def test_a_chinese_browser_is_told_all_of_a_job_in_chinese(
     chromium: Browser, site: str, valkey: str, small: Job
 ) -> None:

@@ -129,7 +129,10 @@ NAMES = {
 )
 def test_no_page_falls_back_into_english(path: str, chinese: Client) -> None:
     job = scenes.midway(scenes.game("squid", hosts=12), done=0.9)
-    said = text(chinese.get(path.format(job=job.pk)))
+    answer = chinese.get(path.format(job=job.pk))
+    # A host's own words are nobody's to translate.
+    answer.content = re.sub(rb"<samp>.*?</samp>", b"", answer.content)
+    said = text(answer)
     words = set(re.findall(r"[A-Za-z][a-z]{2,}", re.sub(r"&\w+;|\S+@\S+|\b\S+-\d+\b", " ", said)))
     assert {word for word in words if word not in NAMES and word.lower() not in NAMES} == set()
 

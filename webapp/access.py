@@ -3,6 +3,7 @@
 A right comes from a grant in one game or in all games; without a grant nothing is visible.
 """
 
+from collections.abc import Hashable
 from enum import IntEnum
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -65,6 +66,14 @@ def games(user: Visitor, right: Right) -> QuerySet[Game]:
     here = _grants(user, right, game=OuterRef("pk"))
     everywhere = _grants(user, right, game=None)
     return Game.objects.filter(Exists(here) | Exists(everywhere))
+
+
+def audience(user: Visitor) -> Hashable:
+    """Those who have the same are shown the same, and may order the same."""
+    if is_superuser(user) and user.is_active:
+        return Role.ADMINISTRATOR
+    held = Grant.objects.filter(user=user.pk, user__is_active=True).order_by("pk")
+    return frozenset(held.values_list("game", "role"))
 
 
 def visible_games(user: Visitor) -> QuerySet[Game]:

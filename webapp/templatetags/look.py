@@ -1,14 +1,16 @@
 """What templates need to show states, shares, times and spans."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from deploy_tasks.models import Call, HostCheck, HostRun, Moment
-from deploy_tasks.states import HOST_ENDED, HostRunState, Link
+from deploy_tasks.states import HOST_ENDED, HOST_RETRYABLE, HostRunState, Link
 from deploy_tasks.times import iso
 from webapp.retelling import retold
 from webapp.verdict import duration
@@ -109,3 +111,19 @@ def shown(run: HostRun) -> str:
     if run.link == Link.UNREACHABLE and run.state not in HOST_ENDED:
         return Link.UNREACHABLE.value
     return run.state
+
+
+@register.simple_tag
+def order(**body: Any) -> SafeString:
+    """What a button of press.js posts, as its attribute."""
+    return format_html('data-body="{}"', json.dumps(body))
+
+
+@register.filter
+def retryable(run: HostRun) -> bool:
+    return run.state in HOST_RETRYABLE
+
+
+@register.filter
+def as_list(one: str) -> list[str]:
+    return [one]

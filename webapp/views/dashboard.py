@@ -3,12 +3,13 @@
 from django.contrib.auth.decorators import login_required
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from deploy_tasks.models import Host, HostRun
 from deploy_tasks.states import HOST_ENDED, JOB_ENDED, HostRunState, Link
-from webapp import access, health, reports
+from webapp import access, health, lately, reports
 from webapp.calls.reports import undelivered
+from webapp.first_steps import first_steps
+from webapp.live import live, render
 from webapp.versions import versions
 
 #: More than a person reads at once; the page says how many more there are.
@@ -18,6 +19,7 @@ RECENT_SHOWN = 8
 
 
 @login_required
+@live
 def dashboard(request: HttpRequest) -> HttpResponse:
     jobs = access.visible_jobs(request.user).select_related("game", "release").order_by("-pk")
     running = list(jobs.exclude(state__in=JOB_ENDED)[:RUNNING_SHOWN])
@@ -25,16 +27,20 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     told = reports.jobs([*running, *recent], request.user)
     troubled = in_trouble(access.visible_hosts(request.user))
     counts = troubled.aggregate(all=Count("pk"), down=Count("pk", filter=Q(down=True)))
+    operated = access.games(request.user, access.Right.OPERATE)
     return render(
         request,
         "dashboard.html",
         {
+            "first_steps": first_steps(request.user),
             "running": told[: len(running)],
             "recent": told[len(running) :],
             "troubled": troubled[:TROUBLED_SHOWN],
             "more_troubled": max(0, counts["all"] - TROUBLED_SHOWN),
             "trouble_count": counts["all"],
             "down_count": counts["down"],
+            "causes": lately.failed(access.visible_jobs(request.user)),
+            "operated": set(operated.values_list("pk", flat=True)),
             "games": versions(access.visible_games(request.user)),
             "undelivered": undelivered(request.user),
             "disk": health.disk(),
@@ -57,6 +63,6 @@ def in_trouble(hosts: QuerySet[Host]) -> QuerySet[HostRun]:
     )
     return (
         runs.filter(Q(down=True) | Q(state__in=bad) | silent)
-        .select_related("job__game", "job__release")
+        .select_related("job__game", "job__release", "host__last_check")
         .order_by(rank, "-ended_at", "name")
     )

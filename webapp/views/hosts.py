@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Count, Max, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -17,12 +17,14 @@ from deploy_tasks import hosts as host_orders
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Host, HostRun
 from webapp import access
+from webapp.live import live, render
 
 PAGE = 200
 HISTORY_SHOWN = 30
 
 
 @login_required
+@live
 def hosts(request: HttpRequest) -> HttpResponse:
     """``?game=`` and ``?q=`` filter; q is a part of a name, or ``label=value``."""
     found = access.visible_hosts(request.user).select_related("game", "last_check")
@@ -52,6 +54,7 @@ def hosts(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@live
 def host(request: HttpRequest, name: str) -> HttpResponse:
     host = _host(request, name)
     runs = list(

@@ -1,0 +1,81 @@
+"""Pages that stay up to date: an open page asks again, every few seconds, for what it shows.
+
+The answer is its main part alone, made once for everybody who may see the same and asks at about
+the same time; "not modified" where it is what the page has already. The script is ``live.js``.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Hashable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from django import shortcuts
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
+from django.utils.translation import get_language
+
+from webapp import access
+
+#: The header by which a page asks again.
+HEADER = "Patchwave-Live"
+#: Seconds that an answer is good for.
+FRESH = 2.0
+#: Answers that are kept at a time.
+KEPT = 64
+
+View = TypeVar("View", bound=Callable[..., HttpResponse])
+
+
+def live(view: View) -> View:
+    """For a view that ends in `render`, and whose page is told by its address and the reader's
+    rights and language alone."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, **place: Any) -> HttpResponse:
+        if HEADER not in request.headers:
+            return view(request, **place)
+        about = (request.get_full_path(), get_language(), access.audience(request.user))
+        body = _answers.get(about, lambda: view(request, **place).content)
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        answer = HttpResponse(body, headers={"ETag": etag, "Cache-Control": "no-cache"})
+        return get_conditional_response(request, etag=etag, response=answer) or answer
+
+    return cast(View, answered)
+
+
+def render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The page; its main part where it asks again. The template extends ``layout``."""
+    if HEADER in request.headers:
+        # The token of whoever came first is nobody else's: the page puts in its own.
+        context = context | {"layout": "live.html", "csrf_token": "NOTPROVIDED"}
+    return shortcuts.render(request, template, context)
+
+
+class _Answer:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.until = 0.0
+        self.body = b""
+
+
+class _Answers:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[Hashable, _Answer] = {}
+
+    def get(self, about: Hashable, make: Callable[[], bytes]) -> bytes:
+        """What ``make`` gave a moment ago, or gives now; who comes meanwhile waits for it."""
+        with self._lock:
+            answer = self._kept.setdefault(about, _Answer())
+            while len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
+        with answer.lock:
+            if time.monotonic() >= answer.until:
+                answer.body = make()
+                answer.until = time.monotonic() + FRESH
+            return answer.body
+
+
+_answers = _Answers()
