@@ -83,7 +83,14 @@ def approve_key(host: Host, *, fingerprint: str, by: User, replace: bool = False
     offered.approved_at, offered.approved_by = timezone.now(), by
     offered.save(update_fields=["approved_at", "approved_by"])
     replaced = [key.fingerprint for key in others]
-    audit.record(by, "approve_key", host.name, fingerprint=fingerprint, replaced=replaced)
+    audit.record(
+        by,
+        "approve_key",
+        host.name,
+        game=host.game,
+        before={"host_key": replaced},
+        after={"host_key": fingerprint},
+    )
     return offered
 
 
@@ -106,18 +113,18 @@ def edit_labels(
         wish = _Labels.model_validate(given, strict=True)
     except ValidationError as error:
         raise InvalidInputs(findings(error, Document(given), model=_Labels))
-    changed = []
+    changed, before = [], {}
     rows = Host.objects.filter(pk__in=hosts.values("pk"))
     for host in rows.select_for_update(of=("self",)).order_by("pk"):
         kept = {name: value for name, value in host.labels.items() if name not in wish.drop}
         labels = kept | wish.put
         if labels != host.labels:
-            host.labels = labels
+            before[host.name], host.labels = host.labels, labels
             changed.append(host)
     Host.objects.bulk_update(changed, ["labels"], batch_size=CHUNK)
     if changed:
-        names = [host.name for host in changed]
-        audit.record(by, "label_hosts", f"{len(names)} hosts", **given, hosts=names)
+        after = {host.name: host.labels for host in changed}
+        audit.record(by, "label_hosts", f"{len(changed)} hosts", before=before, after=after)
     return len(changed)
 
 
@@ -131,7 +138,7 @@ def remove(host: Host, *, by: User) -> None:
             _("%(host)s is busy with job %(job)s") % {"host": host, "job": run.job},
             job=run.job_id,
         )
-    audit.record(by, "remove_host", host.name)
+    before = {"address": host.address, "port": host.port, "user": host.user, "vars": host.vars}
     try:
         host.delete()
     except ProtectedError:
@@ -139,3 +146,4 @@ def remove(host: Host, *, by: User) -> None:
         raise OrderRefused(
             _("%(host)s is the way to other hosts: %(behind)s") % {"host": host, "behind": behind}
         )
+    audit.record(by, "remove_host", host.name, game=host.game, before=before)

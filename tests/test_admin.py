@@ -208,7 +208,8 @@ class TestLabels:
         assert labels[:2] == [{"region": "us", "shard": "a"}] * 2
         assert labels[2] == {"region": "eu", "hold": "yes"}
         entry = AuditEntry.objects.get()
-        assert (entry.action, entry.details["hosts"]) == ("label_hosts", ["eu-0", "eu-1"])
+        assert (entry.action, list(entry.details["after"])) == ("label_hosts", ["eu-0", "eu-1"])
+        assert entry.details["before"]["eu-0"] == {"region": "eu", "hold": "yes"}
 
     def test_all_that_a_filter_leaves_are_labelled(
         self, client: Client, hosts: list[Host], squid: Game
@@ -405,7 +406,10 @@ class TestPeople:
         assert answer.status_code == 302, errors(answer)
         grant = Grant.objects.get(user__username="olga")
         assert (grant.game, grant.role) == (squid, Role.OPERATOR)
-        assert AuditEntry.objects.get().action == "add_user"
+        entry = AuditEntry.objects.get()
+        assert entry.action == "add_user"
+        assert entry.details["after"]["1."] == "olga operator squid"
+        assert "correct horse" not in str(entry.details)
 
     def test_two_roles_for_all_games_are_refused_in_words(self, client: Client) -> None:
         user = person("olga")
@@ -428,6 +432,10 @@ class TestPeople:
         entry = AuditEntry.objects.get()
         assert (entry.action, entry.object) == ("change_user", "olga")
         assert entry.details["what"] == "Changed Active."
+        assert (entry.details["before"], entry.details["after"]) == (
+            {"is_active": True},
+            {"is_active": False},
+        )
         history = client.get(f"/admin/auth/user/{user.pk}/history/", follow=True)
         assert "change_user" in text(history)
 

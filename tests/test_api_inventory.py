@@ -230,7 +230,7 @@ class TestKeys:
         assert (pinned.fingerprint, pinned.approved_by) == ("SHA256:new", admin.user)
         entry = AuditEntry.objects.get()
         assert (entry.action, entry.object) == ("approve_key", "eu-1")
-        assert entry.details == {"fingerprint": "SHA256:new", "replaced": []}
+        assert entry.details["after"] == {"host_key": "SHA256:new"}
 
     def test_a_key_that_was_not_offered_is_refused(self, admin: Caller, host: Host) -> None:
         answer = approve(admin, "SHA256:made-up")
@@ -251,7 +251,7 @@ class TestKeys:
         pin(host, "SHA256:old")
         assert approve(admin, "SHA256:new", replace=True).status_code == 200
         assert host.keys.get(approved_at__isnull=False).fingerprint == "SHA256:new"
-        assert AuditEntry.objects.get().details["replaced"] == ["SHA256:old"]
+        assert AuditEntry.objects.get().details["before"] == {"host_key": ["SHA256:old"]}
 
     def test_a_pinned_key_of_another_type_stays_beside_it(self, admin: Caller, host: Host) -> None:
         approve(admin, "SHA256:rsa")

@@ -15,7 +15,18 @@ from pytest_django import Settings
 
 from deploy_tasks import artifacts, clock, journal, vault
 from deploy_tasks.journal import News
-from deploy_tasks.models import Attempt, Credential, Event, Host, HostRun, Instance, Job, Release
+from deploy_tasks.models import (
+    Attempt,
+    AuditEntry,
+    AuditHead,
+    Credential,
+    Event,
+    Host,
+    HostRun,
+    Instance,
+    Job,
+    Release,
+)
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories
 from webapp import backup
@@ -105,6 +116,11 @@ def test_all_rows_keys_and_artifacts_come_back_as_they_were(
     backup.restore(file)
     after = everything()
     assert after.pop(Instance._meta.label) != before.pop(Instance._meta.label, None)
+    # The restore itself is written down, at the end of the chain that came back.
+    assert [entry[6] for entry in after.pop(AuditEntry._meta.label)] == ["restore"]
+    for audit in (AuditEntry, AuditHead):
+        before.pop(audit._meta.label)
+    after.pop(AuditHead._meta.label)
     assert after == before
     fleet = Credential.objects.get()
     assert (

@@ -303,8 +303,8 @@ class TestPinnedKeys:
         written = AuditEntry.objects.get(action="replace_host_keys")
         assert (written.actor, written.object) == (by, "eu-1")
         assert written.details == {
-            "replaced": [ssh.fingerprint(host_key(1))],
-            "pinned": [ssh.fingerprint(host_key(2))],
+            "before": {"host_key": [ssh.fingerprint(host_key(1))]},
+            "after": {"host_key": [ssh.fingerprint(host_key(2))]},
         }
 
     def test_a_key_that_was_only_seen_is_pinned_by_the_file(self, folder: Path) -> None:

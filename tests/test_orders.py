@@ -8,10 +8,11 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 
 from deploy_tasks import bells, conductor, orders
+from deploy_tasks.audit import AuditUnwritable
 from deploy_tasks.errors import HostsBusy, InvalidInput, KeyReused, OrderRefused
 from deploy_tasks.models import Attempt, AuditEntry, Event, Game, Host, HostRun, Job
 from deploy_tasks.orders import JobOrder, starting
-from tests import factories
+from tests import audits, factories
 
 pytestmark = pytest.mark.django_db
 
@@ -383,5 +384,22 @@ def test_starting_many_hosts_takes_few_queries(
 ) -> None:
     for number in range(300):
         factories.host(game, f"host-{number}")
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(28):
         start(mira)
+
+
+def test_what_cannot_be_written_down_is_not_started(game: Game, mira: User) -> None:
+    with audits.unwritable(), pytest.raises(AuditUnwritable, match="the audit cannot be written"):
+        start(mira)
+    assert not Job.objects.exists()
+
+
+def test_a_cancel_needs_no_audit_and_is_written_down_later(game: Game, mira: User) -> None:
+    job = start(mira)
+    with audits.unwritable():
+        orders.cancel(job, by=mira)
+    job.refresh_from_db()
+    assert job.cancelled
+    start(mira)
+    told = list(AuditEntry.objects.order_by("number").values_list("action", "game"))
+    assert told == [("start_job", "squid"), ("cancel_job", "squid"), ("start_job", "squid")]

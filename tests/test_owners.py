@@ -23,7 +23,7 @@ SOURCES = [
         # Naming Django's settings is how each program begins.
         (r"os\.(environ(?!\.setdefault\(\"DJANGO_SETTINGS_MODULE)|getenv)", "webapp/env.py"),
         (r"import yaml\b", "deploy_tasks/yamlfile.py"),
-        (r"AuditEntry\.objects\.create\(", "deploy_tasks/audit.py"),
+        (r"AuditEntry\.objects\.create\(", "deploy_tasks/audit"),
         (r"import subprocess\b", ("webapp/serve.py", "webapp/calls/sending.py")),
     ],
 )

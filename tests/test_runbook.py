@@ -16,6 +16,7 @@ GETTEXT = {"_", "gettext", "gettext_noop", "ngettext"}
 MODULES = [
     *("deploy_tasks/conductor.py", "deploy_tasks/restored.py", "deploy_tasks/vault.py"),
     *("deploy_tasks/runner", "deploy_tasks/retention.py", "deploy_tasks/hosts.py"),
+    "deploy_tasks/audit",
     *("deploy_tasks/orders/changes.py", "deploy_tasks/orders/starting.py"),
     *("deploy_tasks/ssh/channel.py", "deploy_tasks/ssh/dial.py"),
     *("deploy_tasks/ssh/handshake.py", "deploy_tasks/ssh/session.py"),
@@ -36,6 +37,8 @@ GOOD_NEWS = {
     "--port: give a number from 1 to 65535",
     "no answer",
     "nothing",
+    "The audit holds: … entries, the last is ….",
+    "… holds … entries of the audit, which are no longer here.",
 }
 
 

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("calls/<name:name>/test", calls.test, name="pager-test"),
     path("calls/<name:name>/remove", calls.remove, name="pager-remove"),
     path("audit/", audit.audit, name="audit"),
+    path("audit/export.<slug:form>", audit.export, name="audit-export"),
     path("login", LoginView.as_view(template_name="login.html"), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     # The sentences of the JavaScript modules, in the reader's language.

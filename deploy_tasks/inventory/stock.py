@@ -58,7 +58,9 @@ class Stock:
     def _load_hosts(self, names: Collection[str]) -> None:
         """And the hosts they go through, to the end of each way."""
         while names := set(names) - self.hosts.keys():
-            rows = named(Host.objects.select_related("via", "game"), "name", names)
+            rows = named(
+                Host.objects.select_related("via", "game", "machine", "credential"), "name", names
+            )
             found = {host.name: host for host in rows}
             self.hosts |= found
             names = {host.via.name for host in found.values() if host.via}

@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from deploy_tasks import audit, credentials, revisions, ssh
-from deploy_tasks.inventory.changes import Changes
+from deploy_tasks.inventory.changes import Changes, Verb
 from deploy_tasks.inventory.draft import Draft, Drafted
 from deploy_tasks.inventory.schema import CredentialEntry, GameEntry, HostEntry, ReleaseEntry
 from deploy_tasks.inventory.stock import Stock, named
@@ -38,7 +38,7 @@ def write(draft: Draft, stock: Stock, *, by: User | None, source: str | None) ->
     writer.hosts()
     if made := writer.changes.made:
         what = source or f"{made[0].section} {made[0].name}"
-        audit.record(by, "import", what, **writer.changes.as_json())
+        audit.record(by, "import", what, game=writer.only_game(), **writer.changes.for_audit())
     return writer.changes
 
 
@@ -46,6 +46,18 @@ class _Writer:
     def __init__(self, draft: Draft, stock: Stock, by: User | None) -> None:
         self.draft, self.stock, self.by = draft, stock, by
         self.changes = Changes()
+
+    def only_game(self) -> Game | None:
+        """What was changed belongs to this game alone."""
+        made = {(change.section, change.name) for change in self.changes.made}
+        if any(section == "credentials" for section, _name in made):
+            return None
+        draft = self.draft
+        owners = {("games", game.entry.name): game.entry.name for game in draft.games}
+        owners |= {("releases", one.entry.name): one.entry.game for one in draft.releases}
+        owners |= {("hosts", host.entry.name): host.entry.game for host in draft.hosts}
+        names = {owners[one] for one in made}
+        return self.stock.games[names.pop()] if len(names) == 1 else None
 
     def credential(self, drafted: Drafted[CredentialEntry]) -> None:
         entry, secret = drafted.entry, self.draft.secrets[drafted.entry.name]
@@ -70,12 +82,14 @@ class _Writer:
             self.stock.games[entry.name] = row
             self.changes.add("games", entry.name, "created")
             return
-        changed = _assign(row, {"recipe_id": recipe.pk, **_given(entry, "vars")})
+        values = _assign(row, {"recipe": recipe, **_given(entry, "vars")})
+        changed = list(values)
         if changed:
             row.save()
         if is_new_text and "recipe" not in changed:
             changed.append("recipe")
-        self.changes.add("games", entry.name, "changed" if changed else "unchanged", *changed)
+        verb: Verb = "changed" if changed else "unchanged"
+        self.changes.add("games", entry.name, verb, *changed, values=values)
 
     def _recipe(self, entry: GameEntry) -> tuple[Recipe, bool]:
         """The recipe's row, and whether its text is new."""
@@ -116,43 +130,50 @@ class _Writer:
         self.stock.machines |= {row.name: row for row in Machine.objects.bulk_create(new)}
 
     def _write_hosts(self, entries: list[HostEntry]) -> None:
-        created, changed, fields = [], [], set()
+        created, changed, fields = [], [], set[str]()
         for entry in entries:
             row = self.stock.hosts.get(entry.name)
             if row is None:
                 row = self.stock.hosts[entry.name] = Host(name=entry.name)
                 _assign(row, self._columns(entry))
                 created.append(row)
-                self.changes.add("hosts", entry.name, "created")
+                self.changes.add("hosts", entry.name, "created", values=self._pinning(entry))
                 continue
-            what = _assign(row, self._columns(entry))
-            if what:
+            values = _assign(row, self._columns(entry))
+            if values:
                 changed.append(row)
-                fields.update(what)
-            if self._new_keys(entry):
-                what.append("host_key")
-            self.changes.add("hosts", entry.name, "changed" if what else "unchanged", *what)
+                fields.update(values)
+            values |= self._pinning(entry)
+            verb: Verb = "changed" if values else "unchanged"
+            self.changes.add("hosts", entry.name, verb, *values, values=values)
         Host.objects.bulk_create(created, batch_size=BATCH)
         if changed:
             Host.objects.bulk_update(changed, sorted(fields), batch_size=BATCH)
 
     def _columns(self, entry: HostEntry) -> dict[str, Any]:
         columns = {
-            "game_id": self.stock.games[entry.game].pk,
+            "game": self.stock.games[entry.game],
             "address": entry.address,
             "user": entry.user,
-            "credential_id": self.stock.credentials[entry.credential].pk,
+            "credential": self.stock.credentials[entry.credential],
             **_given(entry, "port", "labels", "vars"),
         }
         if "machine" in entry.model_fields_set:
-            columns["machine_id"] = self.stock.machines[entry.machine].pk if entry.machine else None
+            columns["machine"] = self.stock.machines[entry.machine] if entry.machine else None
         if "via" in entry.model_fields_set:
-            columns["via_id"] = self.stock.hosts[entry.via].pk if entry.via else None
+            columns["via"] = self.stock.hosts[entry.via] if entry.via else None
         return columns
 
     def _new_keys(self, entry: HostEntry) -> list[str]:
         pinned = self.stock.pinned.get(entry.name, {})
         return [key for key in entry.host_key if key not in pinned]
+
+    def _pinning(self, entry: HostEntry) -> dict[str, tuple[Any, Any]]:
+        """For the audit: the fingerprints that are pinned, and those that will be."""
+        if not self._new_keys(entry):
+            return {}
+        held = sorted(self.stock.pinned.get(entry.name, {}).values())
+        return {"host_key": (held, sorted(ssh.fingerprint(key) for key in entry.host_key))}
 
     def _pin(self, entries: list[HostEntry]) -> None:
         """The keys of these entries, and only those, are pinned from here on."""
@@ -182,8 +203,9 @@ class _Writer:
                     self.by,
                     "replace_host_keys",
                     entry.name,
-                    replaced=sorted(replaced.values()),
-                    pinned=[ssh.fingerprint(key) for key in entry.host_key],
+                    game=self.stock.games[entry.game],
+                    before={"host_key": sorted(replaced.values())},
+                    after={"host_key": [ssh.fingerprint(key) for key in entry.host_key]},
                 )
 
 
@@ -193,9 +215,20 @@ def _given(entry: GameEntry | HostEntry, *names: str) -> dict[str, Any]:
     return {name: {} if value is None else value for name, value in given.items()}
 
 
-def _assign(row: Model, columns: Mapping[str, Any]) -> list[str]:
-    """Set the columns that differ; gives the names of their fields."""
-    changed = [name for name, value in columns.items() if getattr(row, name) != value]
-    for name in changed:
-        setattr(row, name, columns[name])
-    return [name.removesuffix("_id") for name in changed]
+def _assign(row: Model, columns: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Set the columns that differ; gives what each held and holds, other rows by their names."""
+    changed = {}
+    for name, value in columns.items():
+        key = f"{name}_id" if isinstance(value, Model) or value is None else name
+        held = value.pk if isinstance(value, Model) else value
+        if getattr(row, key) != held:
+            changed[name] = (_plain(row, name), str(value) if isinstance(value, Model) else value)
+            setattr(row, name, value)
+    return changed
+
+
+def _plain(row: Model, name: str) -> Any:
+    if row._state.adding:
+        return None
+    held = getattr(row, name)
+    return str(held) if isinstance(held, Model) else held

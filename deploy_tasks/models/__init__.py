@@ -1,6 +1,6 @@
 """The rows. They import no runner, no SSH and no journal: arrows point inwards."""
 
-from deploy_tasks.models.audit import AuditEntry
+from deploy_tasks.models.audit import AuditEntry, AuditHead, LateAudit
 from deploy_tasks.models.calls import MOMENTS, Call, Moment, Pager
 from deploy_tasks.models.instance import Instance, Worker
 from deploy_tasks.models.inventory import (
@@ -19,6 +19,7 @@ __all__ = [
     "MOMENTS",
     "Attempt",
     "AuditEntry",
+    "AuditHead",
     "Call",
     "Credential",
     "Event",
@@ -29,6 +30,7 @@ __all__ = [
     "HostRun",
     "Instance",
     "Job",
+    "LateAudit",
     "Machine",
     "Moment",
     "Pager",

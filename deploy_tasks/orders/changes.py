@@ -10,12 +10,11 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from deploy_tasks import bells, clock, journal, revisions
+from deploy_tasks import audit, bells, clock, journal, revisions
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.orders.planning import busy
-from deploy_tasks.orders.starting import audit
 from deploy_tasks.states import (
     HOST_ACTIVE,
     HOST_RETRYABLE,
@@ -250,7 +249,9 @@ def _tell(job: Job, by: User, what: str, **details: Any) -> None:
     given = {name: value for name, value in details.items() if value not in (None, False, "")}
     story = {"who": by.get_username(), "what": what, **given}
     journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
-    audit(job, by, f"{what}_job", **given)
+    # What ends harm must not wait for the audit; what begins something must.
+    record = audit.record_anyway if what == "cancel" else audit.record
+    record(by, f"{what}_job", str(job), game=job.game, **given)
 
 
 def _rung(job: Job) -> Job:

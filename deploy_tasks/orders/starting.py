@@ -7,8 +7,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from deploy_tasks import bells, journal
-from deploy_tasks.audit import record
+from deploy_tasks import audit, bells, journal
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, HostRun, Job
@@ -21,7 +20,7 @@ CHUNK = 1000
 def start_job(order: JobOrder, *, by: User, key: str | None = None) -> tuple[Job, bool]:
     """The job, and whether it is new: the same key and order again give the same job.
 
-    Raises InvalidInput, HostsBusy, KeyReused.
+    Raises InvalidInput, HostsBusy, KeyReused, AuditUnwritable.
     """
     digest = hashlib.sha256(order.model_dump_json().encode()).hexdigest()
     if earlier := _earlier(by, key, digest):
@@ -78,10 +77,11 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     if order.note:
         story["note"] = order.note
     journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
-    audit(job, by, "start_job", hosts=len(numbered), order=order.model_dump(mode="json"))
     transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
     failpoint("order.written")
     job.refresh_from_db(fields=["last_seq"])
+    given = order.model_dump(mode="json")
+    audit.record(by, "start_job", str(job), game=job.game, hosts=len(numbered), order=given)
     return job
 
 
@@ -90,7 +90,3 @@ def _hosts_busy(choice: Choice) -> HostsBusy:
     return HostsBusy(
         _("busy: %s") % ", ".join(f"{one['host']} (#{one['job']})" for one in taken), hosts=taken
     )
-
-
-def audit(job: Job, by: User, action: str, **details: object) -> None:
-    record(by, action, str(job), **details)

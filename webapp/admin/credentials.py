@@ -23,6 +23,8 @@ else:
 class WriteOnly(forms.Textarea):
     """Never sends back what was typed in, not even beside an error."""
 
+    write_only = True
+
     def format_value(self, value: Any) -> str:
         return ""
 

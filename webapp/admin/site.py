@@ -1,12 +1,10 @@
 """The admin as a whole: who may enter, and what every screen in it has in common."""
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
@@ -16,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
 from django.urls.resolvers import URLPattern, URLResolver
-from django.utils import translation
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,6 +21,7 @@ from django.utils.translation import gettext_lazy
 from deploy_tasks import audit
 from webapp import access
 from webapp.access import Right
+from webapp.admin import account
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -115,10 +113,12 @@ class Admin(ModelAdmin):
     # One record of who did what: the audit. Django's own log is not kept beside it.
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        self.record(request, "add", obj)
+        self.record(request, "add", obj, after=account.after(message))
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        self.record(request, "change", obj, what=_in_words(message))
+        before, after = account.before(message), account.after(message)
+        what = account.in_words(message)
+        self.record(request, "change", obj, what=what, before=before, after=after)
 
     def log_deletions(self, request: HttpRequest, queryset: Iterable[Model]) -> Any:
         for obj in queryset:
@@ -128,11 +128,18 @@ class Admin(ModelAdmin):
         action = f"{verb}_{self.opts.model_name}"
         audit.record(cast(User, request.user), action, str(obj), **details)
 
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> list[dict[str, Any]]:
+        """Django's account, and what each field held and holds."""
+        message = super().construct_change_message(request, form, formsets, add)
+        return account.with_values(message, form, formsets or [])
+
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         obj = get_object_or_404(self.model, pk=object_id)
-        return redirect(f"{reverse('audit')}?{urlencode({'q': str(obj)})}")
+        return redirect(f"{reverse('audit')}?{urlencode({'object': str(obj)})}")
 
 
 class ReadOnly(Admin):
@@ -143,9 +150,3 @@ class ReadOnly(Admin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-def _in_words(message: Any) -> str:
-    """Django's account of a change, "Changed Active.", in the language of the record."""
-    with translation.override("en"):
-        return LogEntry(change_message=json.dumps(message)).get_change_message()

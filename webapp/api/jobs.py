@@ -1,9 +1,7 @@
 """Jobs: start one, follow it, and order what happens next."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
-from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -19,6 +17,7 @@ from webapp import access, failures, reports
 from webapp.access import Right
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, Body
+from webapp.sending import sent
 from webapp.shapes import (
     AttemptList,
     EventPage,
@@ -179,7 +178,7 @@ def log(
     pieces = events.log_bytes(job, name, step=step, attempt=attempt)
     if safe:
         pieces = (text.encode() for text in events.visible(pieces))
-    answer = StreamingHttpResponse(_sent(pieces), content_type="text/plain; charset=utf-8")
+    answer = StreamingHttpResponse(sent(pieces), content_type="text/plain; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="job-{job_id}-{name}.log"'
     return answer
 
@@ -247,16 +246,6 @@ def _job_to_operate(request: ApiRequest, job_id: int) -> Job:
     job = _job(request, job_id)
     access.require(request.auth, Right.OPERATE, job.game)
     return job
-
-
-async def _sent(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Piece by piece under ASGI, where Django would first collect a plain iterator in memory."""
-    while (piece := await sync_to_async(_next)(pieces)) is not None:
-        yield piece
-
-
-def _next(pieces: Iterator[bytes]) -> bytes | None:
-    return next(pieces, None)
 
 
 def _host_run(job: Job, name: str) -> HostRun:

@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import IO, TypedDict
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils.translation import gettext as _
 
-from deploy_tasks import artifacts, clock, restored
+from deploy_tasks import artifacts, audit, clock, restored
+from deploy_tasks.audit import guard
 from deploy_tasks.models import Instance, Release
 from deploy_tasks.times import iso
 from webapp.backup import rows
 
 FORMAT = 1
 MEMBER = re.compile(
-    r"about\.json|rows/[\w.]+\.jsonl\.gz|artifacts/[0-9a-f]{64}|keys/(django|seal/[\w.-]+)"
+    r"about\.json|rows/[\w.]+\.jsonl\.gz|artifacts/[0-9a-f]{64}|keys/(django|audit|seal/[\w.-]+)"
 )
 
 
@@ -70,7 +71,7 @@ def restore(file: Path) -> About:
     Watchers begin anew, and no job goes on by itself. Raises CannotRestore, OSError.
     """
     try:
-        with tarfile.open(file) as archive, transaction.atomic():
+        with tarfile.open(file) as archive, guard.lifted():
             members = iter(archive)
             about = _read_about(archive, next(members, None))
             rows.delete_all()
@@ -81,6 +82,7 @@ def restore(file: Path) -> About:
             Instance.current()
             Instance.objects.update(epoch=Instance._meta.get_field("epoch").get_default())
             restored.hold_open_jobs(datetime.fromisoformat(about["made_at"]))
+            audit.record(None, "restore", file.name, made_at=about["made_at"])
     except (tarfile.TarError, EOFError, rows.Damaged) as error:
         raise CannotRestore(_("%(file)s is damaged: %(why)s") % {"file": file, "why": error})
     return about
@@ -116,6 +118,8 @@ def _keys() -> Iterator[tuple[str, Path]]:
     """Those of this machine: where only workers have private ones, they are not among them."""
     home = settings.HOME / "keys"
     yield "django", home / "django"
+    if (home / "audit").exists():
+        yield "audit", home / "audit"
     for path in [*(home / "seal").glob("[!.]*"), *settings.PRIVATE_KEYS.glob("[!.]*.key")]:
         yield f"seal/{path.name}", path
 

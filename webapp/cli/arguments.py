@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     _hosts(names)
     _pagers(names)
     _local(names)
+    _audit(names)
     return top
 
 
@@ -163,6 +164,27 @@ def _local(names: Any) -> None:
     command = _command(names, "token", commands.token, _("make an API token on this machine"))
     command.add_argument(
         "user", metavar="USER", help=_("made an administrator if there is none by that name")
+    )
+
+
+def _audit(names: Any) -> None:
+    help_ = _("follow the audit's chain, and name the first entry at which it is broken")
+    command = _command(names, "audit-verify", commands.audit_verify, help_)
+    command.add_argument("--head", metavar="FILE", help=_("a head that audit-head printed earlier"))
+    command.add_argument(
+        "--archive",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=_("what audit-archive wrote; given again, oldest first: all of it"),
+    )
+    help_ = _("print the audit's end, signed, to be kept on another machine")
+    _command(names, "audit-head", commands.audit_head, help_)
+    help_ = _("write old entries of the audit into a new file and remove them here")
+    command = _command(names, "audit-archive", commands.audit_archive, help_)
+    command.add_argument("file", metavar="FILE")
+    command.add_argument(
+        "--before", required=True, metavar="DATE", help=_("entries before it, such as 2026-01-31")
     )
 
 

@@ -95,6 +95,20 @@ def restore(given: argparse.Namespace) -> int:
     return local.manage("restore", given.file, *more, *_json(given))
 
 
+def audit_verify(given: argparse.Namespace) -> int:
+    kept = ["--head", given.head] if given.head else []
+    archives = [word for file in given.archive for word in ("--archive", file)]
+    return local.manage("audit_verify", *kept, *archives, *_json(given))
+
+
+def audit_head(given: argparse.Namespace) -> int:
+    return local.manage("audit_head")
+
+
+def audit_archive(given: argparse.Namespace) -> int:
+    return local.manage("audit_archive", given.file, "--before", given.before, *_json(given))
+
+
 def token(given: argparse.Namespace) -> int:
     return local.manage("token", given.user, *_json(given))
 

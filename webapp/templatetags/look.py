@@ -9,7 +9,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from deploy_tasks.models import Call, HostCheck, HostRun, Moment
+from deploy_tasks.models import AuditEntry, Call, HostCheck, HostRun, Moment
 from deploy_tasks.states import HOST_ENDED, HOST_RETRYABLE, HostRunState, Link
 from deploy_tasks.times import iso
 from webapp.retelling import retold
@@ -71,6 +71,14 @@ def when(at: datetime | str | None) -> SafeString:
 def told(text: str) -> str:
     """A sentence that a worker stored, in the reader's language."""
     return retold(text)
+
+
+@register.filter
+def changes(entry: AuditEntry) -> list[tuple[str, tuple[Any, Any]]]:
+    """What was changed, by its name: what it was, and what it is."""
+    before, after = entry.details.get("before", {}), entry.details.get("after", {})
+    names = dict.fromkeys([*before, *after])
+    return [(name, (before.get(name), after.get(name))) for name in names]
 
 
 @register.filter

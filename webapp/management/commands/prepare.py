@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from deploy_tasks import vault
+from deploy_tasks.audit import guard, signing
 from webapp import health
 
 FIRST_USER = "admin"
@@ -44,7 +45,9 @@ class Command(BaseCommand):
         with (settings.HOME / "keys" / ".prepare").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             vault.ensure_keys()
+            signing.ensure_key()
             call_command("migrate", verbosity=0, interactive=False)
+            guard.guard()
             if options["state_only"]:
                 return
             call_command("collectstatic", verbosity=0, interactive=False)
