@@ -96,7 +96,7 @@ def add(wanted: Wanted, *, by: User) -> Pager:
                 key_id=key_id,
                 shown=shown,
             )
-            audit.record(by, "add_pager", pager.name, shown=shown, game=str(wanted.game or "*"))
+            audit.record(by, "add_pager", pager.name, shown=shown, game=wanted.game)
     except IntegrityError:
         raise OrderRefused(_("the name “%s” is taken") % wanted.name) from None
     return pager
@@ -105,7 +105,7 @@ def add(wanted: Wanted, *, by: User) -> Pager:
 @transaction.atomic
 def remove(pager: Pager, *, by: User) -> None:
     _require(by, Right.ADMINISTER, pager)
-    audit.record(by, "remove_pager", pager.name, shown=pager.shown)
+    audit.record(by, "remove_pager", pager.name, game=pager.game, shown=pager.shown)
     pager.delete()
 
 
