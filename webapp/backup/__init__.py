@@ -10,11 +10,12 @@ import re
 import shutil
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TypedDict
+from typing import IO, Literal, TypedDict
 
 from django.conf import settings
 from django.db import connection
@@ -28,6 +29,7 @@ from deploy_tasks.times import iso
 from webapp.backup import rows
 
 FORMAT = 1
+PARTS: tuple[Literal["rows", "artifacts", "keys"], ...] = ("rows", "artifacts", "keys")
 MEMBER = re.compile(
     r"about\.json|rows/[\w.]+\.jsonl\.gz|artifacts/[0-9a-f]{64}|keys/(django|audit|seal/[\w.-]+)"
 )
@@ -41,6 +43,7 @@ class About(TypedDict):
     migrations: list[str]
     rows: int
     artifacts: int
+    keys: int
     private_keys: bool
 
 
@@ -75,8 +78,12 @@ def restore(file: Path) -> About:
             members = iter(archive)
             about = _read_about(archive, next(members, None))
             rows.delete_all()
+            taken = Counter[str]()
             for member in members:
-                _take(archive, member)
+                taken += _take(archive, member)
+            # A file that was cut off between two of its parts ends as well as a whole one.
+            if taken != Counter({part: about[part] for part in PARTS}):
+                raise rows.Damaged(_("it is not whole"))
             rows.set_sequences()
             connection.check_constraints()
             Instance.current()
@@ -98,6 +105,7 @@ def _write(archive: tarfile.TarFile) -> About:
             migrations=_migrations(),
             rows=sum(count for _file, count in dumped.values()),
             artifacts=0,
+            keys=len(keys),
             private_keys=any(name.endswith(".key") for name in keys),
         )
         stored = set(Release.objects.exclude(sha256="").values_list("sha256", flat=True))
@@ -166,17 +174,19 @@ def _read_about(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> Abo
     return about
 
 
-def _take(archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+def _take(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Counter[str]:
+    """How many rows, artifacts or keys it held."""
     if not member.isfile() or not MEMBER.fullmatch(member.name) or ".." in member.name:
         raise CannotRestore(_("%s is not of a backup") % member.name)
     kind, _slash, name = member.name.partition("/")
     with _open(archive, member) as content:
         if kind == "rows":
-            rows.load(name.removesuffix(".jsonl.gz"), content)
-        elif kind == "artifacts":
+            return Counter(rows=rows.load(name.removesuffix(".jsonl.gz"), content))
+        if kind == "artifacts":
             _take_artifact(name, content)
-        else:
-            _take_key(_place_of_key(name), content)
+            return Counter(artifacts=1)
+        _take_key(_place_of_key(name), content)
+        return Counter(keys=1)
 
 
 def _take_artifact(sha256: str, content: IO[bytes]) -> None:

@@ -59,14 +59,17 @@ def delete_all() -> None:
                 cursor.execute(f"DELETE FROM {_quoted(model._meta.db_table)}")  # noqa: S608
 
 
-def load(label: str, content: IO[bytes]) -> None:
-    """Insert what ``dump`` wrote, as it was: no default, no ``auto_now``. Raises Damaged."""
+def load(label: str, content: IO[bytes]) -> int:
+    """Insert what ``dump`` wrote, as it was: no default, no ``auto_now``; gives how many rows.
+
+    Raises Damaged.
+    """
     known = {model._meta.label_lower: model for model in models()}
     if label not in known:
         raise Damaged(label)
     try:
         with gzip.open(content, "rt", encoding="utf-8") as lines:
-            _insert(known[label], json.loads(next(lines)), map(json.loads, lines))
+            return _insert(known[label], json.loads(next(lines)), map(json.loads, lines))
     except (OSError, ValueError, StopIteration, LookupError, ValidationError) as error:
         raise Damaged(f"{label}: {error}")
 
@@ -78,14 +81,16 @@ def set_sequences() -> None:
             cursor.execute(statement)
 
 
-def _insert(model: type[Model], columns: list[str], found: Iterator[list[Any]]) -> None:
+def _insert(model: type[Model], columns: list[str], found: Iterator[list[Any]]) -> int:
     by_name = {field.attname: field for field in model._meta.concrete_fields}
     fields = [by_name[column] for column in columns]
     names = ", ".join(_quoted(str(field.column)) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     statement = f"INSERT INTO {_quoted(model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608
+    count = 0
     with connection.cursor() as cursor:
         while chunk := list(islice(found, CHUNK)):
+            count += len(chunk)
             cursor.executemany(
                 statement,
                 [
@@ -96,6 +101,7 @@ def _insert(model: type[Model], columns: list[str], found: Iterator[list[Any]]) 
                     for row in chunk
                 ],
             )
+    return count
 
 
 def _plain(value: Any) -> str:
