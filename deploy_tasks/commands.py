@@ -135,6 +135,12 @@ def look(paths: Sequence[str]) -> tuple[Program, bytes]:
     return ask(_source("look.sh", PATHS=shlex.join(paths)), Variables(plain={}))
 
 
+def sudo_rules(declared: Sequence[str], variables: Variables) -> tuple[Program, bytes]:
+    """Asks whether these commands, sh words each, may be run by sudo; see sudo.sh."""
+    source = _source("sudo.sh", COMMANDS="\n".join(f"may {command}" for command in declared))
+    return ask(source, variables)
+
+
 def has_artifact(sha256: str) -> tuple[Program, bytes]:
     nonce = new_nonce()
     body = f'[ -e "$HOME/{artifact_path(sha256)}" ] && head_ answer\n'

@@ -1,11 +1,13 @@
 """What people do to hosts: test them, approve a key that one showed, label many, take one out."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from functools import partial
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import ProtectedError, QuerySet
+from django.db.models import Exists, OuterRef, ProtectedError, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -48,6 +50,19 @@ def test(hosts: QuerySet[Host]) -> int:
     ring = partial(bells.ring_looks, [check.host_id for check in asked])
     transaction.on_commit(ring, robust=True)
     return len(asked)
+
+
+def look_around() -> int:
+    """Ask workers to look at hosts that nobody has looked at for long, so that what is known of
+    them stays true; gives how many. Those that a job has, or that await an approval, are left."""
+    if not settings.LOOK_EVERY_HOURS:
+        return 0
+    before = timezone.now() - timedelta(hours=settings.LOOK_EVERY_HOURS)
+    pinned = HostKey.objects.filter(host=OuterRef("pk"), approved_at__isnull=False)
+    busy = HostRun.objects.filter(host=OuterRef("pk"), holds_host=True)
+    old = Host.objects.filter(Q(last_check=None) | Q(last_check__asked_at__lt=before))
+    found = old.filter(Exists(pinned), ~Exists(busy)).order_by("last_check__asked_at", "pk")
+    return test(Host.objects.filter(pk__in=list(found.values_list("pk", flat=True)[:CHUNK])))
 
 
 @transaction.atomic

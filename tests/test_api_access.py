@@ -48,6 +48,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/jobs"): Call(SEE, hidden=200),
     ("post", "/jobs"): Call(OPERATE, ORDER, hidden=422),
     ("post", "/jobs/plan"): Call(OPERATE, ORDER, hidden=422),
+    ("post", "/jobs/preflight"): Call(OPERATE, ORDER, hidden=422),
     ("get", "/jobs/{job_id}"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts"): Call(SEE),
     ("get", "/jobs/{job_id}/failures"): Call(SEE),

@@ -59,6 +59,16 @@ class TestHosts:
             "vars": {},
             "keys": [],
             "check": None,
+            "truth": {
+                "wanted": "",
+                "on_disk": "",
+                "on_disk_at": None,
+                "running": "",
+                "players": None,
+                "asked_at": None,
+                "silence": "",
+                "drift": "",
+            },
             "job": None,
         }
         assert AuditEntry.objects.get().actor == admin.user
@@ -130,7 +140,7 @@ class TestHosts:
         for _ in range(10):
             factories.host(squid)
         admin.get("/hosts")
-        with django_assert_num_queries(4):  # token, hosts, keys, looks
+        with django_assert_num_queries(7):  # token, hosts, keys, looks, and three truths
             assert len(admin.get("/hosts").json()["hosts"]) == 10
 
     def test_a_patch_changes_what_it_names_and_nothing_else(

@@ -10,14 +10,35 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from deploy_tasks import bells, hosts, looking, ssh, vault
-from deploy_tasks.models import Credential, Game, Host, HostCheck, HostKey
+from deploy_tasks.looking.found import Found
+from deploy_tasks.models import (
+    Credential,
+    Game,
+    Host,
+    HostCheck,
+    HostKey,
+    RecipeRevision,
+    Sighting,
+)
 from tests import factories
 from tests.fleet_fixtures import Fleet
 from tests.ssh_keys import host_key
 
 pytestmark = pytest.mark.django_db
 
-RECIPE = factories.RECIPE.replace("current:", "vars:\n  root: {type: path}\ncurrent:")
+RECIPE = """\
+recipe: steps
+vars:
+  root: {type: path}
+  said: {type: string, default: players 3}
+  port: {type: port, default: 1}
+current: cat version 2>/dev/null || true
+query:
+  run: echo version 1.0; echo "$said"
+steps:
+  - name: start
+    run: echo "$version" >version
+"""
 
 Add = Callable[..., Host]
 
@@ -56,6 +77,10 @@ def add(fleet: Fleet, squid: Game) -> Add:
     return add
 
 
+def _recipe(game: Game, text: str) -> None:
+    RecipeRevision.objects.create(recipe=game.recipe, number=2, text=text, sha256="2" * 64)
+
+
 def look(host: Host) -> dict[str, tuple[str, str]]:
     """part -> result and words."""
     looking.look_at(host)
@@ -75,6 +100,55 @@ class TestRealHosts:
         assert told["login"][1] == f"as {fleet.user} with fleet"
         assert f"free in {fleet.hosts[0].home}" in told["disk"][1]
         assert told["clock"][1] == "right to the second"
+        assert told["vars"][1] == "complete for recipe steps"
+        assert told["version"][1] == "nothing yet"
+        assert told["game"][1] == "1.0, 3 players"
+
+    def test_what_the_host_says_of_itself_is_kept(self, add: Add, fleet: Fleet) -> None:
+        (fleet.hosts[0].home / "version").write_text("1.0\n")
+        host = add(vars={"said": "nothing of players"})
+        told = look(host)
+        (fleet.hosts[0].home / "version").unlink()
+        assert (told["version"], told["game"]) == (("ok", "1.0"), ("ok", "1.0, players unknown"))
+        seen = Sighting.objects.get(host=host)
+        assert (seen.on_disk, seen.running, seen.players) == ("1.0", "1.0", None)
+
+    def test_another_version_than_the_last_job_left_is_worth_a_look(
+        self, add: Add, squid: Game
+    ) -> None:
+        host = add()
+        factories.release(squid, "1.0")
+        job = factories.job(squid)
+        job.release = factories.release(squid, "2.0")
+        job.save()
+        job.host_runs.create(host=host, state="succeeded", holds_host=False, version="2.0")
+        told = look(host)
+        assert told["version"] == ("warning", "nothing, but the last job left 2.0 there")
+        assert told["game"] == ("warning", "1.0, 3 players")
+
+    def test_a_game_that_does_not_answer_is_a_warning_and_not_empty(
+        self, add: Add, squid: Game
+    ) -> None:
+        _recipe(squid, RECIPE.replace('run: echo version 1.0; echo "$said"', "minecraft: port"))
+        host = add()
+        result, says = look(host)["game"]
+        assert result == "warning"
+        assert "does not answer on port 1" in says
+        assert Sighting.objects.get(host=host).players is None
+
+    def test_sudo_that_is_declared_and_not_allowed_is_a_problem(
+        self, add: Add, squid: Game
+    ) -> None:
+        _recipe(squid, RECIPE + "sudo: [systemctl stop nothing-of-ours]\n")
+        result, says = look(add())["sudo"]
+        assert result == "problem"
+        assert "sudo does not allow “systemctl stop nothing-of-ours”" in says
+
+    def test_variables_that_do_not_fit_leave_out_what_needs_them(self, add: Add) -> None:
+        told = look(add(vars={"root": "not absolute"}))
+        assert told["vars"][0] == "problem"
+        assert told["version"] == ("skipped", "")
+        assert told["game"] == ("skipped", "")
 
     def test_without_an_approved_key_its_keys_are_noted_and_no_log_in_is_tried(
         self, add: Add, fleet: Fleet
@@ -132,13 +206,13 @@ tmpfs                        100       0       100   0% /data
 """
 
     def test_what_a_host_prints_is_read(self) -> None:
-        found = looking._Found.read(self.BUSYBOX)
+        found = Found.read(self.BUSYBOX)
         assert found.missing == ["sha256sum"]
         assert found.time == 1_700_000_000
         assert found.free == {"/root": 600_000 * 1024, "/data": 100 * 1024}
 
     def test_an_empty_answer_is_no_number(self) -> None:
-        found = looking._Found.read("time\ndisk /root\ndf: /root: Permission denied\n")
+        found = Found.read("time\ndisk /root\ndf: /root: Permission denied\n")
         assert (found.time, found.free) == (None, {})
 
 
@@ -165,6 +239,27 @@ class TestAsking:
         hosts.test(Host.objects.all())
         check = HostCheck.objects.get()
         assert (check.is_pending, check.items, check.ended_at) == (True, [], None)
+
+    def test_hosts_that_nobody_has_looked_at_for_a_day_are_looked_at(
+        self, squid: Game, settings: Settings
+    ) -> None:
+        never, old, young, strange = (
+            factories.host(squid, name, pinned=name != "strange")
+            for name in ("never", "old", "young", "strange")
+        )
+        busy = factories.job(squid, hosts=1).host_runs.get().host
+        now = timezone.now()
+        for host, hours in ((old, 25), (young, 1)):
+            at = now - timedelta(hours=hours)
+            HostCheck.objects.create(host=host, asked_at=at, ended_at=at)
+        settings.LOOK_EVERY_HOURS = 0
+        assert hosts.look_around() == 0
+        settings.LOOK_EVERY_HOURS = 24
+        assert hosts.look_around() == 2
+        pending = HostCheck.objects.filter(ended_at=None).values_list("host", flat=True)
+        assert set(pending) == {never.pk, old.pk}
+        assert busy
+        assert not HostCheck.objects.filter(host__in=[strange, busy]).exists()
 
     def test_nobody_waits_for_a_worker_for_ever(self, squid: Game) -> None:
         old = timezone.now() - timedelta(minutes=5)

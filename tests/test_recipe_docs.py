@@ -17,6 +17,7 @@ PAGE = (DOCS / "RECIPES.md").read_text()
 
 HEADINGS: dict[type[BaseModel], str] = {
     recipes.Recipe: "## The recipe",
+    recipes.Query: "### `query`",
     recipes.Step: "## A step",
     recipes.Wait: "### `wait`",
     recipes.Retries: "### `retries`",

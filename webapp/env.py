@@ -112,6 +112,9 @@ class Env(BaseSettings):
     keep_output_days: int = Field(
         default=90, ge=0, description="days after which an ended job's output is dropped; 0: never"
     )
+    look_every_hours: int = Field(
+        default=24, ge=0, description="hours after which a worker looks at a host anew; 0: never"
+    )
     call_schemes: Annotated[str, AfterValidator(_words)] = Field(
         default="", description="what a pager's address may begin with; empty: https and services"
     )

@@ -5,17 +5,31 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from deploy_tasks import truth
 from deploy_tasks.hosts import key_type
 from deploy_tasks.models import Game, Host, HostCheck, HostKey, HostRun, Release
 from deploy_tasks.times import iso
-from webapp.shapes import CheckReport, GameReport, HostReport, KeyReport, ReleaseReport
+from deploy_tasks.truth import Truth
+from webapp.shapes import (
+    CheckReport,
+    GameReport,
+    HostReport,
+    KeyReport,
+    ReleaseReport,
+    TruthReport,
+)
 
 
 def hosts(hosts: QuerySet[Host]) -> list[HostReport]:
     busy = HostRun.objects.filter(host=OuterRef("pk"), holds_host=True)
     rows = hosts.annotate(job=Subquery(busy.values("job")[:1])).order_by("name")
-    keys, checks = _keys_of(hosts), _checks_of(hosts)
-    return [_host(row, keys[row["pk"]], checks.get(row["pk"])) for row in rows.values(*COLUMNS)]
+    keys, checks, truths = _keys_of(hosts), _checks_of(hosts), truth.of(hosts)
+    return [
+        _host(row, keys[row["pk"]], checks.get(row["pk"]), truths[row["pk"]])
+        for row in rows.values(*COLUMNS)
+        # One that was added since has its place in the next report.
+        if row["pk"] in truths
+    ]
 
 
 def host(host: Host) -> HostReport:
@@ -65,7 +79,9 @@ COLUMNS = (
 )
 
 
-def _host(row: dict[str, Any], keys: list[KeyReport], check: CheckReport | None) -> HostReport:
+def _host(
+    row: dict[str, Any], keys: list[KeyReport], check: CheckReport | None, known: Truth
+) -> HostReport:
     return {
         "name": row["name"],
         "game": row["game__name"],
@@ -79,7 +95,21 @@ def _host(row: dict[str, Any], keys: list[KeyReport], check: CheckReport | None)
         "vars": row["vars"],
         "keys": keys,
         "check": check,
+        "truth": _truth(known),
         "job": row["job"],
+    }
+
+
+def _truth(known: Truth) -> TruthReport:
+    return {
+        "wanted": known.wanted,
+        "on_disk": known.on_disk,
+        "on_disk_at": iso(known.on_disk_at) if known.on_disk_at else None,
+        "running": known.running,
+        "players": known.players,
+        "asked_at": iso(known.asked_at) if known.asked_at else None,
+        "silence": known.silence,
+        "drift": known.drift,
     }
 
 

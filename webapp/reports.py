@@ -5,7 +5,7 @@ fixed number of queries, however many hosts the job has.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from deploy_tasks import revisions
 from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
+from deploy_tasks.preflight import Finding
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import (
     HOST_ENDED,
@@ -28,13 +29,16 @@ from deploy_tasks.states import (
 )
 from deploy_tasks.times import iso
 from webapp import access
+from webapp.retelling import retold
 from webapp.shapes import (
     AttemptList,
     AttemptReport,
     BatchReport,
+    FindingPart,
     HostRunList,
     HostRunReport,
     JobReport,
+    PreflightReport,
 )
 from webapp.verdict import Batch, verdict
 
@@ -89,6 +93,29 @@ def attempts(job: Job, host_name: str) -> AttemptList:
         state__in=[AttemptState.NEW, AttemptState.ABANDONED]
     )
     return {"as_of_seq": job.last_seq, "attempts": [_attempt(one) for one in begun.order_by("pk")]}
+
+
+def preflight(found: Sequence[Finding]) -> PreflightReport:
+    states = Counter(one.state for one in found)
+    return {
+        "pending": states["pending"],
+        "fit": states["fit"],
+        "unfit": states["unfit"],
+        "hosts": [
+            {
+                "host": one.host,
+                "state": one.state,
+                "problems": [_told(part) for part in one.problems],
+                "warnings": [_told(part) for part in one.warnings],
+                "checked_at": iso(one.checked_at) if one.checked_at else None,
+            }
+            for one in found
+        ],
+    }
+
+
+def _told(part: Mapping[str, str]) -> FindingPart:
+    return {"part": part["part"], "says": retold(part["says"])}
 
 
 def step_names(revision: RecipeRevision) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ PROGRAMS = env.runs
 PRIVATE_KEYS = env.private_keys or HOME / "keys" / "seal"
 VARIABLE = variable
 FAILPOINT = env.failpoint
+LOOK_EVERY_HOURS = env.look_every_hours
 # Night calls: where they may go, and how often one is tried.
 CALL_SCHEMES = env.call_schemes.split(",") if env.call_schemes else []
 CALL_NETWORKS = env.call_networks.split(",") if env.call_networks else []
@@ -158,6 +159,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(env.run_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "deploy_tasks.tasks.reconcile", "schedule": 5.0},
     "sweep": {"task": "deploy_tasks.tasks.sweep", "schedule": 3600.0},
+    "look-around": {"task": "deploy_tasks.tasks.look_around", "schedule": 3600.0},
     "drop-old-output": {"task": "deploy_tasks.tasks.drop_old_output", "schedule": 3600.0},
 }
 

@@ -135,6 +135,32 @@ class EventPage(TypedDict):
     last_seq: int
 
 
+class FindingPart(TypedDict):
+    """``part`` is one of a look at a host, or job (another one has it), or order."""
+
+    part: str
+    says: str
+
+
+class HostFinding(TypedDict):
+    """``state``: pending, fit, unfit. Warnings are in no job's way."""
+
+    host: str
+    state: str
+    problems: list[FindingPart]
+    warnings: list[FindingPart]
+    checked_at: str | None
+
+
+class PreflightReport(TypedDict):
+    """Ask again until ``pending`` is 0."""
+
+    pending: int
+    fit: int
+    unfit: int
+    hosts: list[HostFinding]
+
+
 class KeyReport(TypedDict):
     """A host key; one without ``approved_at`` was offered and waits for a person."""
 
@@ -145,7 +171,8 @@ class KeyReport(TypedDict):
 
 
 class CheckItem(TypedDict):
-    """``part``: reachable, key, login, shell, disk, clock; ``result``: ok, problem, skipped."""
+    """``part``: reachable, key, login, shell, disk, clock, vars, sudo, version, game; ``result``:
+    ok, warning, problem, skipped."""
 
     part: str
     result: str
@@ -161,9 +188,23 @@ class CheckReport(TypedDict):
     items: list[CheckItem]
 
 
+class TruthReport(TypedDict):
+    """Versions: wanted, on the disk, reported by the running game; empty where not known.
+    ``players`` null is unknown, not zero; ``drift`` is empty where nothing is known to differ."""
+
+    wanted: str
+    on_disk: str
+    on_disk_at: str | None
+    running: str
+    players: int | None
+    asked_at: str | None
+    silence: str
+    drift: str
+
+
 class HostReport(TypedDict):
-    """What the inventory file says of a host, its keys, the last look at it, and the job that has
-    it now."""
+    """What the inventory file says of a host, its keys, the last look at it, what is known of its
+    version, and the job that has it now."""
 
     name: str
     game: str
@@ -177,6 +218,7 @@ class HostReport(TypedDict):
     vars: dict[str, Any]
     keys: list[KeyReport]
     check: CheckReport | None
+    truth: TruthReport
     job: int | None
 
 

@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("jobs/", jobs.jobs, name="jobs"),
     path("jobs/new", start.new, name="job-new"),
     path("jobs/new/plan", start.plan, name="job-plan"),
+    path("jobs/new/check", start.check, name="job-check"),
     path("jobs/<int:job_id>/", jobs.job, name="job"),
     path("jobs/<int:job_id>/steps", jobs.steps, name="job-steps"),
     path("hosts/", hosts.hosts, name="hosts"),

@@ -11,6 +11,7 @@ from deploy_tasks.models.inventory import (
     HostKey,
     Machine,
     Release,
+    Sighting,
 )
 from deploy_tasks.models.jobs import Attempt, Event, HostRun, Job
 from deploy_tasks.models.recipes import Recipe, RecipeRevision
@@ -37,5 +38,6 @@ __all__ = [
     "Recipe",
     "RecipeRevision",
     "Release",
+    "Sighting",
     "Worker",
 ]

@@ -156,7 +156,7 @@ class HostCheck(models.Model):
     """The last look at a host outside of any job: whether a job could run on it.
 
     ``items`` are ``{"part", "result", "says"}`` in the order of ``Part``, as far as the look has
-    come: what comes after a part that failed is ``skipped``.
+    come: what comes after a part that failed is ``skipped``. A warning is in no job's way.
     """
 
     class Part(models.TextChoices):
@@ -166,9 +166,14 @@ class HostCheck(models.Model):
         SHELL = "shell", _("Shell")
         DISK = "disk", _("Disk")
         CLOCK = "clock", _("Clock")
+        VARS = "vars", _("Variables")
+        SUDO = "sudo", _("Sudo")
+        VERSION = "version", _("On disk")
+        GAME = "game", _("Game")
 
     class Result(models.TextChoices):
         OK = "ok", _("ok")
+        WARNING = "warning", _("worth a look")
         PROBLEM = "problem", _("problem")
         SKIPPED = "skipped", _("not tried")
 
@@ -190,3 +195,22 @@ class HostCheck(models.Model):
     def problem(self) -> dict[str, str] | None:
         """The first item that is not well."""
         return next((one for one in self.items if one["result"] == self.Result.PROBLEM), None)
+
+
+class Sighting(models.Model):
+    """What a host said of itself when it was last looked at outside of any job.
+
+    ``on_disk`` is what the recipe's ``current`` printed, ``running`` and ``players`` are the
+    answer of the running game, ``silence`` is why there was none. Null, and an empty ``running``:
+    not learnt. A player count that is not known is not zero.
+    """
+
+    host = models.OneToOneField(Host, models.CASCADE, related_name="sighting")
+    at = models.DateTimeField()
+    on_disk = models.CharField(max_length=255, blank=True, null=True)
+    running = models.CharField(max_length=255, blank=True)
+    players = models.PositiveIntegerField(null=True)
+    silence = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.at:%Y-%m-%d %H:%M}"

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deploy_tasks import recipes, revisions, rollout
+from deploy_tasks import recipes, revisions, rollout, truth
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, HostKey, HostRun, RecipeRevision, Release
 from deploy_tasks.rollout import Rollout
@@ -62,6 +62,8 @@ class Plan:
     skipped: list[dict[str, Any]] = field(default_factory=list)
     excluded: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
+    #: Hosts that are not as the last job left them; in no job's way.
+    drifted: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"hosts": sum(batch.size for batch in self.batches)}
@@ -96,8 +98,9 @@ def plan_job(order: JobOrder, *, by: User) -> Plan:
             for number, hosts in enumerate(cut, 1)
         ],
         steps=[_step(step) for step in choice.recipe.steps],
-        refusals=[{"host": b["host"], "reason": _busy_reason(b), **b} for b in busy(choice.hosts)]
+        refusals=[{"host": b["host"], "reason": busy_reason(b), **b} for b in busy(choice.hosts)]
         + [{"host": unfit.host, "reason": unfit.error.message} for unfit in misfits(choice)],
+        drifted=_drifted(choice.hosts),
     )
 
 
@@ -208,7 +211,14 @@ def busy(hosts: Iterable[Host]) -> list[dict[str, Any]]:
     ]
 
 
-def _busy_reason(found: Mapping[str, Any]) -> str:
+def _drifted(hosts: Sequence[Host]) -> list[dict[str, Any]]:
+    there = Host.objects.filter(pk__in=[host.pk for host in hosts])
+    names = {host.pk: host.name for host in truth.drifted(there)}
+    known = truth.of(Host.objects.filter(pk__in=names))
+    return [{"host": name, "reason": known[pk].drift} for pk, name in names.items()]
+
+
+def busy_reason(found: Mapping[str, Any]) -> str:
     return _("busy with job #%(job)s of %(by)s") % found
 
 

@@ -48,6 +48,14 @@ def _misfits(recipe: Recipe, document: Document) -> Iterator[Misfit]:
             ("lock",),
             _("there is no var “%(name)s”; lock names one of vars") % {"name": recipe.lock},
         )
+    if recipe.query and recipe.query.minecraft not in (None, *recipe.vars):
+        yield (
+            ("query", "minecraft"),
+            _("there is no var “%(name)s” with the port") % {"name": recipe.query.minecraft},
+        )
+    for n, command in enumerate(recipe.sudo):
+        if "\n" in command.strip() or command.split()[0] == "sudo":
+            yield ("sudo", n), _("write one command, without the word sudo")
 
 
 def _step_names(recipe: Recipe) -> Iterator[Misfit]:

@@ -141,6 +141,27 @@ class Step(_Part):
         return self
 
 
+class Query(_Part):
+    """How the running game is asked what it is. Exactly one of ``run`` and ``minecraft``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [way]} for way in ("run", "minecraft")]}
+    )
+
+    run: Script | None = Field(
+        None, description="sh text, run on the host; prints lines: version 1.2, players 3"
+    )
+    minecraft: str | None = Field(
+        None, description="the var with the port that a worker asks as a player's client would"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Query":
+        if (self.run is None) == (self.minecraft is None):
+            raise ValueError(_("a query has exactly one of run and minecraft"))
+        return self
+
+
 class Recipe(_Part):
     """The ordered, typed steps that bring a host to a release."""
 
@@ -148,6 +169,10 @@ class Recipe(_Part):
     summary: str = Field("", description="one line for the person who chooses it")
     vars: dict[str, Var] = Field(default_factory=dict, description="values the scripts are given")
     current: Script | None = Field(None, description="prints the version now on the host")
+    query: Query | None = Field(None, description="asks the running game what it is")
+    sudo: Annotated[tuple[Script, ...], Field(strict=False)] = Field(
+        (), description="commands that the steps run by sudo, without the word sudo"
+    )
     on_failure: Literal["stop", "undo"] = Field(
         "stop", description="leave the host as it is, or undo its steps"
     )

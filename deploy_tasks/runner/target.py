@@ -64,6 +64,16 @@ def _target(place: dict[str, Any]) -> ssh.Target:
     )
 
 
+def variables_of_host(host: Host, recipe: recipes.Recipe) -> commands.Variables:
+    """What a question outside of any job is given. Raises InvalidInput for vars that do not fit."""
+    values = recipes.resolve(recipe, game=host.game.vars, host=host.vars, job={})
+    no_job = dict.fromkeys(("version", "previous", "sha256", "job", "artifact"), "")
+    return commands.Variables(
+        plain={**values.plain, **no_job, "host": host.name},
+        secret={name: _secret(credential) for name, credential in values.secrets.items()},
+    )
+
+
 def variables(run: HostRun, snapshot: dict[str, Any]) -> commands.Variables:
     """What every script of this host run is given. Call once `previous` is known."""
     release = run.job.release

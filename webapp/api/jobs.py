@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from ninja import Header, Query, Router, Status
 from pydantic import Field
 
-from deploy_tasks import events, orders
+from deploy_tasks import events, orders, preflight
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.names import Name
@@ -26,6 +26,7 @@ from webapp.shapes import (
     JobPage,
     JobReport,
     OutputPage,
+    PreflightReport,
     Refusal,
 )
 
@@ -72,6 +73,14 @@ def plan(request: ApiRequest, order: orders.JobOrder) -> dict[str, Any]:
     """What would happen: batches, steps, and who is left out and why. Starts nothing."""
     _allow_start(request, order)
     return orders.plan_job(order, by=request.auth).as_json()
+
+
+@router.post("/preflight", response={200: PreflightReport, REFUSALS: Refusal})
+def check(request: ApiRequest, order: orders.JobOrder, again: bool = False) -> PreflightReport:
+    """Whether the hosts of an order are fit for it. Workers look at those of which nothing is
+    known that is younger than 10 minutes; with ``again`` at all. Ask until ``pending`` is 0."""
+    _allow_start(request, order)
+    return reports.preflight(preflight.check(order, again=again))
 
 
 @router.get("", response={200: JobPage, REFUSALS: Refusal}, url_name="jobs")

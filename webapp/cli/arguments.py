@@ -81,6 +81,9 @@ def _start(names: Any) -> None:
     command.add_argument(
         "--plan", action="store_true", help=_("only tell what would happen, start nothing")
     )
+    command.add_argument(
+        "--check", action="store_true", help=_("only look whether the hosts are fit for it")
+    )
     command.add_argument("--watch", action="store_true", help=_("follow the job to its end"))
     _output(command)
 

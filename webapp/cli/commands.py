@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import httpx
 
 from webapp.cli import following, local
+from webapp.cli.client import Client
 from webapp.cli.statuses import Refused, Status
-from webapp.cli.tables import plan_lines, table
+from webapp.cli.tables import plan_lines, preflight_lines, table
 from webapp.cli.words import _, plain
 from webapp.env import variable
+
+#: Seconds that workers are given to look at the hosts of an order.
+CHECKED_WITHIN = 600.0
 
 
 def start(given: argparse.Namespace) -> int:
@@ -20,12 +25,25 @@ def start(given: argparse.Namespace) -> int:
     with local.client() as client:
         if given.plan:
             return _tell(client.post("/jobs/plan", order), given, plan_lines)
+        if given.check:
+            return _check(client, order, given)
         # Ours, if none is given: an order whose answer was lost can then be sent again.
         answer = client.post("/jobs", order, key=given.key or uuid.uuid4().hex)
         _tell(answer, given, _job_lines)
         if not given.watch:
             return Status.WELL
         return following.follow(client, answer.json()["id"], given)
+
+
+def _check(client: Client, order: dict[str, Any], given: argparse.Namespace) -> int:
+    answer = client.post("/jobs/preflight?again=1", order)
+    until = time.monotonic() + CHECKED_WITHIN
+    while answer.json()["pending"] and time.monotonic() < until:
+        time.sleep(1)
+        answer = client.post("/jobs/preflight", order)
+    _tell(answer, given, preflight_lines)
+    found = answer.json()
+    return Status.NOT_WELL if found["unfit"] or found["pending"] else Status.WELL
 
 
 def watch(given: argparse.Namespace) -> int:

@@ -30,9 +30,18 @@ def plan_lines(plan: dict[str, Any]) -> Iterator[str]:
         "skipped": _("Skipped"),
         "excluded": _("Left out"),
         "refusals": _("Refused"),
+        "drifted": _("Drifted"),
     }.items():
         for one in plan[key]:
             yield f"{word}: " + ": ".join(filter(None, (one.get("host"), one["reason"])))
+
+
+def preflight_lines(found: dict[str, Any]) -> Iterator[str]:
+    yield _("%(fit)s fit, %(unfit)s not, %(pending)s not looked at") % found
+    for word, kind in ((_("Not fit"), "problems"), (_("Worth a look"), "warnings")):
+        for host in found["hosts"]:
+            for one in host[kind]:
+                yield f"{word}: {host['host']}: {one['says']}"
 
 
 def _named(hosts: Sequence[str]) -> str:

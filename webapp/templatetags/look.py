@@ -31,6 +31,7 @@ ORDER = (
 
 CHECKED = {
     HostCheck.Result.OK: HostRunState.SUCCEEDED.value,
+    HostCheck.Result.WARNING: HostRunState.UNKNOWN.value,
     HostCheck.Result.PROBLEM: HostRunState.FAILED.value,
     HostCheck.Result.SKIPPED: HostRunState.SKIPPED.value,
 }

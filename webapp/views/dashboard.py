@@ -4,8 +4,10 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
 
+from deploy_tasks import truth
 from deploy_tasks.models import Host, HostRun
 from deploy_tasks.states import HOST_ENDED, JOB_ENDED, HostRunState, Link
+from deploy_tasks.truth import Truth
 from webapp import access, health, lately, reports
 from webapp.calls.reports import undelivered
 from webapp.first_steps import first_steps
@@ -16,6 +18,7 @@ from webapp.versions import versions
 TROUBLED_SHOWN = 20
 RUNNING_SHOWN = 20
 RECENT_SHOWN = 8
+DRIFTED_SHOWN = 10
 
 
 @login_required
@@ -28,6 +31,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     troubled = in_trouble(access.visible_hosts(request.user))
     counts = troubled.aggregate(all=Count("pk"), down=Count("pk", filter=Q(down=True)))
     operated = access.games(request.user, access.Right.OPERATE)
+    drifted = hosts_that_drifted(access.visible_hosts(request.user))
     return render(
         request,
         "dashboard.html",
@@ -42,11 +46,20 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "causes": lately.failed(access.visible_jobs(request.user)),
             "operated": set(operated.values_list("pk", flat=True)),
             "games": versions(access.visible_games(request.user)),
+            "drifted": drifted[:DRIFTED_SHOWN],
+            "more_drifted": max(0, len(drifted) - DRIFTED_SHOWN),
             "undelivered": undelivered(request.user),
             "disk": health.disk(),
             "disk_free": health.disk_free(),
         },
     )
+
+
+def hosts_that_drifted(hosts: QuerySet[Host]) -> list[tuple[Host, Truth]]:
+    """Hosts that are known not to be as the last job left them, by name."""
+    found = list(truth.drifted(hosts).select_related("game"))
+    known = truth.of(Host.objects.filter(pk__in=[host.pk for host in found]))
+    return [(host, known[host.pk]) for host in found]
 
 
 def in_trouble(hosts: QuerySet[Host]) -> QuerySet[HostRun]:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deploy_tasks import hosts as host_orders
+from deploy_tasks import truth
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Host, HostRun
 from webapp import access
@@ -63,7 +64,6 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
         .annotate(attempts_made=Count("attempts"))
         .order_by("-pk")[:HISTORY_SHOWN]
     )
-    seen = next((run for run in runs if run.version), None)
     keys = list(host.keys.select_related("approved_by").order_by("-approved_at", "pk"))
     return render(
         request,
@@ -72,7 +72,7 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
             "host": host,
             "runs": runs,
             "last": runs[0] if runs else None,
-            "seen": seen,
+            "truth": truth.of(Host.objects.filter(pk=host.pk))[host.pk],
             "pinned": [key for key in keys if key.approved_at],
             "offered": [key for key in keys if not key.approved_at],
             "check": getattr(host, "last_check", None),

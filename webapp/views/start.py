@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
-from deploy_tasks import orders
+from deploy_tasks import orders, preflight
 from deploy_tasks.errors import InvalidInput, KeyReused, OrderRefused
 from deploy_tasks.models import Game, Job
-from webapp import access
+from webapp import access, reports
 from webapp.forms import JobForm
 from webapp.versions import versions
 
@@ -54,6 +54,23 @@ def plan(request: HttpRequest) -> JsonResponse:
     try:
         if form.is_valid() and (order := form.order()):
             return JsonResponse(orders.plan_job(order, by=cast(User, request.user)).as_json())
+    except InvalidInput as error:
+        form.refuse(error)
+    return JsonResponse({"errors": form.errors}, status=422)
+
+
+@login_required
+@require_POST
+def check(request: HttpRequest) -> JsonResponse:
+    """Whether the hosts that the form chooses are fit; asks workers, and tells what is known by
+    now. ``again`` asks anew. 422: ``{errors: {field: [messages]}}``."""
+    game = get_object_or_404(access.visible_games(request.user), name=request.POST.get("game", ""))
+    access.require(request.user, access.Right.OPERATE, game)
+    form = JobForm(game, request.POST)
+    try:
+        if form.is_valid() and (order := form.order()):
+            found = preflight.check(order, again="again" in request.POST)
+            return JsonResponse(reports.preflight(found))
     except InvalidInput as error:
         form.refuse(error)
     return JsonResponse({"errors": form.errors}, status=422)

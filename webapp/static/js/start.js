@@ -1,14 +1,12 @@
 // The start page: asks the server what the form as it stands would do, and shows it at the side.
 
 import { element, setText } from "./dom.js";
-import { square } from "./marks.js";
 import { tellTimes } from "./page.js";
+import { reasons } from "./reasons.js";
 import { duration, fill, gettext, ngettext, number } from "./words.js";
 
 const TYPED_FOR = 350; // milliseconds without a key
 const ANSWER_WITHIN = 20_000;
-/** Names of left-out hosts that are spelled out. */
-const NAMED = 8;
 
 const form = document.getElementById("start");
 const go = document.getElementById("go");
@@ -97,7 +95,7 @@ function show(plan) {
     ),
     ...(refusals.length
       ? [
-          leftOut(
+          reasons(
             fill(
               ngettext(
                 "%(n)s host stands in the way",
@@ -111,11 +109,20 @@ function show(plan) {
           ),
         ]
       : []),
+    ...(plan.drifted?.length
+      ? [
+          reasons(
+            gettext("Not as the last job left them: worth a look first"),
+            plan.drifted,
+            "unknown",
+          ),
+        ]
+      : []),
     batchTable(batches),
     stepList(steps),
     ...([...skipped, ...excluded].length
       ? [
-          leftOut(
+          reasons(
             fill(ngettext("%(n)s left out", "%(n)s left out", skipped.length + excluded.length), {
               n: number(skipped.length + excluded.length),
             }),
@@ -213,40 +220,6 @@ const KINDS = {
   upload: gettext("uploads the artifact"),
   wait: gettext("waits until it is good"),
 };
-
-/** Hosts grouped by why they are left out, or in the way. */
-function leftOut(title, entries, state) {
-  const byReason = new Map();
-  for (const { host, reason } of entries) {
-    // A reason that names its host is the same reason for the next one.
-    const key = host ? reason.replaceAll(host, "…") : reason;
-    byReason.set(key, [...(byReason.get(key) ?? []), host].filter(Boolean));
-  }
-  return element(
-    "div",
-    { class: "pad" },
-    element("h3", { class: state === "failed" ? "ink-failed" : null }, title),
-    element(
-      "dl",
-      { class: "why-list" },
-      ...[...byReason].map(([reason, hosts]) =>
-        element(
-          "div",
-          {},
-          element("dt", {}, square(state), reason),
-          element(
-            "dd",
-            {},
-            hosts.slice(0, NAMED).join(", ") +
-              (hosts.length > NAMED
-                ? ` ${fill(gettext("and %(n)s more"), { n: number(hosts.length - NAMED) })}`
-                : ""),
-          ),
-        ),
-      ),
-    ),
-  );
-}
 
 function showErrors(found) {
   errors(found);

@@ -1,19 +1,19 @@
 """Looks at a host outside of any job: could a job run on it? Changes nothing there."""
 
 import logging
-import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from deploy_tasks import commands, recipes, ssh
+from deploy_tasks import commands, query, recipes, revisions, ssh, sudo, truth
 from deploy_tasks.errors import HostFailed, InvalidInput, LinkLost
-from deploy_tasks.models import Host, HostCheck, HostKey
+from deploy_tasks.looking.found import Found
+from deploy_tasks.models import Host, HostCheck, HostKey, Sighting
 from deploy_tasks.runner import target
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 Part = HostCheck.Part
 Result = HostCheck.Result
 
-#: Seconds. Of the one question that is asked on the host.
+Question = tuple[commands.Program, bytes]
+
+#: Seconds. Of each question that is asked on the host.
 ASK_LIMIT = 20.0
 #: Seconds between two writes of what was found so far.
 TELL_EVERY = 1.0
@@ -41,11 +43,14 @@ def look_at(host: Host) -> None:
     )
     items: list[dict[str, str]] = []
     told = time.monotonic()
-    for part, result, says in _Look(host).parts():
+    look = _Look(host)
+    for part, result, says in look.parts():
         items.append({"part": part, "result": result, "says": says})
         if time.monotonic() - told > TELL_EVERY:
             HostCheck.objects.filter(pk=check.pk).update(items=items)
             told = time.monotonic()
+    if look.seen:
+        Sighting.objects.update_or_create(host=host, defaults=look.seen)
     HostCheck.objects.filter(pk=check.pk).update(items=items, ended_at=timezone.now())
 
 
@@ -53,10 +58,24 @@ class _Problem(HostFailed):
     """A part that is not well; the parts after it can be looked at all the same."""
 
 
+class _Warning(HostFailed):
+    """Worth a look, and in no job's way."""
+
+
+class _NotTried(Exception):
+    """A part needs what an earlier one did not find."""
+
+
 class _Look:
+    """``seen``: what the host said of itself, as columns of its `Sighting`; empty where it was
+    not asked."""
+
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._recipe = revisions.recipe_of(host.game.recipe.newest())
         self._session: ssh.Session | None = None
+        self._variables: commands.Variables | None = None
+        self.seen: dict[str, Any] = {}
 
     def parts(self) -> Iterator[tuple[Part, Result, str]]:
         """In their order; once the way to the host ends, the rest is skipped."""
@@ -67,6 +86,10 @@ class _Look:
             Part.SHELL: self._ask_shell,
             Part.DISK: self._disk,
             Part.CLOCK: self._clock,
+            Part.VARS: self._vars,
+            Part.SUDO: self._sudo,
+            Part.VERSION: self._version,
+            Part.GAME: self._game,
         }
         ended = False
         try:
@@ -76,6 +99,10 @@ class _Look:
                     continue
                 try:
                     yield part, Result.OK, look()
+                except _NotTried:
+                    yield part, Result.SKIPPED, ""
+                except _Warning as warning:
+                    yield part, Result.WARNING, str(warning)
                 except (HostFailed, LinkLost, TimeoutError) as problem:
                     ended = not isinstance(problem, _Problem)
                     yield part, Result.PROBLEM, str(problem)
@@ -120,7 +147,7 @@ class _Look:
         if not found or result.exit_status != 0:
             said = result.stderr.decode("utf-8", "replace").strip()[-200:]
             raise HostFailed(_("no sh that works there: %s") % (said or _("no answer")))
-        self._found = _Found.read(answer.decode("utf-8", "replace"))
+        self._found = Found.read(answer.decode("utf-8", "replace"))
         if self._found.missing:
             raise _Problem(_("missing on the host: %s") % ", ".join(self._found.missing))
         if self._found.readonly:
@@ -165,46 +192,94 @@ class _Look:
 
     def _paths(self) -> list[str]:
         """Directories of this host that its game's recipe works in, as its vars name them."""
-        game = self._host.game
-        recipe = recipes.parse(game.recipe.newest().text, file=game.recipe.name)
         try:
-            values = recipes.resolve(recipe, game=game.vars, host=self._host.vars, job={})
+            values = recipes.resolve(
+                self._recipe, game=self._host.game.vars, host=self._host.vars, job={}
+            )
         except InvalidInput:
-            return []  # the plan of a job says what is wrong with them
-        names = [name for name, var in recipe.vars.items() if var.type == "path"]
+            return []  # the variables' own part says what is wrong with them
+        names = [name for name, var in self._recipe.vars.items() if var.type == "path"]
         return [values.plain[name] for name in names if values.plain.get(name)]
 
+    # What a job's recipe would need
 
-@dataclass(frozen=True)
-class _Found:
-    """What look.sh printed. ``free``: directory -> bytes, one for each file system."""
+    def _vars(self) -> str:
+        try:
+            self._variables = target.variables_of_host(self._host, self._recipe)
+        except InvalidInput as unfit:
+            raise _Problem(str(unfit))
+        except HostFailed as locked:
+            raise _Problem(str(locked))
+        return _("complete for recipe %s") % self._recipe.name
 
-    missing: list[str]
-    readonly: str
-    time: int | None
-    free: dict[str, int]
+    def _sudo(self) -> str:
+        if not self._recipe.sudo:
+            return _("the recipe declares no command")
+        answer = self._ask(commands.sudo_rules, self._recipe.sudo)
+        if problems := sudo.problems(answer):
+            raise _Problem("; ".join(problems))
+        count = len(self._recipe.sudo)
+        return ngettext("%(n)s command allowed", "%(n)s commands allowed", count) % {"n": count}
 
-    @classmethod
-    def read(cls, text: str) -> "_Found":
-        missing, readonly, at, free = [], "", None, {}
-        systems, path = set(), ""
-        for line in text.splitlines():
-            word, _space, rest = line.partition(" ")
-            if word == "missing":
-                missing.append(rest)
-            elif word == "readonly":
-                readonly = rest
-            elif word == "time" and rest.isdecimal():
-                at = int(rest)
-            elif word == "disk":
-                path = rest
-            elif (row := _DF.search(line)) and path:
-                # The same file system again says nothing new.
-                if line not in systems:
-                    free[path] = int(row["free"]) * 1024
-                systems.add(line)
-        return cls(missing, readonly, at, free)
+    def _version(self) -> str:
+        if not self._recipe.current:
+            return _("the recipe does not ask for it")
+        on_disk = self._ask(commands.ask, self._recipe.current).strip()[:255]
+        self._see(on_disk=on_disk)
+        wanted = truth.wanted(self._host)
+        if wanted and on_disk != wanted:
+            raise _Warning(
+                _("%(found)s, but the last job left %(wanted)s there")
+                % {"found": on_disk or _("nothing"), "wanted": wanted}
+            )
+        return on_disk or _("nothing yet")
 
+    def _game(self) -> str:
+        if not (asked := self._recipe.query):
+            return _("the recipe has no query")
+        try:
+            answer = self._query(asked)
+        except HostFailed as silent:
+            self._see(silence=str(silent))
+            # Before its first release, or in maintenance, no game runs: a job may run all the same.
+            raise _Warning(str(silent))
+        self._see(running=answer.version, players=answer.players)
+        players = (
+            _("players unknown")
+            if answer.players is None
+            else ngettext("%(n)s player", "%(n)s players", answer.players) % {"n": answer.players}
+        )
+        told = f"{answer.version or _('version unknown')}, {players}"
+        if truth.contradicts(self._host, answer.version):
+            raise _Warning(told)
+        return told
 
-#: blocks, used, available, capacity; names before and after may have spaces.
-_DF = re.compile(r"\s\d+\s+\d+\s+(?P<free>\d+)\s+(\d+%|-)\s")
+    def _query(self, asked: recipes.Query) -> query.Answer:
+        if asked.run:
+            return query.read(self._ask(commands.ask, asked.run))
+        if self._variables is None:
+            raise _NotTried
+        port = self._variables.plain[asked.minecraft or ""]
+        if not port.isdecimal():
+            raise query.Silent(_("var %s holds no port") % asked.minecraft)
+        return query.minecraft(self._target.address, int(port))
+
+    def _see(self, **columns: Any) -> None:
+        nothing = {"on_disk": None, "running": "", "players": None, "silence": ""}
+        self.seen = nothing | self.seen | columns | {"at": timezone.now()}
+
+    def _ask(self, make: Callable[[Any, commands.Variables], Question], what: Any) -> str:
+        """What the host prints. Raises _Problem where the script fails, _NotTried without vars."""
+        if self._session is None or self._variables is None:
+            raise _NotTried
+        program, mark = make(what, self._variables)
+        result = self._session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
+        if result.exit_status != 0:
+            said = result.stderr.decode("utf-8", "replace").strip()[-200:]
+            raise _Problem(
+                _("the script ended with exit status %(status)s: %(said)s")
+                % {"status": result.exit_status, "said": said}
+            )
+        _noise, _mark, answer = result.stdout.partition(mark)
+        # The rest of the mark's own line is the host's uptime.
+        return answer.partition(b"\n")[2].decode("utf-8", "replace")
