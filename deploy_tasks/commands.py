@@ -120,6 +120,11 @@ def cancel(plan: str, nonce: str, *, force: bool = False) -> Program:
     return _program(plan, nonce, _source("cancel.sh", WISHES="force cancel" if force else "cancel"))
 
 
+def pause(plan: str, nonce: str) -> Program:
+    """The step that runs is the plan's last."""
+    return _program(plan, nonce, _source("cancel.sh", WISHES="pause"))
+
+
 def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
     """A read-only question, answered on standard output behind the mark that is returned."""
     nonce = new_nonce()

@@ -5,6 +5,7 @@ together may both ring, and the second finds nothing to do.
 """
 
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 
 from django.db import transaction
@@ -14,10 +15,18 @@ from django.utils.translation import gettext as _
 from deploy_tasks import bells, clock, journal, refusals, rollout
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, HostRun, Job
-from deploy_tasks.rollout import BatchCounts, Rollout
-from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, JOB_ENDED, HostRunState, JobState
+from deploy_tasks.rollout import BatchStand, Decision, Rollout, Situation
+from deploy_tasks.states import (
+    HOST_ACTIVE,
+    HOST_ENDED,
+    JOB_ENDED,
+    Gate,
+    HostRunState,
+    JobState,
+    Pause,
+)
 
-GOING = (JobState.WAITING, JobState.RUNNING)
+GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
 SUCCEEDED = (HostRunState.SUCCEEDED, HostRunState.SKIPPED)
 FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
 
@@ -26,87 +35,148 @@ def conduct(job_id: int) -> None:
     """Bring a job forward as far as its rows allow."""
     with transaction.atomic():
         job = journal.lock(job_id)
-        if job.state in JOB_ENDED or (job.start_at and job.start_at > clock.now()):
+        if job.state in JOB_ENDED:
             return
-        batches = tally(job)
+        if job.pause != Pause.STEP:
+            _wake_paused(job)
+        is_over = True
         if job.state in GOING and not job.cancelled:
-            _let_start(job, batches)
-            batches = tally(job)
-        _end_if_over(job, batches)
+            is_over = _go_on(job)
+        if is_over:
+            _end_if_over(job)
         failpoint("conduct.decided")
 
 
-def tally(job: Job) -> list[BatchCounts]:
+def jobs_to_wake() -> list[int]:
+    """Open jobs that wanted to be looked at by now: a soak has ended, the next host may start."""
+    due = Job.objects.filter(wake_at__lte=clock.now(), state__in=GOING, cancelled=False)
+    return list(due.values_list("pk", flat=True))
+
+
+def tally(job: Job) -> list[BatchStand]:
     """How the batches of a job stand, in their order. Cancelled host runs count in none."""
     counts: dict[int, Counter[str]] = {}
     rows = job.host_runs.values_list("batch", "state").annotate(hosts=Count("pk"))
-    for batch, state, hosts in rows.order_by("batch"):
+    for batch, state, hosts in rows:
         counts.setdefault(batch, Counter())[state] += hosts
-    canary = bool(Rollout.model_validate(job.rollout).canary)
     return [
-        BatchCounts(
-            n=batch,
+        BatchStand(
+            n=row.n,
             waiting=found[HostRunState.WAITING],
             active=sum(found[state] for state in HOST_ACTIVE),
             succeeded=sum(found[state] for state in SUCCEEDED),
             failed=sum(found[state] for state in FAILED),
             unknown=found[HostRunState.UNKNOWN],
-            canary=canary and batch == 1,
+            canary=row.canary,
+            gate=Gate(row.gate),
+            soak_until=row.soak_until,
         )
-        for batch, found in counts.items()
+        for row in job.batches.order_by("n")
+        if (found := counts.get(row.n))
     ]
 
 
-def _let_start(job: Job, batches: list[BatchCounts]) -> None:
+def _go_on(job: Job) -> bool:
+    """Do what the policy allows now; gives whether nothing is left to do."""
+    batches = tally(job)
     if any(batch.failed for batch in batches) and (name := refusals.burnt_credential(job)):
         halt(
             job, _("%(n)s hosts refused credential %(name)s") % {"n": refusals.LIMIT, "name": name}
         )
-        return
-    decision = rollout.may_start(Rollout.model_validate(job.rollout), batches)
+        return True
+    terms = Rollout.model_validate(job.rollout)
+    decision = rollout.decide(terms, batches, _situation(job))
+    _move_gates(job, decision, batches)
     if decision.halt:
         halt(job, decision.halt)
+        return True
+    _wake(job, decision, stagger=terms.stagger)
+    _tell_state(job, decision)
+    _start(job, decision, batches)
+    return decision.over
+
+
+def _wake_paused(job: Job) -> None:
+    """Also those that had not yet heard that the pause is over."""
+    paused = list(job.host_runs.filter(state=HostRunState.PAUSED).values_list("pk", flat=True))
+    if paused:
+        _queue(job, paused, HostRunState.PAUSED)
+
+
+def _queue(job: Job, ids: list[int], come_from: HostRunState) -> None:
+    moved = journal.move_host_runs(job, ids, [come_from], HostRunState.QUEUED, rung_at=clock.now())
+    transaction.on_commit(partial(bells.ring_host_runs, moved), robust=True)
+
+
+def _situation(job: Job) -> Situation:
+    times = [at for at in (job.start_at, job.next_start_at) if at]
+    return Situation(
+        now=clock.now(),
+        pause=Pause(job.pause),
+        paused_by=job.paused_by,
+        not_before=max(times, default=None),
+    )
+
+
+def _move_gates(job: Job, decision: Decision, batches: list[BatchStand]) -> None:
+    before = {batch.n: batch.gate for batch in batches}
+    for batch in decision.gates:
+        told = {Gate.SOAKING: "soaking", Gate.WAITING: "gate"}.get(batch.gate, _ended(batch))
+        journal.move_gate(
+            job, batch.n, before[batch.n], batch.gate, soak_until=batch.soak_until, told=told
+        )
+
+
+def _ended(batch: BatchStand) -> str:
+    return (JobState.FAILED if batch.failed else JobState.SUCCEEDED).value
+
+
+def _wake(job: Job, decision: Decision, *, stagger: float) -> None:
+    changes = {}
+    if decision.look_at != job.wake_at:
+        changes["wake_at"] = decision.look_at
+    if decision.start and stagger:
+        changes["next_start_at"] = clock.now() + timedelta(seconds=stagger)
+    if changes:
+        Job.objects.filter(pk=job.pk).update(**changes)
+
+
+def _tell_state(job: Job, decision: Decision) -> None:
+    if decision.hold:
+        if (job.state, job.reason) != (JobState.PAUSED, decision.hold):
+            journal.move_job(job, GOING, JobState.PAUSED, reason=decision.hold)
         return
-    if job.state == JobState.WAITING and decision.start:
-        journal.move_job(job, [JobState.WAITING], JobState.RUNNING, started_at=clock.now())
+    began = job.started_at or (clock.now() if decision.start else None)
+    state = JobState.RUNNING if began else JobState.WAITING
+    if job.state != state:
+        journal.move_job(job, GOING, state, started_at=began)
+
+
+def _start(job: Job, decision: Decision, batches: list[BatchStand]) -> None:
+    fresh = {batch.n for batch in batches if batch.waiting == batch.hosts}
     for number, hosts in decision.start.items():
-        _tell_opening(job, number, batches)
+        if number in fresh:
+            opened = {"n": number, "to": JobState.RUNNING.value}
+            journal.append(job.pk, [journal.News(Event.Kind.BATCH, opened)])
         waiting = job.host_runs.filter(batch=number, state=HostRunState.WAITING)
         ids = list(waiting.order_by("position").values_list("pk", flat=True)[:hosts])
-        moved = journal.move_host_runs(
-            job, ids, [HostRunState.WAITING], HostRunState.QUEUED, rung_at=clock.now()
-        )
-        transaction.on_commit(partial(bells.ring_host_runs, moved), robust=True)
-
-
-def _tell_opening(job: Job, number: int, batches: list[BatchCounts]) -> None:
-    """The first start of a batch opens it, and closes the one before it."""
-    for before, batch in zip([None, *batches], batches, strict=False):
-        if batch.n != number or batch.waiting != batch.hosts:
-            continue
-        if before:
-            _tell_batch(job, before)
-        opened = {"n": batch.n, "to": JobState.RUNNING.value}
-        journal.append(job.pk, [journal.News(Event.Kind.BATCH, opened)])
-
-
-def _tell_batch(job: Job, batch: BatchCounts) -> None:
-    ended = JobState.FAILED if batch.failed else JobState.SUCCEEDED
-    journal.append(job.pk, [journal.News(Event.Kind.BATCH, {"n": batch.n, "to": ended.value})])
+        _queue(job, ids, HostRunState.WAITING)
 
 
 def halt(job: Job, reason: str) -> None:
     """Nothing new starts; what runs ends; waiting hosts are free for another job."""
-    journal.move_job(job, GOING, JobState.HALTED, reason=reason)
+    journal.move_job(job, GOING, JobState.HALTED, reason=reason, wake_at=None)
     job.host_runs.filter(state=HostRunState.WAITING).update(holds_host=False)
 
 
-def _end_if_over(job: Job, batches: list[BatchCounts]) -> None:
+def _end_if_over(job: Job) -> None:
     left = HostRun.objects.filter(job=job).exclude(state__in=HOST_ENDED)
     if left.exists():
         return
-    if batches:
-        _tell_batch(job, batches[-1])
+    batches = tally(job)
+    told = [{"n": b.n, "to": _ended(b)} for b in batches if b.gate != Gate.OPEN]
+    if told:
+        journal.append(job.pk, [journal.News(Event.Kind.BATCH, data) for data in told])
     everyone_well = not job.host_runs.exclude(state__in=SUCCEEDED).exists()
     if everyone_well:
         end, reason = JobState.SUCCEEDED, ""
@@ -116,4 +186,5 @@ def _end_if_over(job: Job, batches: list[BatchCounts]) -> None:
         failed = sum(batch.failed for batch in batches)
         end, reason = JobState.FAILED, _("failed hosts: %(count)s") % {"count": failed}
     not_ended = [state for state in JobState if state not in JOB_ENDED]
-    journal.move_job(job, not_ended, end, reason=reason, ended_at=clock.now())
+    over = {"pause": Pause.NONE, "paused_by": "", "wake_at": None, "ended_at": clock.now()}
+    journal.move_job(job, not_ended, end, reason=reason, **over)

@@ -145,6 +145,8 @@ class Keeper:
                     del self._carriages[carriage.host_run]
 
     def conduct_soon(self, job_ids: set[int]) -> None:
+        if not job_ids:
+            return
         with self._jobs_wait:
             self._jobs |= job_ids
             self._jobs_wait.notify_all()
@@ -167,6 +169,7 @@ class Keeper:
         while not self.stopping.wait(LOOK_EVERY if renewed else 0):
             with _tried_again("look after host runs"):
                 self._read_wishes()
+                self.conduct_soon(set(conductor.jobs_to_wake()))
                 if time.monotonic() - renewed >= RENEW_EVERY:
                     renewed = time.monotonic()
                     self._renew()

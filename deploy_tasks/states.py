@@ -56,6 +56,27 @@ class AttemptKind(TextChoices):
     UNDO = "undo", _("undo")
 
 
+class Gate(TextChoices):
+    """What comes after a batch: closed -> soaking -> waiting (for a person) -> open.
+
+    Each may be passed over. A host that is retried closes it again, unless it is open.
+    """
+
+    CLOSED = "closed"
+    SOAKING = "soaking"
+    WAITING = "waiting"
+    OPEN = "open"
+
+
+class Pause(TextChoices):
+    """How soon a person wants a job to stand still; each stops more than the one before."""
+
+    NONE = ""
+    BATCH = "batch"
+    HOST = "host"
+    STEP = "step"
+
+
 class Link(TextChoices):
     """Of a worker to a host: transport, never an outcome."""
 

@@ -7,10 +7,16 @@ class Wish(StrEnum):
     """``force`` ends also a step that must not be interrupted."""
 
     NONE = ""
+    #: Between two steps; a person's later word takes it back.
+    PAUSE = "pause"
     CANCEL = "cancel"
     CANCEL_AND_UNDO = "cancel_undo"
     FORCE = "force"
     FORCE_AND_UNDO = "force_undo"
+
+    @property
+    def cancels(self) -> bool:
+        return self not in (Wish.NONE, Wish.PAUSE)
 
     @property
     def forces(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from deploy_tasks.models import (
+    Batch,
     Credential,
     Game,
     Host,
@@ -62,8 +63,12 @@ def host(of: Game, name: str | None = None, *, pinned: bool = True, **more: Any)
     return made
 
 
+def batch(of: Job, n: int, **more: Any) -> Batch:
+    return Batch.objects.create(job=of, n=n, **more)
+
+
 def job(of: Game, hosts: int = 0, **more: Any) -> Job:
-    """A job with its release and as many waiting host runs."""
+    """A job with its release and as many waiting host runs, in one batch."""
     made = Job.objects.create(
         game=of,
         release=of.releases.first() or release(of),
@@ -71,6 +76,7 @@ def job(of: Game, hosts: int = 0, **more: Any) -> Job:
         by_name="mira",
         **more,
     )
+    Batch.objects.create(job=made, n=1)
     for position in range(hosts):
         HostRun.objects.create(job=made, host=(one := host(of)), name=one.name, position=position)
     return made

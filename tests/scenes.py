@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from deploy_tasks import rollout
-from deploy_tasks.models import Attempt, Event, Game, Host, HostKey, HostRun, Job
-from deploy_tasks.rollout import Rollout
-from deploy_tasks.states import HOST_ENDED, AttemptState, HostRunState, JobState, Link
+from deploy_tasks.models import Attempt, Batch, Event, Game, Host, HostKey, HostRun, Job
+from deploy_tasks.rollout import Placed, Rollout
+from deploy_tasks.states import HOST_ENDED, AttemptState, Gate, HostRunState, JobState, Link
 from tests import factories
 
 RECIPE = """\
@@ -126,9 +126,17 @@ def midway(of: Game, *, state: JobState = JobState.RUNNING, done: float = 0.45) 
         started_at=begun,
         ended_at=timezone.now() if state in (JobState.SUCCEEDED, JobState.FAILED) else None,
     )
+    placed = [Placed(host.name, host.labels) for host in hosts]
+    by_name = {host.name: host for host in hosts}
     numbered = [
-        (n, host) for n, batch in enumerate(rollout.batches(hosts, plan), 1) for host in batch
+        (n, by_name[name])
+        for n, names in enumerate(rollout.batches(placed, plan).batches, 1)
+        for name in names
     ]
+    Batch.objects.bulk_create(
+        Batch(job=job, n=n, canary=n == 1, gate=Gate.CLOSED)
+        for n in sorted({n for n, _ in numbered})
+    )
     ended = len(hosts) if job.ended_at else max(1, round(len(hosts) * done))
     running = 0 if job.ended_at else min(max(1, len(hosts) // 20), 25)
     runs, fates = [], []

@@ -57,6 +57,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/jobs/{job_id}/retry"): Call(OPERATE),
     ("post", "/jobs/{job_id}/cancel"): Call(OPERATE),
     ("post", "/jobs/{job_id}/pause"): Call(OPERATE),
+    ("post", "/jobs/{job_id}/resume"): Call(OPERATE),
     ("post", "/jobs/{job_id}/promote"): Call(OPERATE),
     ("post", "/jobs/{job_id}/rollback"): Call(OPERATE),
     ("post", "/jobs/{job_id}/hosts/{name}/answer"): Call(OPERATE, ANSWER),

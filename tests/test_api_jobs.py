@@ -203,6 +203,7 @@ class TestReading:
     def test_a_job_is_told_in_full(self, operator: Caller, squid: Game) -> None:
         job = factories.job(squid, hosts=3, rollout={"canary": 1, "max_failed": "50%"})
         job.host_runs.filter(position__gt=0).update(batch=2)
+        job.batches.update(canary=True)
         job.host_runs.filter(position=0).update(state=HostRunState.SUCCEEDED, holds_host=False)
         job.host_runs.filter(position=1).update(
             state=HostRunState.FAILED, holds_host=False, down=True
@@ -217,6 +218,7 @@ class TestReading:
             "id": job.pk,
             "state": "running",
             "reason": "",
+            "pause": "",
             "verdict": "Batch 2 of 2: 1 of 3 updated, 1 failed, 1 down.",
             "game": "squid",
             "version": "2.0",
@@ -238,19 +240,35 @@ class TestReading:
                 "unknown": 0,
             },
             "batches": [
-                {"n": 1, "state": "succeeded", "hosts": 1, "failed": 0, "budget": 0},
-                {"n": 2, "state": "running", "hosts": 2, "failed": 1, "budget": 1},
+                {
+                    "n": 1,
+                    "canary": True,
+                    "state": "succeeded",
+                    "soak_until": None,
+                    "hosts": 1,
+                    "failed": 0,
+                    "budget": 0,
+                },
+                {
+                    "n": 2,
+                    "canary": False,
+                    "state": "running",
+                    "soak_until": None,
+                    "hosts": 2,
+                    "failed": 1,
+                    "budget": 1,
+                },
             ],
-            "can": ["retry", "cancel"],
+            "can": ["retry", "cancel", "pause"],
             "url": f"http://127.0.0.1:8000/jobs/{job.pk}/",
         }
 
     @pytest.mark.parametrize(
         ("job_state", "host_state", "can"),
         [
-            ("waiting", "waiting", ["cancel"]),
-            ("running", "running", ["cancel"]),
-            ("running", "unknown", ["cancel", "answer"]),
+            ("waiting", "waiting", ["cancel", "pause"]),
+            ("running", "running", ["cancel", "pause"]),
+            ("running", "unknown", ["cancel", "answer", "pause"]),
             ("halted", "succeeded", ["retry", "cancel"]),
             ("failed", "failed", ["retry"]),
             ("cancelled", "cancelled", ["retry"]),
@@ -403,7 +421,7 @@ class TestReading:
             HostRun(job=job, name=f"eu-{n}", holds_host=False, position=n) for n in range(300)
         )
         operator.get(f"/jobs/{job.pk}")  # the token's use is noted
-        with django_assert_num_queries(4):  # token, job, counts, rights
+        with django_assert_num_queries(5):  # token, job, counts, gates, rights
             operator.get(f"/jobs/{job.pk}")
         with django_assert_num_queries(3):  # token, job, hosts
             assert len(operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]) == 300
@@ -414,7 +432,7 @@ class TestReading:
         for _ in range(5):
             factories.job(squid, hosts=2)
         operator.get("/jobs")
-        with django_assert_num_queries(4):  # token, jobs, counts, rights
+        with django_assert_num_queries(5):  # token, jobs, counts, gates, rights
             operator.get("/jobs")
 
 
@@ -701,14 +719,25 @@ class TestOrders:
         assert (answer.status_code, error(answer)["field"]) == (422, field)
         assert job.host_runs.get().state == "failed"
 
-    @pytest.mark.parametrize("order", ["pause", "promote", "rollback"])
-    def test_what_is_not_built_yet_is_refused_in_plain_words(
-        self, operator: Caller, squid: Game, order: str
-    ) -> None:
+    def test_a_job_is_paused_and_resumed(self, operator: Caller, squid: Game) -> None:
         job = factories.job(squid, hosts=1, state="running")
-        answer = operator.post(f"/jobs/{job.pk}/{order}")
-        assert answer.status_code == 409
-        assert error(answer)["message"]
+        told = operator.post(f"/jobs/{job.pk}/pause", {"after": "step"}).json()
+        assert (told["pause"], told["can"]) == ("step", ["cancel", "resume"])
+        told = operator.post(f"/jobs/{job.pk}/resume").json()
+        assert (told["pause"], told["can"]) == ("", ["cancel", "pause"])
+
+    def test_a_gate_is_opened_once_however_often_that_is_said(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=1, state="paused")
+        job.batches.update(gate="waiting")
+        assert operator.get(f"/jobs/{job.pk}").json()["batches"][0]["state"] == "gate"
+        for _ in range(2):
+            answer = operator.post(f"/jobs/{job.pk}/promote", {"batch": 1})
+            assert answer.status_code == 200
+        assert "promote" not in answer.json()["can"]
+        refused = operator.post(f"/jobs/{job.pk}/promote")
+        assert (refused.status_code, error(refused)["code"]) == (409, "refused")
 
 
 class TestLogIn:

@@ -85,14 +85,36 @@ class TestStart:
         for shard in ("a", "a", "b"):
             factories.host(squid, labels={"region": "eu", "shard": shard})
         words = "start squid 2.0 --label region=eu --label shard=a --canary 1 --batch 50% --batch 3"
-        words += " --parallel 7 --max-failed 5% --note why --force --key k1"
+        words += " --batch double --parallel 7 --max-failed 5% --max-failed-in-batch 2"
+        words += " --gate manual --soak 5m --stagger 10s --order-by shard"
+        words += " --note why --force --key k1"
         status, _, err = run(*words.split())
         assert (status, err) == (0, "")
         job = Job.objects.get()
         assert job.host_runs.count() == 2
         assert (job.note, job.force, job.idempotency_key) == ("why", True, "k1")
-        rollout = {"canary": 1, "batches": ["50%", 3], "parallel": 7, "max_failed": "5%"}
-        assert rollout.items() <= job.rollout.items()
+        assert job.rollout == {
+            "canary": 1,
+            "batches": ["50%", 3, "double"],
+            "parallel": 7,
+            "stagger": 10,
+            "max_failed": "5%",
+            "max_failed_in_batch": 2,
+            "gate": "manual",
+            "soak": 300,
+            "order_by": "shard",
+        }
+
+    @pytest.mark.parametrize(
+        ("words", "canary"), [("eu-1", ["eu-1"]), ("tier=test", {"tier": "test"})]
+    )
+    def test_a_canary_is_named_or_labelled(
+        self, run: Run, squid: Game, words: str, canary: object
+    ) -> None:
+        factories.host(squid, "eu-1", labels={"tier": "test"}), factories.host(squid, "eu-2")
+        assert run("start", "squid", "2.0", "--all", "--canary", words)[0] == 0
+        assert Job.objects.get().rollout["canary"] == canary
+        assert Job.objects.get().host_runs.filter(batch=1).get().name == "eu-1"
 
     def test_vars_are_sent(self, run: Run, squid: Game) -> None:
         factories.host(squid, "eu-1")
@@ -134,7 +156,7 @@ class TestStart:
             "start squid 2.0",
             "start squid 2.0 --all --hosts eu-1",
             "start squid 2.0 --label eu",
-            "start squid 2.0 --all --canary few",
+            "start squid 2.0 --all --parallel few",
             "watch",
             "watch x",
             "answer 1 eu-1 perhaps",
@@ -294,12 +316,23 @@ class TestOrders:
         assert (status, err) == (0, "")
         assert job.host_runs.get().state == "failed"
 
-    @pytest.mark.parametrize("order", ["pause", "promote", "rollback"])
-    def test_what_is_not_built_yet_is_refused(self, run: Run, squid: Game, order: str) -> None:
+    def test_a_job_is_paused_and_resumed(self, run: Run, squid: Game) -> None:
         job = factories.job(squid, hosts=1, state="running")
-        status, _, err = run(order, str(job.pk))
-        assert status == 3
-        assert err
+        assert run("pause", str(job.pk))[0] == 0
+        job.refresh_from_db()
+        assert (job.pause, job.paused_by) == ("host", "mira")
+        assert run("pause", str(job.pk), "--after", "batch")[0] == 0
+        assert run("resume", str(job.pk))[0] == 0
+        job.refresh_from_db()
+        assert job.pause == ""
+
+    def test_a_gate_is_opened(self, run: Run, squid: Game) -> None:
+        job = factories.job(squid, hosts=1, state="paused")
+        job.batches.update(gate="waiting")
+        assert run("promote", str(job.pk), "--batch", "1")[0] == 0
+        assert job.batches.get().gate == "open"
+        status, _, err = run("promote", str(job.pk))
+        assert (status, "no gate to open" in err) == (3, True)
 
     def test_what_the_role_does_not_allow_is_refused(
         self, run: Run, squid: Game, mira: User

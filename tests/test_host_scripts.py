@@ -145,6 +145,20 @@ def test_a_cancel_ends_the_script_and_its_children(host: HostShell) -> None:
     process.communicate(timeout=10)
 
 
+def test_a_pause_lets_the_running_step_end_and_starts_no_other(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    # It outlives the watchdog's next look, which finds nothing to end.
+    text = "touch begun; while [ ! -e go ]; do sleep .1; done; sleep 1.2; echo done"
+    process = host.exec(commands.launch(plan, nonce, [Script(text, 60)] * 2, NONE))
+    until(lambda: (host.home / "begun").exists(), "it has begun")
+    assert b"H wished" in host.run(commands.pause(plan, nonce))
+    (host.home / "go").touch()
+    found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
+    assert ends(found) == [(1, 0, "-")]
+    assert found[-1] == frames.Finished("cancelled")
+    process.communicate(timeout=10)
+
+
 def test_a_cancel_waits_for_a_step_that_must_not_be_interrupted(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     text = "touch begun; while [ ! -e go ]; do sleep .1; done; echo saved"

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from deploy_tasks.models import Job
-from webapp.verdict import Batch, verdict
+from webapp.verdict import BatchCounts, verdict
 
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "verdict_cases.json").read_text())
@@ -35,7 +35,7 @@ def test_the_server_says_of_a_job_what_the_page_says(case: dict[str, Any]) -> No
     values = {key: moment(at) if key in times else at for key, at in case["job"].items()}
     said = verdict(
         cast(Job, SimpleNamespace(**values)),
-        [Batch(batch["n"], batch["counts"]) for batch in case["batches"]],
+        [BatchCounts(batch["n"], batch["counts"]) for batch in case["batches"]],
         unreachable=case["unreachable"],
         down=case["down"],
         now=datetime.fromisoformat(case["now"]),

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -6,15 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deploy_tasks.rollout import BatchCounts, Decision, Rollout, batches, may_start
+from deploy_tasks.rollout import BatchStand, Decision, Placed, Rollout, Situation, batches, decide
+from deploy_tasks.states import Gate, Pause
 
 
 def rollout(**keys: Any) -> Rollout:
     return Rollout.model_validate(keys)
 
 
+def placed(hosts: int) -> list[Placed]:
+    return [Placed(f"h{n}") for n in range(hosts)]
+
+
+def names(hosts: list[Placed], **keys: Any) -> list[list[str]]:
+    return batches(hosts, rollout(**keys)).batches
+
+
 def sizes(hosts: int, **keys: Any) -> list[int]:
-    return [len(batch) for batch in batches(range(hosts), rollout(**keys))]
+    return [len(batch) for batch in names(placed(hosts), **keys)]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +44,13 @@ def sizes(hosts: int, **keys: Any) -> list[int]:
         (10, {"batches": [2, "50%", 4]}, [2, 3, 4, 1]),
         (4, {"batches": [2, 3, 4]}, [2, 2]),
         (10, {"batches": []}, [10]),
+        (11, {"batches": [5, "repeat"]}, [5, 5, 1]),
+        (20, {"canary": 1, "batches": ["double"]}, [1, 2, 4, 8, 5]),
+        (10, {"batches": ["double"]}, [1, 2, 4, 3]),
+        (30, {"batches": [1, 5, "repeat"]}, [1, 5, 5, 5, 5, 5, 4]),
+        (30, {"batches": [2, "+3"]}, [2, 5, 8, 11, 4]),
+        (30, {"batches": ["10%", "*3"]}, [3, 9, 18]),
+        (6, {"batches": ["+2"]}, [2, 4]),
     ],
 )
 def test_hosts_are_cut_into_batches(hosts: int, keys: dict[str, Any], cut: list[int]) -> None:
@@ -51,9 +67,24 @@ def test_every_host_is_in_exactly_one_batch_in_order(
     hosts: int, canary: int, shares: set[int], counts: list[int]
 ) -> None:
     plan = rollout(canary=canary, batches=[*counts, *(f"{share}%" for share in sorted(shares))])
-    cut = batches(range(hosts), plan)
-    assert [host for batch in cut for host in batch] == list(range(hosts))
-    assert all(cut)
+    there = placed(hosts)
+    cut = batches(there, plan)
+    assert [name for batch in cut.batches for name in batch] == [host.name for host in there]
+    assert all(cut.batches)
+    assert cut.canary == bool(canary and hosts)
+
+
+def test_a_canary_is_chosen_by_name_or_label_too() -> None:
+    there = [Placed(f"h{n}", {"tier": "test" if n == 2 else "live"}) for n in range(4)]
+    assert names(there, canary=["h3", "h1"]) == [["h1", "h3"], ["h0", "h2"]]
+    assert names(there, canary={"tier": "test"}) == [["h2"], ["h0", "h1", "h3"]]
+    nobody = batches(there, rollout(canary={"tier": "none"}))
+    assert (len(nobody.batches), nobody.canary) == (1, False)
+
+
+def test_a_label_orders_the_hosts_as_people_count() -> None:
+    there = [Placed(f"h{n}", {"shard": f"s{n}"}) for n in (10, 2, 1)]
+    assert names(there, order_by="shard", batches=[1, "repeat"]) == [["h1"], ["h2"], ["h10"]]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +99,12 @@ def test_every_host_is_in_exactly_one_batch_in_order(
         {"batches": ["ten"]},
         {"batches": ["50%", "10%"]},
         {"batches": ["50%", "50%"]},
+        {"batches": ["double", 5]},
+        {"batches": ["*0"]},
+        {"canary": [1]},
+        {"canary": {"tier": 1}},
+        {"max_failed_in_batch": "ten"},
+        {"stagger": "soon"},
         {"max_failed": -1},
         {"max_failed": "5 %"},
         {"max_failed": True},
@@ -103,8 +140,21 @@ def test_the_budget_is_a_number_or_a_share_rounded_down(
     assert rollout(max_failed=max_failed).budget(hosts) == budget
 
 
-def counts(n: int, **of: int) -> BatchCounts:
-    return BatchCounts(n, canary=n == 0, **of)
+NOW = datetime(2026, 1, 31, 4, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=60)
+
+
+def counts(n: int, **of: Any) -> BatchStand:
+    """Batch 0 is a canary."""
+    return BatchStand(n, canary=n == 0, **of)
+
+
+def ask(keys: dict[str, Any], stand: list[BatchStand], **situation: Any) -> Decision:
+    return decide(rollout(**keys), stand, Situation(**{"now": NOW} | situation))
+
+
+def gates(decision: Decision) -> dict[int, str]:
+    return {batch.n: batch.gate.value for batch in decision.gates}
 
 
 @pytest.mark.parametrize(
@@ -165,9 +215,10 @@ def counts(n: int, **of: int) -> BatchCounts:
     ],
 )  # fmt: skip
 def test_what_may_start(
-    keys: dict[str, Any], stand: list[BatchCounts], start: dict[int, int]
+    keys: dict[str, Any], stand: list[BatchStand], start: dict[int, int]
 ) -> None:
-    assert may_start(rollout(**keys), stand) == Decision(start=start)
+    decision = ask(keys, stand)
+    assert (decision.start, decision.halt, decision.hold) == (start, None, None)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +249,18 @@ def test_what_may_start(
             id="any failure in the canary",
         ),
         pytest.param(
+            {"max_failed_in_batch": 1},
+            [counts(1, succeeded=3, failed=1), counts(2, waiting=3, failed=2)],
+            "2 hosts of batch 2 failed, at most 1 may",
+            id="the budget of one batch",
+        ),
+        pytest.param(
+            {"max_failed_in_batch": "20%"},
+            [counts(1, succeeded=7, failed=2), counts(2, waiting=9)],
+            "2 hosts of batch 1 failed, at most 1 may",
+            id="spent at the batch's end, its share rounded down",
+        ),
+        pytest.param(
             {},
             [counts(1, succeeded=3, unknown=2), counts(2, waiting=3)],
             "the outcome of 2 hosts is unknown; only a person's answer leads on",
@@ -211,63 +274,267 @@ def test_what_may_start(
         ),
     ],
 )
-def test_what_halts_a_job(keys: dict[str, Any], stand: list[BatchCounts], reason: str) -> None:
-    assert may_start(rollout(**keys), stand) == Decision(halt=reason)
+def test_what_halts_a_job(keys: dict[str, Any], stand: list[BatchStand], reason: str) -> None:
+    assert ask(keys, stand) == Decision(halt=reason)
 
 
-ENDS = st.lists(st.sampled_from(["succeeded", "failed", "unknown"]), min_size=60, max_size=60)
+DONE = {"succeeded": 3}
+NEXT = counts(2, waiting=3)
+
+
+@pytest.mark.parametrize(
+    ("keys", "batch", "gate", "start"),
+    [
+        pytest.param({}, {}, "open", {2: 3}, id="no gate, no soak"),
+        pytest.param({"gate": "manual"}, {}, "waiting", {}, id="a person is waited for"),
+        pytest.param({"soak": 60}, {}, "soaking", {}, id="first it soaks"),
+        pytest.param(
+            {"soak": 60, "gate": "manual"}, {}, "soaking", {}, id="it soaks before a person"
+        ),
+        pytest.param(
+            {"soak": 60},
+            {"gate": Gate.SOAKING, "soak_until": LATER},
+            None,
+            {},
+            id="and goes on soaking",
+        ),
+        pytest.param(
+            {"soak": 60}, {"gate": Gate.SOAKING, "soak_until": NOW}, "open", {2: 3}, id="to its end"
+        ),
+        pytest.param(
+            {"soak": 60, "gate": "manual"},
+            {"gate": Gate.SOAKING, "soak_until": NOW},
+            "waiting",
+            {},
+            id="then a person is asked",
+        ),
+        pytest.param(
+            {"gate": "manual"}, {"gate": Gate.OPEN}, None, {2: 3}, id="who has promoted it"
+        ),
+        pytest.param(
+            {}, {"gate": Gate.WAITING}, "open", {2: 3}, id="nobody is waited for any more"
+        ),
+    ],
+)  # fmt: skip
+def test_the_gate_after_a_batch(
+    keys: dict[str, Any], batch: dict[str, Any], gate: str | None, start: dict[int, int]
+) -> None:
+    decision = ask(keys, [counts(1, **DONE, **batch), NEXT])
+    assert gates(decision) == ({1: gate} if gate else {})
+    assert decision.start == start
+    assert (decision.hold is not None) == (gate == "waiting")
+
+
+def test_a_soak_says_when_to_look_again() -> None:
+    decision = ask({"soak": 60}, [counts(1, **DONE), NEXT])
+    assert decision.look_at == LATER
+    assert decision.gates[0].soak_until == LATER
+
+
+def test_the_last_batch_soaks_but_waits_for_nobody() -> None:
+    assert gates(ask({"soak": 60, "gate": "manual"}, [counts(1, **DONE)])) == {1: "soaking"}
+    soaked = counts(1, **DONE, gate=Gate.SOAKING, soak_until=NOW)
+    decision = ask({"soak": 60, "gate": "manual"}, [soaked])
+    assert gates(decision) == {1: "open"}
+    assert decision.over
+
+
+def test_where_nothing_succeeded_there_is_nothing_to_soak() -> None:
+    assert gates(ask({"soak": 60}, [counts(1, failed=2), NEXT])) == {1: "open"}
+
+
+def test_a_batch_that_loses_a_host_while_it_soaks_stops_the_job() -> None:
+    soaking = counts(1, succeeded=2, failed=1, gate=Gate.SOAKING, soak_until=LATER)
+    assert ask({"soak": 60, "max_failed": 0}, [soaking, NEXT]).halt == (
+        "1 host failed, at most 0 may"
+    )
+
+
+def test_a_canary_that_a_person_has_promoted_halts_nothing() -> None:
+    accepted = counts(0, succeeded=2, failed=1, gate=Gate.OPEN)
+    assert ask({}, [accepted, NEXT]).start == {2: 3}
+
+
+@pytest.mark.parametrize("pause", [Pause.HOST, Pause.STEP])
+def test_a_pause_starts_nothing(pause: Pause) -> None:
+    decision = ask({}, [counts(1, waiting=3)], pause=pause, paused_by="mira")
+    assert (decision.start, decision.hold) == ({}, "paused by mira")
+
+
+def test_a_pause_after_the_batch_lets_it_end_and_holds_the_next() -> None:
+    assert ask({}, [counts(1, waiting=3), NEXT], pause=Pause.BATCH).start == {1: 3}
+    decision = ask({}, [counts(1, **DONE), NEXT], pause=Pause.BATCH)
+    assert (gates(decision), decision.start) == ({1: "waiting"}, {})
+
+
+def test_a_job_that_is_done_is_over_though_it_is_paused() -> None:
+    assert ask({}, [counts(1, **DONE)], pause=Pause.HOST).over
+
+
+def test_nothing_starts_before_its_time() -> None:
+    decision = ask({}, [counts(1, waiting=3)], not_before=LATER)
+    assert (decision.start, decision.look_at) == ({}, LATER)
+
+
+def test_staggered_hosts_start_one_by_one() -> None:
+    decision = ask({"stagger": 60}, [counts(1, waiting=3)])
+    assert (decision.start, decision.look_at) == ({1: 1}, LATER)
+
+
+ENDS = ["succeeded", "failed", "unknown"]
+PRESSED = [
+    "pause",
+    "pause after batch",
+    "resume",
+    "promote",
+    "retry",
+    "answer",
+    "wait",
+    "lose",
+    "worker",
+]
+
+
+class Fleet:
+    """A job's host runs as the rows would have them, moved by what may happen to them."""
+
+    def __init__(self, plan: Rollout, hosts: int) -> None:
+        self.plan, self.now = plan, NOW
+        self.cut = batches(placed(hosts), plan)
+        self.states = [["waiting"] * len(batch) for batch in self.cut.batches]
+        self.gates = [Gate.CLOSED for _ in self.states]
+        self.soaks: list[datetime | None] = [None for _ in self.states]
+        self.pause = Pause.NONE
+        self.starts: dict[str, int] = {}
+        self.halted = False
+
+    def stand(self) -> list[BatchStand]:
+        return [
+            BatchStand(
+                n,
+                **{name: states.count(name) for name in ("waiting", "active", *ENDS)},
+                canary=self.cut.canary and n == 0,
+                gate=self.gates[n],
+                soak_until=self.soaks[n],
+            )
+            for n, states in enumerate(self.states)
+        ]
+
+    def count(self, state: str) -> int:
+        return sum(states.count(state) for states in self.states)
+
+    def places(self, *states: str) -> list[tuple[int, int]]:
+        return [
+            (n, i) for n, row in enumerate(self.states) for i, s in enumerate(row) if s in states
+        ]
+
+    def conduct(self) -> Decision:
+        decision = decide(self.plan, self.stand(), Situation(self.now, self.pause))
+        self.halted = self.halted or decision.halt is not None
+        for batch in decision.gates:
+            self.gates[batch.n], self.soaks[batch.n] = batch.gate, batch.soak_until
+        for n, many in decision.start.items():
+            self.check(n, many)
+            for i in [i for i, s in enumerate(self.states[n]) if s == "waiting"][:many]:
+                self.states[n][i] = "active"
+        return decision
+
+    def check(self, n: int, many: int) -> None:
+        """What must be true whenever hosts start."""
+        assert not self.halted
+        assert self.pause not in (Pause.HOST, Pause.STEP)
+        assert 0 < many <= self.states[n].count("waiting")
+        assert self.count("active") + many <= self.plan.parallel
+        budget = self.plan.budget(sum(map(len, self.states)))
+        assert budget is None or self.count("failed") <= budget
+        for before, batch in enumerate(self.states[:n]):
+            assert not {"waiting", "active", "unknown"} & set(batch)
+            assert self.gates[before] == Gate.OPEN
+        of_batch = self.plan.batch_budget(len(self.states[n]))
+        assert of_batch is None or self.states[n].count("failed") <= of_batch
+        assert not (self.cut.canary and n == 0 and "failed" in self.states[0])
 
 
 @given(
-    hosts=st.integers(1, 60),
-    canary=st.integers(0, 3),
-    batch=st.integers(1, 20),
-    parallel=st.integers(1, 10),
-    max_failed=st.none() | st.integers(0, 5),
-    ends=ENDS,
+    hosts=st.integers(1, 30),
+    keys=st.fixed_dictionaries(
+        {
+            "canary": st.integers(0, 3),
+            "batches": st.lists(st.integers(1, 9), max_size=2).flatmap(
+                lambda sizes: st.sampled_from([sizes, [*sizes, "double"], [*sizes, "repeat"]])
+            ),
+            "parallel": st.integers(1, 10),
+            "max_failed": st.none() | st.integers(0, 5) | st.sampled_from(["10%", "50%"]),
+            "max_failed_in_batch": st.none() | st.integers(0, 3),
+            "gate": st.sampled_from(["auto", "manual"]),
+            "soak": st.sampled_from([0, 30]),
+        }
+    ),
     data=st.data(),
 )
 def test_a_whole_job_never_starts_what_it_may_not(
-    hosts: int,
-    canary: int,
-    batch: int,
-    parallel: int,
-    max_failed: int | None,
-    ends: list[str],
-    data: st.DataObject,
+    hosts: int, keys: dict[str, Any], data: st.DataObject
 ) -> None:
-    """Host runs end one by one in any order; after each end the policy is asked again."""
-    plan = rollout(canary=canary, batches=[batch], parallel=parallel, max_failed=max_failed)
-    stand = [
-        BatchCounts(n, waiting=len(cut), canary=bool(canary) and n == 0)
-        for n, cut in enumerate(batches(range(hosts), plan))
-    ]
-    started = 0
-    for end in ends:
-        decision = may_start(plan, stand)
-        failed = sum(one.failed for one in stand)
-        budget_spent = max_failed is not None and failed > max_failed
-        canary_failed = any(one.canary and one.failed for one in stand)
-        if budget_spent or canary_failed:
-            assert not decision.start
-        for n, many in decision.start.items():
-            assert 0 < many <= stand[n].waiting
-            assert all(one.is_over for one in stand[:n])
-            stand[n] = replace(
-                stand[n], waiting=stand[n].waiting - many, active=stand[n].active + many
-            )
-            started += many
-        active = sum(one.active for one in stand)
-        assert active <= parallel
-        if not active:
-            break
-        n = data.draw(st.sampled_from([one.n for one in stand if one.active]))
-        stand[n] = replace(
-            stand[n], active=stand[n].active - 1, **{end: getattr(stand[n], end) + 1}
-        )
-    waiting = sum(one.waiting for one in stand)
-    assert started + waiting == hosts
-    if not sum(one.active for one in stand):
-        # Nothing runs and nothing may start: the job is over, or it says why it is not.
-        left = waiting + sum(one.unknown for one in stand)
-        assert bool(left) == (may_start(plan, stand).halt is not None)
+    """Host runs end in any order, people press what they like, workers are lost."""
+    fleet = Fleet(rollout(**keys), hosts)
+    for _ in range(60):
+        fleet.conduct()
+        event = data.draw(st.sampled_from([*ENDS, *ENDS, *PRESSED]))
+        happen(fleet, event, data)
+        assert sum(map(len, fleet.states)) == hosts
+    settle(fleet)
+
+
+def happen(fleet: Fleet, event: str, data: st.DataObject) -> None:
+    def some(*states: str) -> list[tuple[int, int]]:
+        there = fleet.places(*states)
+        return [data.draw(st.sampled_from(there))] if there else []
+
+    match event:
+        case "pause":
+            fleet.pause = Pause.HOST
+        case "pause after batch":
+            fleet.pause = Pause.BATCH
+        case "resume":
+            fleet.pause = Pause.NONE
+        case "promote":
+            for n, gate in enumerate(fleet.gates):
+                if gate in (Gate.SOAKING, Gate.WAITING):
+                    fleet.gates[n], fleet.soaks[n] = Gate.OPEN, None
+                    break
+        case "wait":
+            fleet.now += timedelta(seconds=20)
+        case "retry":
+            fleet.halted = False
+            for n, i in some("failed"):
+                fleet.states[n][i] = "waiting"
+                fleet.gates[n], fleet.soaks[n] = Gate.CLOSED, None
+        case "answer":
+            fleet.halted = False
+            for n, i in some("unknown"):
+                fleet.states[n][i] = "active"
+        case "lose":
+            # A success is taken back while its batch soaks.
+            for n, i in some("succeeded"):
+                if fleet.gates[n] == Gate.SOAKING:
+                    fleet.states[n][i] = "failed"
+        case "worker":
+            pass  # another attaches: the rows do not change
+        case end:
+            for n, i in some("active"):
+                fleet.states[n][i] = end
+
+
+def settle(fleet: Fleet) -> None:
+    """From here on all goes well: it comes to an end, or says why it does not."""
+    fleet.pause, fleet.halted = Pause.NONE, False
+    for _ in range(200):
+        decision = fleet.conduct()
+        if decision.over or decision.halt:
+            assert decision.halt or not fleet.places("waiting", "active", "unknown")
+            return
+        for n, i in fleet.places("active"):
+            fleet.states[n][i] = "succeeded"
+        fleet.now += timedelta(seconds=30)
+        fleet.gates = [Gate.OPEN if gate == Gate.WAITING else gate for gate in fleet.gates]
+    raise AssertionError("it stands still and does not say why")

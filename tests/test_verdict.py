@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deploy_tasks.models import Job
-from webapp.verdict import Batch, duration, verdict
+from webapp.verdict import BatchCounts, duration, verdict
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
 
 def say(job: Job, *batches: Mapping[str, int], unreachable: int = 0, down: int = 0) -> str:
-    numbered = [Batch(n, counts) for n, counts in enumerate(batches, start=1)]
+    numbered = [BatchCounts(n, counts) for n, counts in enumerate(batches, start=1)]
     return verdict(job, numbered, unreachable=unreachable, down=down, now=NOW)
 
 
@@ -145,4 +145,4 @@ def test_a_duration_is_told_as_exactly_as_a_person_reads_it(seconds: float, word
     ],
 )
 def test_a_batch_stands_as_its_hosts_do(counts: Mapping[str, int], state: str) -> None:
-    assert Batch(1, counts).state == state
+    assert BatchCounts(1, counts).state == state

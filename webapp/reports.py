@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from deploy_tasks import revisions
-from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
+from deploy_tasks.models import Attempt, Batch, HostRun, Job, RecipeRevision
 from deploy_tasks.preflight import Finding
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import (
@@ -23,9 +23,11 @@ from deploy_tasks.states import (
     JOB_ENDED,
     AttemptKind,
     AttemptState,
+    Gate,
     HostRunState,
     JobState,
     Link,
+    Pause,
 )
 from deploy_tasks.times import iso
 from webapp import access
@@ -40,7 +42,10 @@ from webapp.shapes import (
     JobReport,
     PreflightReport,
 )
-from webapp.verdict import Batch, verdict
+from webapp.verdict import BatchCounts, verdict
+
+#: Where a job has not been stopped by what happened in it.
+GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
 
 
 def job(job: Job, user: access.Visitor) -> JobReport:
@@ -122,11 +127,19 @@ def step_names(revision: RecipeRevision) -> tuple[str, ...]:
     return tuple(step.name for step in revisions.recipe_of(revision).steps)
 
 
+#: Gates as the batch's state tells them.
+GATES = {Gate.SOAKING: "soaking", Gate.WAITING: "gate"}
+
+
 class _Tally:
     """How the host runs of one job stand."""
 
     def __init__(self) -> None:
         self.of_batch: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.canaries: set[int] = set()
+        #: What is said of batches that are done, and whose gate is not open yet.
+        self.gates: dict[int, str] = {}
+        self.soaks: dict[int, str] = {}
         self.unreachable = 0
         self.down = 0
 
@@ -136,8 +149,8 @@ class _Tally:
         return {state.value: total[state.value] for state in HostRunState}
 
     @property
-    def batches(self) -> list[Batch]:
-        return [Batch(n, counts) for n, counts in sorted(self.of_batch.items())]
+    def batches(self) -> list[BatchCounts]:
+        return [BatchCounts(n, counts) for n, counts in sorted(self.of_batch.items())]
 
 
 def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
@@ -157,6 +170,16 @@ def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
         tally.down += row["downs"]
         if row["state"] not in HOST_ENDED:
             tally.unreachable += row["unreachables"]
+    for job, n, canary, gate, soak_until in Batch.objects.filter(
+        Q(canary=True) | Q(gate__in=GATES), job__in=[job.pk for job in jobs]
+    ).values_list("job", "n", "canary", "gate", "soak_until"):
+        tally = tallies[job]
+        if canary:
+            tally.canaries.add(n)
+        if gate in GATES:
+            tally.gates[n] = GATES[Gate(gate)]
+        if soak_until:
+            tally.soaks[n] = iso(soak_until)
     return tallies
 
 
@@ -166,6 +189,7 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "id": job.pk,
         "state": job.state,
         "reason": job.reason,
+        "pause": job.pause,
         "verdict": verdict(
             job, batches, unreachable=tally.unreachable, down=tally.down, now=timezone.now()
         ),
@@ -177,24 +201,25 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "ended_at": iso(job.ended_at) if job.ended_at else None,
         "last_seq": job.last_seq,
         "counts": tally.counts,
-        "batches": _batches(job, batches),
+        "batches": _batches(job, tally),
         "can": _possible(job, tally) if ordering else [],
         "url": settings.SITE_ORIGIN + reverse("job", args=[job.pk]),
     }
 
 
-def _batches(job: Job, batches: Sequence[Batch]) -> list[BatchReport]:
-    rollout = Rollout.model_validate(job.rollout)
-    budget = rollout.budget(sum(batch.hosts for batch in batches))
+def _batches(job: Job, tally: _Tally) -> list[BatchReport]:
+    budget = Rollout.model_validate(job.rollout).budget(sum(tally.counts.values()))
     return [
         {
             "n": batch.n,
-            "state": batch.state,
+            "canary": batch.n in tally.canaries,
+            "state": tally.gates.get(batch.n, batch.state),
+            "soak_until": tally.soaks.get(batch.n),
             "hosts": batch.hosts,
             "failed": batch.failed,
-            "budget": 0 if rollout.canary and place == 0 else budget,
+            "budget": 0 if batch.n in tally.canaries else budget,
         }
-        for place, batch in enumerate(batches)
+        for batch in tally.batches
     ]
 
 
@@ -208,6 +233,9 @@ def _possible(job: Job, tally: _Tally) -> list[str]:
         # Also a second time: with force, or to repeat an order whose answer was lost.
         "cancel": not ended,
         "answer": bool(counts[HostRunState.UNKNOWN]),
+        "pause": job.state in GOING and not being_cancelled and job.pause != Pause.STEP,
+        "resume": bool(job.pause) and not ended and not being_cancelled,
+        "promote": bool(tally.gates) and job.state in GOING and not being_cancelled,
     }
     return [order for order, possible in orders.items() if possible]
 

@@ -10,21 +10,26 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 
 class BatchReport(TypedDict):
     """``budget``: how many hosts of the job may fail before it halts, 0 for a canary batch; null:
-    no limit."""
+    no limit. ``state``: waiting, running, soaking (until ``soak_until``), gate (waits to be
+    promoted), or how it ended: succeeded, failed, cancelled."""
 
     n: int
+    canary: bool
     state: str
+    soak_until: str | None
     hosts: int
     failed: int
     budget: int | None
 
 
 class JobReport(TypedDict):
-    """``counts`` has every host state, zeros too; ``can`` what its reader may order now."""
+    """``counts`` has every host state, zeros too; ``can`` what its reader may order now;
+    ``pause`` what a person has asked for: after the batch, host or step; empty: nothing."""
 
     id: int
     state: str
     reason: str
+    pause: str
     verdict: str
     game: str
     version: str

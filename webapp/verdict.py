@@ -12,7 +12,7 @@ from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, HostRunState, JobState
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchCounts:
     """How many host runs of batch ``n`` are in which state; states that none is in may lack."""
 
     n: int
@@ -44,7 +44,7 @@ class Batch:
 
 
 def verdict(
-    job: Job, batches: Sequence[Batch], *, unreachable: int, down: int, now: datetime
+    job: Job, batches: Sequence[BatchCounts], *, unreachable: int, down: int, now: datetime
 ) -> str:
     """``unreachable`` and ``down`` count host runs of this job; ``now`` for what lies ahead."""
     if job.state == JobState.WAITING:
@@ -66,7 +66,7 @@ def duration(span: timedelta) -> str:
     return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
 
 
-def _ahead(job: Job, batches: Sequence[Batch], now: datetime) -> str:
+def _ahead(job: Job, batches: Sequence[BatchCounts], now: datetime) -> str:
     count = sum(batch.hosts for batch in batches)
     hosts = ngettext("%(count)d host", "%(count)d hosts", count) % {"count": count}
     if job.start_at and job.start_at > now:
@@ -75,7 +75,7 @@ def _ahead(job: Job, batches: Sequence[Batch], now: datetime) -> str:
     return _("Waits for a worker: %(hosts)s.") % {"hosts": hosts}
 
 
-def _opening(job: Job, batches: Sequence[Batch]) -> str:
+def _opening(job: Job, batches: Sequence[BatchCounts]) -> str:
     """What comes before the colon; empty where a job of one batch simply runs."""
     took = duration((job.ended_at or job.created_at) - (job.started_at or job.created_at))
     match job.state:
@@ -96,14 +96,14 @@ def _opening(job: Job, batches: Sequence[Batch]) -> str:
     return _("Batch %(n)d of %(of)d") % place if len(batches) > 1 else ""
 
 
-def _current(batches: Sequence[Batch]) -> int:
+def _current(batches: Sequence[BatchCounts]) -> int:
     """The batch that is under way, else the last that was."""
     begun = [batch for batch in batches if batch.state != JobState.WAITING]
     under_way = [batch.n for batch in begun if batch.state == JobState.RUNNING]
     return under_way[0] if under_way else begun[-1].n if begun else 1
 
 
-def _findings(batches: Sequence[Batch], *, unreachable: int, down: int) -> list[str]:
+def _findings(batches: Sequence[BatchCounts], *, unreachable: int, down: int) -> list[str]:
     def count(*states: HostRunState) -> int:
         return sum(batch.count(*states) for batch in batches)
 

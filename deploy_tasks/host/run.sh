@@ -31,7 +31,7 @@ finish() {
 
 # step NUMBER FLAGS FILE LIMIT INTERRUPT OPTIONAL
 step() {
-  if [ -e "$D/cancel" ]; then finish cancelled; fi
+  if [ -e "$D/cancel" ] || [ -e "$D/pause" ]; then finish cancelled; fi
   { true >"$D/go.$1"; } 2>/dev/null || finish abandoned
   uptime_
   slot S "$1" "$up"

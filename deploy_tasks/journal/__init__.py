@@ -6,7 +6,7 @@ the job's row first, so commit order is ``seq`` order: a reader that saw N never
 """
 
 from deploy_tasks.journal.announce import group_of
-from deploy_tasks.journal.moves import lock, move_host_runs, move_job
+from deploy_tasks.journal.moves import close_gates, lock, move_gate, move_host_runs, move_job
 from deploy_tasks.journal.news import News, append
 from deploy_tasks.journal.writer import Entry, Writer
 
@@ -15,8 +15,10 @@ __all__ = [
     "News",
     "Writer",
     "append",
+    "close_gates",
     "group_of",
     "lock",
+    "move_gate",
     "move_host_runs",
     "move_job",
 ]

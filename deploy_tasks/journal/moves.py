@@ -1,12 +1,14 @@
 """Moves of states by orders and the conductor: compare and set, with the event in one breath."""
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 
 from deploy_tasks import calls
 from deploy_tasks.journal.news import News, append
-from deploy_tasks.models import Event, HostRun, Job
-from deploy_tasks.states import HostRunState, JobState
+from deploy_tasks.models import Batch, Event, HostRun, Job
+from deploy_tasks.states import Gate, HostRunState, JobState
+from deploy_tasks.times import iso
 
 
 def lock(job_id: int) -> Job:
@@ -28,6 +30,28 @@ def move_job(
     append(job.pk, [News(Event.Kind.JOB, data)])
     calls.note_state(job, to)
     return True
+
+
+def move_gate(
+    job: Job, n: int, come_from: Gate, to: Gate, *, soak_until: datetime | None = None, told: str
+) -> bool:
+    """Take one arrow of a batch's gate. ``told``: what the batch is now, for its event."""
+    mine = Batch.objects.filter(job=job, n=n, gate=come_from)
+    if not mine.update(gate=to, soak_until=soak_until):
+        return False
+    until = {"until": iso(soak_until)} if soak_until else {}
+    append(job.pk, [News(Event.Kind.BATCH, {"n": n, "to": told, **until})])
+    return True
+
+
+def close_gates(job: Job, ns: Collection[int]) -> None:
+    """Hosts of these batches start again: each has to be done, and stay well, all over again."""
+    passed = job.batches.filter(n__in=ns).exclude(gate=Gate.CLOSED).order_by("n")
+    closed = list(passed.values_list("n", flat=True))
+    passed.update(gate=Gate.CLOSED, soak_until=None)
+    told = [{"n": n, "to": JobState.RUNNING.value} for n in closed]
+    if told:
+        append(job.pk, [News(Event.Kind.BATCH, data) for data in told])
 
 
 def move_host_runs(

@@ -13,7 +13,7 @@ from deploy_tasks.models.inventory import (
     Release,
     Sighting,
 )
-from deploy_tasks.models.jobs import Attempt, Event, HostRun, Job
+from deploy_tasks.models.jobs import Attempt, Batch, Event, HostRun, Job
 from deploy_tasks.models.recipes import Recipe, RecipeRevision
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "AuditHead",
+    "Batch",
     "Call",
     "Credential",
     "Event",

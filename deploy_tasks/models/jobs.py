@@ -9,7 +9,16 @@ from django.db.models import Q
 from deploy_tasks import cksum
 from deploy_tasks.models.inventory import Game, Host, Release
 from deploy_tasks.models.recipes import RecipeRevision
-from deploy_tasks.states import HOST_ENDED, AttemptKind, AttemptState, HostRunState, JobState, Link
+from deploy_tasks.states import (
+    HOST_ENDED,
+    AttemptKind,
+    AttemptState,
+    Gate,
+    HostRunState,
+    JobState,
+    Link,
+    Pause,
+)
 
 
 class Job(models.Model):
@@ -28,6 +37,12 @@ class Job(models.Model):
     state = models.CharField(max_length=16, choices=JobState, default=JobState.WAITING)
     reason = models.TextField(blank=True)
     cancelled = models.BooleanField(default=False)
+    pause = models.CharField(max_length=8, choices=Pause, blank=True, default=Pause.NONE)
+    paused_by = models.CharField(max_length=150, blank=True)
+    #: The stagger: no further host starts before.
+    next_start_at = models.DateTimeField(null=True, blank=True)
+    #: The conductor looks at it again then, though nothing has happened.
+    wake_at = models.DateTimeField(null=True, blank=True)
     last_seq = models.BigIntegerField(default=0)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="jobs"
@@ -47,10 +62,45 @@ class Job(models.Model):
                 fields=["by", "idempotency_key"], name="one_job_per_idempotency_key"
             ),
         ]
-        indexes = [models.Index(fields=["state"], name="jobs_by_state")]
+        indexes = [
+            models.Index(fields=["state"], name="jobs_by_state"),
+            models.Index(
+                fields=["wake_at"], condition=Q(wake_at__isnull=False), name="jobs_to_wake"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+
+class Batch(models.Model):
+    """Host runs of a job that are updated together, and the gate that comes after them.
+
+    The host runs name it by its number; the gate is moved by the journal alone.
+    """
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="batches")
+    n = models.PositiveIntegerField()
+    canary = models.BooleanField(default=False)
+    gate = models.CharField(max_length=8, choices=Gate, default=Gate.CLOSED)
+    #: While it is soaking: it must stay well until then.
+    soak_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["job", "n"], name="each_batch_once_per_job"),
+            models.CheckConstraint(
+                condition=Q(gate=Gate.SOAKING, soak_until__isnull=False)
+                | (~Q(gate=Gate.SOAKING) & Q(soak_until=None)),
+                name="a_soaking_batch_knows_its_end",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["job"], condition=Q(gate=Gate.SOAKING), name="soaking_batches"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job}.{self.n}"
 
 
 class HostRun(models.Model):

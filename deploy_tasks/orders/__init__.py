@@ -1,12 +1,26 @@
-"""What people ask for: start, retry, cancel, answer. An order changes rows, writes its event and
-its audit entry, and rings; its effect comes back as events like everybody else's.
+"""What people ask for: start, retry, cancel, answer, pause, resume, promote. An order changes rows,
+writes its event and its audit entry, and rings; its effect comes back as events like everybody
+else's.
 
 Whoever calls has checked the permission. Refusals are `OrderRefused`, `HostsBusy`,
 `InvalidInput` and `KeyReused`; after one of them nothing has changed.
 """
 
 from deploy_tasks.orders.changes import answer, cancel, retry
+from deploy_tasks.orders.pausing import pause, promote, resume
 from deploy_tasks.orders.planning import JobOrder, Plan, PlanBatch, plan_job
 from deploy_tasks.orders.starting import start_job
 
-__all__ = ["JobOrder", "Plan", "PlanBatch", "answer", "cancel", "plan_job", "retry", "start_job"]
+__all__ = [
+    "JobOrder",
+    "Plan",
+    "PlanBatch",
+    "answer",
+    "cancel",
+    "pause",
+    "plan_job",
+    "promote",
+    "resume",
+    "retry",
+    "start_job",
+]

@@ -10,11 +10,11 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from deploy_tasks import audit, bells, clock, journal, revisions
+from deploy_tasks import bells, clock, journal, revisions
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
-from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.orders.planning import busy
+from deploy_tasks.orders.records import rung, tell
 from deploy_tasks.states import (
     HOST_ACTIVE,
     HOST_RETRYABLE,
@@ -23,6 +23,7 @@ from deploy_tasks.states import (
     AttemptState,
     HostRunState,
     JobState,
+    Pause,
 )
 from deploy_tasks.wishes import Wish
 
@@ -79,10 +80,11 @@ def retry(
         taken = busy(waiting)
         names = ", ".join(f"{one['host']} (#{one['job']})" for one in taken)
         raise HostsBusy(_("busy: %s") % names, hosts=taken) from None
-    _tell(job, by, "retry", hosts=len(again), from_step=from_step)
+    journal.close_gates(job, {run.batch for run in again})
+    tell(job, by, "retry", hosts=len(again), from_step=from_step)
     Job.objects.filter(pk=job.pk).update(cancelled=False, ended_at=None)
     journal.move_job(job, REOPENED, JobState.RUNNING)
-    return _rung(job)
+    return rung(job)
 
 
 def _retryable(job: Job, hosts: Sequence[str] | None) -> list[HostRun]:
@@ -154,8 +156,9 @@ def cancel(job: Job, *, by: User, undo: bool | None = None, force: bool = False)
     job = journal.lock(job.pk)
     if job.state in JOB_ENDED:
         raise OrderRefused(_("the job is over"))
-    Job.objects.filter(pk=job.pk).update(cancelled=True)
-    _tell(job, by, "cancel", force=force)
+    # What is paused goes on to its end.
+    Job.objects.filter(pk=job.pk).update(cancelled=True, pause=Pause.NONE, paused_by="")
+    tell(job, by, "cancel", force=force)
     waiting = job.host_runs.filter(state__in=[HostRunState.WAITING, HostRunState.QUEUED])
     # One that was claimed before still has something on its host: its worker ends that first.
     never_claimed = list(waiting.filter(fence=0).values_list("pk", flat=True))
@@ -173,7 +176,7 @@ def cancel(job: Job, *, by: User, undo: bool | None = None, force: bool = False)
     )
     wish = Wish.to_cancel(undo=undo is not False, force=force)
     job.host_runs.filter(state__in=HOST_ACTIVE).update(wish=wish)
-    return _rung(job)
+    return rung(job)
 
 
 @transaction.atomic
@@ -193,7 +196,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
     lost = _lost(run)
     if answer == "it_did_not_run":
         _refuse_a_second_time(job, {run.step, *(one.step for one in lost)})
-    _tell(job, by, "answer", host=host, answer=answer, note=note)
+    tell(job, by, "answer", host=host, answer=answer, note=note)
     unknown = [HostRunState.UNKNOWN]
     fenced: dict[str, Any] = {"fence": F("fence") + 1}
     if answer == "give_up":
@@ -215,7 +218,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
         journal.move_host_runs(job, [run.pk], unknown, HostRunState.QUEUED, **fenced)
         transaction.on_commit(partial(bells.ring_host_runs, [run.pk]), robust=True)
         journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
-    return _rung(job)
+    return rung(job)
 
 
 def _lost(run: HostRun) -> list[Attempt]:
@@ -243,18 +246,3 @@ def _take_for_done(job: Job, attempt: Attempt) -> None:
     }
     news = journal.News(Event.Kind.STEP, data, host_run=attempt.host_run_id, attempt=attempt.pk)
     journal.append(job.pk, [news])
-
-
-def _tell(job: Job, by: User, what: str, **details: Any) -> None:
-    given = {name: value for name, value in details.items() if value not in (None, False, "")}
-    story = {"who": by.get_username(), "what": what, **given}
-    journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
-    # What ends harm must not wait for the audit; what begins something must.
-    record = audit.record_anyway if what == "cancel" else audit.record
-    record(by, f"{what}_job", str(job), game=job.game, **given)
-
-
-def _rung(job: Job) -> Job:
-    failpoint("order.written")
-    transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
-    return Job.objects.select_related("game", "release", "revision__recipe").get(pk=job.pk)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from deploy_tasks import recipes, revisions, rollout, truth
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, HostKey, HostRun, RecipeRevision, Release
-from deploy_tasks.rollout import Rollout
+from deploy_tasks.rollout import Cut, Placed, Rollout
 from deploy_tasks.times import iso
 
 
@@ -71,7 +71,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """An order with the rows it names. ``hosts`` are in the order in which they would start."""
+    """An order with the rows it names."""
 
     order: JobOrder
     game: Game
@@ -81,21 +81,22 @@ class Choice:
     hosts: list[Host]
 
     @property
-    def batches(self) -> list[list[Host]]:
-        return rollout.batches(self.hosts, self.order.rollout)
+    def cut(self) -> Cut:
+        """Names by batch."""
+        placed = [Placed(host.name, host.labels) for host in self.hosts]
+        return rollout.batches(placed, self.order.rollout)
 
 
 def plan_job(order: JobOrder, *, by: User) -> Plan:
     """What `start_job` would do with this order; starts nothing. Raises InvalidInput."""
     choice = choose(order)
-    cut = choice.batches
     return Plan(
         game=choice.game.name,
         version=choice.release.version,
         recipe=str(choice.revision),
         batches=[
-            PlanBatch(number, len(hosts), [host.name for host in hosts])
-            for number, hosts in enumerate(cut, 1)
+            PlanBatch(number, len(names), names)
+            for number, names in enumerate(choice.cut.batches, 1)
         ],
         steps=[_step(step) for step in choice.recipe.steps],
         refusals=[{"host": b["host"], "reason": busy_reason(b), **b} for b in busy(choice.hosts)]
@@ -123,7 +124,24 @@ def choose(order: JobOrder) -> Choice:
             % {"recipe": recipe.name, "version": release.version},
             field="version",
         )
-    return Choice(order, game, release, revision, recipe, _in_order(order, _hosts(order, game)))
+    choice = Choice(order, game, release, revision, recipe, _hosts(order, game))
+    _check_canary(choice)
+    return choice
+
+
+def _check_canary(choice: Choice) -> None:
+    """Who names a canary means it: none at all would be the opposite of careful."""
+    canary = choice.order.rollout.canary
+    if isinstance(canary, tuple):
+        there = {host.name for host in choice.hosts}
+        for index, name in enumerate(canary):
+            if name not in there:
+                raise InvalidInput(
+                    _("“%s” is not among the hosts of this order") % name,
+                    field=f"rollout.canary[{index}]",
+                )
+    elif canary and not choice.cut.canary:
+        raise InvalidInput(_("no host of this order has these labels"), field="rollout.canary")
 
 
 def _hosts(order: JobOrder, game: Game) -> list[Host]:
@@ -152,11 +170,6 @@ def _named(names: Sequence[str], there: Iterable[Host], game: Game) -> list[Host
         if name in names[:index]:
             raise InvalidInput(_("“%s” is named twice") % name, field=f"hosts[{index}]")
     return [by_name[name] for name in names]
-
-
-def _in_order(order: JobOrder, hosts: list[Host]) -> list[Host]:
-    label = order.rollout.order_by
-    return sorted(hosts, key=lambda host: str(host.labels.get(label, ""))) if label else hosts
 
 
 @dataclass(frozen=True)

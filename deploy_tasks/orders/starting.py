@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks import audit, bells, journal
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
-from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.models import Batch, Event, HostRun, Job
 from deploy_tasks.orders.planning import Choice, JobOrder, busy, choose, misfits
 
 #: Rows a statement when 5,000 host runs are made at once.
@@ -65,7 +65,12 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
         order_digest=digest,
         start_at=order.start_at,
     )
-    numbered = [(number, host) for number, hosts in enumerate(choice.batches, 1) for host in hosts]
+    cut = choice.cut
+    by_name = {host.name: host for host in choice.hosts}
+    numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
+    Batch.objects.bulk_create(
+        Batch(job=job, n=n, canary=cut.canary and n == 1) for n in range(1, len(cut.batches) + 1)
+    )
     HostRun.objects.bulk_create(
         [
             HostRun(job=job, host=host, name=host.name, batch=number, position=position)

@@ -11,9 +11,10 @@ from deploy_tasks.commands import Program
 from deploy_tasks.errors import ConnectFailed, LinkLost, LoginRefused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry
-from deploy_tasks.runner.ends import Cancelled, Failed, Unknown
+from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Unknown
 from deploy_tasks.runner.story import Story
 from deploy_tasks.states import Link
+from deploy_tasks.wishes import Wish
 
 #: Seconds. How long a host may be out of reach before, and after, something ran on it.
 CONNECT_WITHIN = 60
@@ -34,8 +35,10 @@ class Contact:
         self._story.carriage.look()
         if launched:
             return
-        if self._story.carriage.wish:
+        if self._story.carriage.wish.cancels:
             raise Cancelled
+        if self._story.carriage.wish == Wish.PAUSE:
+            raise Paused
         if self._session is None and refusals.is_burnt(self._story.run):
             raise Failed(
                 _("not tried: %s hosts of this job refused the same credential") % refusals.LIMIT

@@ -9,6 +9,10 @@ class Cancelled(Exception):
     """It ends as cancelled: nothing of it runs on the host any more."""
 
 
+class Paused(Exception):
+    """It stands still between two steps, until a person lets it go on."""
+
+
 class Unknown(Exception):
     """The outcome of a step cannot be known; only a person's answer leads on."""
 

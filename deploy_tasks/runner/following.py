@@ -187,7 +187,7 @@ class Follower:
         self.teller.abandon_the_rest()
         if lost:
             return End.LOST
-        if self._told_wish and self._plan.way == Way.FORWARD:
+        if self._told_wish.cancels and self._plan.way == Way.FORWARD:
             return End.CANCELLED
         failed = any(one.state == AttemptState.FAILED for one in self._plan.attempts)
         return End.FAILED if failed else End.ABANDONED
@@ -231,7 +231,9 @@ def abandon(session: ssh.Session, plan: LivePlan) -> str:
 
 def pass_on(session: ssh.Session, plan: LivePlan, wish: Wish) -> bool:
     """Tell the host that a person wishes the plan to end; False where it does not take it."""
-    program = commands.cancel(plan.id, plan.nonce, force=wish.forces)
+    program = commands.pause(plan.id, plan.nonce)
+    if wish.cancels:
+        program = commands.cancel(plan.id, plan.nonce, force=wish.forces)
     said = _answer(session, program, plan.nonce)
     failpoint("wish.sent")
     return said == "wished"

@@ -13,7 +13,7 @@ from deploy_tasks.journal import Entry, Writer
 from deploy_tasks.models import Event, HostRun
 from deploy_tasks.runner import target
 from deploy_tasks.runner.contact import Contact
-from deploy_tasks.runner.ends import Cancelled, Failed, Skipped, Unknown
+from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Skipped, Unknown
 from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
 from deploy_tasks.runner.work import NEVER_BEGUN, Work
 from deploy_tasks.states import HostRunState
@@ -114,6 +114,8 @@ class Passage:
             self._story.end(HostRunState.SKIPPED, reason=_("already at it"))
         except Unknown as unknown:
             self._leave_unknown(unknown)
+        except Paused:
+            self._story.pause()
         except Cancelled:
             undo = Wish(self._story.carriage.wish).undoes
             self._wind_up(HostRunState.CANCELLED, "", undo=undo)

@@ -152,6 +152,13 @@ class Story:
         self.tell(changes={**over, **changes}, news=[news]).wait()
         failpoint("end.committed")
 
+    def pause(self) -> None:
+        """It stands still, without a worker, until the conductor lets it go on."""
+        still = {"owner": "", "lease_until": None, "activity": "", "link": Link.NONE.value}
+        state = HostRunState.PAUSED.value
+        news = self.news(Event.Kind.HOST, {"to": state})
+        self.tell(changes={**still, "state": state}, news=[news]).wait()
+
     def let_go(self, *, for_seconds: float = 0) -> None:
         """Free the lease so that any worker can go on, at once or later; the state stays."""
         failpoint("let-go.before")

@@ -12,7 +12,7 @@ from deploy_tasks.masking import Mask
 from deploy_tasks.models import Attempt, Event, HostRun
 from deploy_tasks.runner import plans
 from deploy_tasks.runner.contact import Contact
-from deploy_tasks.runner.ends import Cancelled, Failed, Unknown
+from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Unknown
 from deploy_tasks.runner.following import End, Follower, abandon, pass_on
 from deploy_tasks.runner.plans import LivePlan, Way
 from deploy_tasks.runner.story import Story
@@ -117,8 +117,8 @@ class Work:
         left = list(steps)
         while left:
             self._story.carriage.look()
-            if way == Way.FORWARD and self._story.carriage.wish:
-                raise Cancelled
+            if way == Way.FORWARD:
+                self._heed_wish()
             if way != Way.BACK and self._recipe.steps[left[0]].upload:
                 attempts = [self._upload(left[0], way)]
             else:
@@ -156,9 +156,20 @@ class Work:
                     self._ask_for(plan, session, follower, end, launched=launched)
             except (LinkLost, ConnectFailed) as lost:
                 self._contact.lost(lost, launched=self.launched or plan.sent)
-        if end == End.CANCELLED:
+        if end == End.CANCELLED and (self._told_wish.cancels or self._wish.cancels):
             raise Cancelled
         return plan.attempts
+
+    @property
+    def _wish(self) -> Wish:
+        return Wish(self._story.carriage.wish)
+
+    def _heed_wish(self) -> None:
+        """Between two steps."""
+        if self._wish.cancels:
+            raise Cancelled
+        if self._wish == Wish.PAUSE:
+            raise Paused
 
     def _program(self, plan: LivePlan) -> commands.Program:
         if plan.seen:
@@ -170,10 +181,13 @@ class Work:
         )
 
     def _pass_on_wish(self, session: ssh.Session, plan: LivePlan) -> None:
-        wish = Wish(self._story.carriage.wish)
-        if pass_on(session, plan, wish):
+        wish = self._wish
+        if wish == Wish.NONE:
+            # A pause was taken back: should the plan end between two steps, another goes on.
             self._told_wish = wish
-            self._story.activity("cancelling")
+        elif pass_on(session, plan, wish):
+            self._told_wish = wish
+            self._story.activity("cancelling" if wish.cancels else "pausing")
         else:
             self._story.carriage.wait(PAUSE)
 
@@ -289,6 +303,6 @@ class Work:
         return attempt
 
     def _look_at_wish(self, step: recipes.Step) -> None:
-        wish = Wish(self._story.carriage.wish)
-        if wish != self._told_wish and (step.interrupt == "now" or wish.forces):
+        wish = self._wish
+        if wish.cancels and wish != self._told_wish and (step.interrupt == "now" or wish.forces):
             raise Cancelled

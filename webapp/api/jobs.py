@@ -12,7 +12,7 @@ from deploy_tasks import events, orders, preflight
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.names import Name
-from deploy_tasks.states import AttemptKind, JobState
+from deploy_tasks.states import AttemptKind, JobState, Pause
 from webapp import access, failures, reports
 from webapp.access import Right
 from webapp.api.auth import ApiRequest
@@ -47,6 +47,19 @@ class CancelOrder(Body):
 
     undo: bool | None = None
     force: bool = False
+
+
+class PauseOrder(Body):
+    """``batch``: the next one does not open. ``host``: no other host starts. ``step``: also hosts
+    that run stop after the step they are in."""
+
+    after: Literal["batch", "host", "step"] = "host"
+
+
+class PromoteOrder(Body):
+    """``batch``: whose gate is meant, so that the order can be given twice."""
+
+    batch: int | None = None
 
 
 class Answer(Body):
@@ -209,17 +222,24 @@ def cancel(request: ApiRequest, job_id: int, order: CancelOrder | None = None) -
 
 
 @router.post("/{int:job_id}/pause", response={200: JobReport, REFUSALS: Refusal})
-def pause(request: ApiRequest, job_id: int) -> JobReport:
-    """Start nothing more until it is promoted."""
-    _job_to_operate(request, job_id)
-    raise OrderRefused(_("jobs cannot be paused yet"))
+def pause(request: ApiRequest, job_id: int, order: PauseOrder | None = None) -> JobReport:
+    """Start nothing more until it is resumed."""
+    job, wanted = _job_to_operate(request, job_id), order or PauseOrder()
+    return reports.job(orders.pause(job, by=request.auth, after=Pause(wanted.after)), request.auth)
+
+
+@router.post("/{int:job_id}/resume", response={200: JobReport, REFUSALS: Refusal})
+def resume(request: ApiRequest, job_id: int) -> JobReport:
+    """Take a pause back."""
+    job = _job_to_operate(request, job_id)
+    return reports.job(orders.resume(job, by=request.auth), request.auth)
 
 
 @router.post("/{int:job_id}/promote", response={200: JobReport, REFUSALS: Refusal})
-def promote(request: ApiRequest, job_id: int) -> JobReport:
-    """Open the gate before the next batch."""
-    _job_to_operate(request, job_id)
-    raise OrderRefused(_("there is no gate to open: batches follow each other by themselves"))
+def promote(request: ApiRequest, job_id: int, order: PromoteOrder | None = None) -> JobReport:
+    """Open the gate after a batch that is done: soak no longer, wait no longer."""
+    job, wanted = _job_to_operate(request, job_id), order or PromoteOrder()
+    return reports.job(orders.promote(job, by=request.auth, batch=wanted.batch), request.auth)
 
 
 @router.post("/{int:job_id}/rollback", response={201: JobReport, REFUSALS: Refusal})

@@ -23,12 +23,13 @@ def parser() -> argparse.ArgumentParser:
     _retry(names)
     _answer(names)
     _cancel(names)
+    _pause(names)
     for name, help_ in {
-        "pause": _("start nothing more until the job is promoted"),
-        "promote": _("open the gate before the next batch"),
+        "resume": _("take a pause back"),
         "rollback": _("start a job that brings the hosts back to what they ran before"),
     }.items():
         _job(_command(names, name, commands.order, help_)).set_defaults(order=name)
+    _promote(names)
     _hosts(names)
     _pagers(names)
     _local(names)
@@ -58,18 +59,7 @@ def _start(names: Any) -> None:
         metavar="KEY=VALUE",
         help=_("set a var that the recipe asks for; may be given again"),
     )
-    command.add_argument("--canary", type=int, metavar="N", help=_("update N hosts first, alone"))
-    command.add_argument(
-        "--batch",
-        type=_size,
-        action="append",
-        metavar="N|P%",
-        help=_("the next batch: N hosts, or up to P%% of all; the rest comes last"),
-    )
-    command.add_argument("--parallel", type=int, metavar="N", help=_("at most N hosts at a time"))
-    command.add_argument(
-        "--max-failed", type=_size, metavar="N|P%", help=_("halt when more hosts have failed")
-    )
+    _rollout(command)
     command.add_argument("--note", default="", help=_("why, for those who read it later"))
     command.add_argument(
         "--force", action="store_true", help=_("also hosts that are at this version already")
@@ -86,6 +76,47 @@ def _start(names: Any) -> None:
     )
     command.add_argument("--watch", action="store_true", help=_("follow the job to its end"))
     _output(command)
+
+
+def _rollout(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--canary",
+        type=_canary,
+        metavar="N|A,B|KEY=VALUE",
+        help=_("update these first, alone: how many, which, or those with a label"),
+    )
+    command.add_argument(
+        "--batch",
+        type=_size,
+        action="append",
+        metavar="N|P%",
+        help=_(
+            "the next batch: N hosts, or up to P%% of all; last: repeat, double, *N or +N;"
+            " without that the rest comes last"
+        ),
+    )
+    command.add_argument("--parallel", type=int, metavar="N", help=_("at most N hosts at a time"))
+    command.add_argument(
+        "--stagger", metavar="TIME", help=_("between the starts of two hosts, such as 10s")
+    )
+    command.add_argument(
+        "--max-failed", type=_size, metavar="N|P%", help=_("halt when more hosts have failed")
+    )
+    command.add_argument(
+        "--max-failed-in-batch",
+        type=_size,
+        metavar="N|P%",
+        help=_("halt when more hosts of one batch have failed"),
+    )
+    command.add_argument(
+        "--gate", choices=["auto", "manual"], help=_("who opens the next batch; manual: you do")
+    )
+    command.add_argument(
+        "--soak", metavar="TIME", help=_("how long a batch must stay well, such as 5m")
+    )
+    command.add_argument(
+        "--order-by", metavar="LABEL", help=_("update hosts in the order of this label")
+    )
 
 
 def _watch(names: Any) -> None:
@@ -119,6 +150,24 @@ def _cancel(names: Any) -> None:
     command.add_argument("--undo", action="store_true", help=_("take back what was done"))
     command.add_argument(
         "--force", action="store_true", help=_("do not wait for steps that should not be stopped")
+    )
+
+
+def _pause(names: Any) -> None:
+    help_ = _("start nothing more until the job is resumed")
+    command = _job(_command(names, "pause", commands.pause, help_))
+    command.add_argument(
+        "--after",
+        choices=["batch", "host", "step"],
+        help=_("let this batch end; the hosts that run (so by default); only the steps that run"),
+    )
+
+
+def _promote(names: Any) -> None:
+    help_ = _("open the gate after a batch that is done")
+    command = _job(_command(names, "promote", commands.promote, help_))
+    command.add_argument(
+        "--batch", type=int, metavar="N", help=_("whose gate: given twice, it opens no other")
     )
 
 
@@ -235,4 +284,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _size(text: str) -> int | str:
-    return text if text.endswith("%") else int(text)
+    """A number; all else is taken as it is, and checked as the order is."""
+    return int(text) if text.isdecimal() else text
+
+
+def _canary(text: str) -> int | list[str] | dict[str, str]:
+    if text.isdecimal():
+        return int(text)
+    return dict([_pair(text)]) if "=" in text else _list(text)

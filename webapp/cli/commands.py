@@ -60,8 +60,16 @@ def cancel(given: argparse.Namespace) -> int:
     return _order(given, "cancel", {"undo": given.undo or None, "force": given.force})
 
 
+def pause(given: argparse.Namespace) -> int:
+    return _order(given, "pause", {"after": given.after} if given.after else None)
+
+
+def promote(given: argparse.Namespace) -> int:
+    return _order(given, "promote", None if given.batch is None else {"batch": given.batch})
+
+
 def order(given: argparse.Namespace) -> int:
-    """Pause, promote, roll back: what takes no more than the job."""
+    """Resume, roll back: what takes no more than the job."""
     return _order(given, given.order, None)
 
 
@@ -140,7 +148,12 @@ def _job_order(given: argparse.Namespace) -> dict[str, Any]:
         "canary": given.canary,
         "batches": given.batch,
         "parallel": given.parallel,
+        "stagger": given.stagger,
         "max_failed": given.max_failed,
+        "max_failed_in_batch": given.max_failed_in_batch,
+        "gate": given.gate,
+        "soak": given.soak,
+        "order_by": given.order_by,
     }
     order = {
         "game": given.game,

@@ -55,7 +55,8 @@ def _state(item: Item) -> str:
 
 
 def _batch(item: Item) -> str:
-    return _("batch %(n)s %(to)s") % {"n": item["n"], "to": item["to"]}
+    until = _(" until %s") % _clock(item["until"]) if item.get("until") else ""
+    return _("batch %(n)s %(to)s") % {"n": item["n"], "to": item["to"]} + until
 
 
 def _link(item: Item) -> str:
@@ -64,7 +65,8 @@ def _link(item: Item) -> str:
 
 def _order(item: Item) -> str:
     note = f": {item['note']}" if item.get("note") else ""
-    return f"{item['what']} ({item['who']}){note}"
+    after = _(" after the %s") % item["after"] if item.get("after") else ""
+    return f"{item['what']}{after} ({item['who']}){note}"
 
 
 def _because(item: Item) -> str:

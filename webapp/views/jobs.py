@@ -10,10 +10,12 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from deploy_tasks.models import Attempt, Event, Job
+from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import AttemptState, JobState
 from deploy_tasks.times import iso
 from webapp import access, reports
 from webapp.calls.reports import calls_of
+from webapp.terms import terms
 
 PAGE = 50
 #: Orders, gates and batches: the latest chapters of a job's story.
@@ -57,7 +59,6 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     api = f"/api/v1/jobs/{job.pk}"
     page = {
         "job": report,
-        "rollout": job.rollout,
         "steps": reports.step_names(job.revision),
         "activity": activity(job),
         "start_at": job.start_at and iso(job.start_at),
@@ -72,7 +73,9 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
             "host": reverse("host", args=["HOST"]),
         },
     }
-    told = {"job": job, "report": report, "page": page, "calls": calls_of(job, request.user)}
+    told = {"job": job, "report": report, "page": page}
+    told["terms"] = terms(Rollout.model_validate(job.rollout))
+    told["calls"] = calls_of(job, request.user)
     return render(request, "job.html", told)
 
 

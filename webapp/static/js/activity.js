@@ -55,19 +55,30 @@ const BATCH = {
   succeeded: gettext("Batch %(n)s is done."),
   failed: gettext("Batch %(n)s is done, with failures."),
   cancelled: gettext("Batch %(n)s was cancelled."),
+  soaking: gettext("Batch %(n)s is done and must stay well for a while."),
+  gate: gettext("Batch %(n)s is done; the next one waits to be promoted."),
 };
 
-function order({ who, what, hosts, host, note }) {
+const PAUSE = {
+  batch: gettext("%(who)s paused the job after this batch."),
+  host: gettext("%(who)s paused the job after the hosts that run."),
+  step: gettext("%(who)s paused the job after the steps that run."),
+};
+
+function order({ who, what, hosts, host, note, after, batch }) {
   const many =
     hosts === undefined
       ? ""
       : fill(ngettext("%(n)s host", "%(n)s hosts", hosts), { n: number(hosts) });
-  const values = { who, hosts: many, host: host ?? "" };
+  const values = { who, hosts: many, host: host ?? "", n: batch ?? "" };
   const text =
     {
       start: fill(gettext("%(who)s started the update of %(hosts)s."), values),
       retry: fill(gettext("%(who)s retried %(hosts)s."), values),
       cancel: fill(gettext("%(who)s cancelled the job."), values),
+      pause: fill(PAUSE[after] ?? PAUSE.host, values),
+      resume: fill(gettext("%(who)s resumed the job."), values),
+      promote: fill(gettext("%(who)s promoted batch %(n)s."), values),
       answer: fill(gettext("%(who)s said what became of %(host)s."), values),
     }[what] ?? [who, what, many].filter(Boolean).join(" ");
   return note ? `${text} ${note}` : text;

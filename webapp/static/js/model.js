@@ -16,6 +16,10 @@ export class JobModel {
     this.steps = steps;
     this.place = new Map(steps.map((name, index) => [name, index]));
     this.hosts = new Map();
+    this.canaries = new Set(job.batches.filter(({ canary }) => canary).map(({ n }) => n));
+    /** Batches that are done while their gate is not open: n -> {gate, until}. */
+    this.gates = new Map();
+    for (const { n, state, soak_until } of job.batches) this.setGate(n, state, soak_until);
     this.seq = 0;
   }
 
@@ -61,12 +65,19 @@ export class JobModel {
     return counts;
   }
 
-  /** Batches in order: `{n, counts}`, counts by state as the verdict counts them. */
+  /** Batches in order: `{n, canary, counts, gate?, until?}`, counts as the verdict counts them. */
   batches() {
     const found = new Map();
     for (const host of this.hosts.values()) {
       if (!found.has(host.batch))
-        found.set(host.batch, { n: host.batch, counts: {}, shown: {}, hosts: [] });
+        found.set(host.batch, {
+          n: host.batch,
+          canary: this.canaries.has(host.batch),
+          counts: {},
+          shown: {},
+          hosts: [],
+          ...this.gates.get(host.batch),
+        });
       const batch = found.get(host.batch);
       batch.counts[host.state] = (batch.counts[host.state] ?? 0) + 1;
       batch.shown[host.shown] = (batch.shown[host.shown] ?? 0) + 1;
@@ -105,6 +116,11 @@ export class JobModel {
     if (host.state === "succeeded" || this.place.get(name) < here) return { state: "succeeded" };
     if (host.state === "skipped") return { state: "skipped" };
     return { state: this.place.get(name) === here && host.started_at ? host.shown : "waiting" };
+  }
+
+  setGate(n, to, until) {
+    if (to === "soaking" || to === "gate") this.gates.set(n, { gate: to, until });
+    else this.gates.delete(n);
   }
 
   #host(row) {
@@ -176,12 +192,16 @@ const MOVES = {
   },
 
   batch(item, changed) {
+    this.setGate(item.n, item.to, item.until);
+    changed.job = true;
     changed.told.push(item);
   },
 
   order(item, changed) {
     if (item.what === "cancel") this.job.cancelled = true;
     if (item.what === "retry") this.job.cancelled = false;
+    if (item.what === "pause") this.job.pause = item.after;
+    if (item.what === "resume" || item.what === "promote") this.job.pause = "";
     changed.job = true;
     changed.told.push(item);
   },

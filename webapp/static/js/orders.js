@@ -44,8 +44,19 @@ export class Orders {
     Object.assign(this, { root, refusal, model, url, onGiven });
     this.dialog = document.getElementById("cancel");
     this.retry = this.#button("", () => this.give("retry", {}, this.retry));
+    this.promote = this.#button("main", () =>
+      this.give("promote", { batch: this.gated?.n }, this.promote),
+    );
+    this.resume = this.#button("", () => this.give("resume", {}, this.resume));
+    this.pausing = document.getElementById("pause");
+    this.pause = this.#button("", () => this.pausing.showModal());
     this.cancel = this.#button("danger", () => this.dialog.showModal());
-    root.append(this.retry, this.cancel);
+    root.append(this.promote, this.resume, this.retry, this.pause, this.cancel);
+    this.pausing.addEventListener("close", () => {
+      const after = this.pausing.returnValue;
+      if (after) this.give("pause", { after }, this.pause);
+      this.pausing.returnValue = "";
+    });
     this.dialog.addEventListener("close", () => {
       if (this.dialog.returnValue === "cancel")
         this.give("cancel", { force: this.model.job.cancelled }, this.cancel);
@@ -74,8 +85,51 @@ export class Orders {
           : fill(ngettext("Retry %(n)s host", "Retry %(n)s hosts", again), { n: number(again) }),
         ngettext("from its failed step", "each from its failed step", again),
       );
+    this.#paintHolds(can, waiting, count(counts, ["running"]));
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
     this.#paintCancel(waiting, active);
+  }
+
+  /** What holds the job and what lets it go on. */
+  #paintHolds(can, waiting, running) {
+    const batches = this.model.batches();
+    this.gated = batches.find(({ gate }) => gate);
+    this.promote.hidden = !can.includes("promote") || !this.gated;
+    if (this.gated) {
+      const next = batches.find(({ n }) => n > this.gated.n);
+      this.#label(
+        this.promote,
+        fill(gettext("Promote batch %(n)s"), { n: this.gated.n }),
+        next
+          ? fill(ngettext("%(n)s host may start", "%(n)s hosts may start", next.hosts.length), {
+              n: number(next.hosts.length),
+            })
+          : gettext("it need not stay well any longer"),
+      );
+    }
+    this.resume.hidden = !can.includes("resume");
+    const hosts = fill(ngettext("%(n)s host waits", "%(n)s hosts wait", waiting), {
+      n: number(waiting),
+    });
+    this.#label(this.resume, gettext("Resume"), hosts);
+    this.pause.hidden = !can.includes("pause");
+    this.#label(this.pause, gettext("Pause…"), hosts);
+    const say = (which, text) =>
+      setText(this.pausing.querySelector(`[data-say=${which}]`), text);
+    say("batch", gettext("the next one does not open"));
+    say(
+      "host",
+      fill(ngettext("%(n)s runs to its end", "%(n)s run to their end", running), {
+        n: number(running),
+      }),
+    );
+    say(
+      "step",
+      fill(
+        ngettext("%(n)s stands still after its step", "%(n)s stand still after their step", running),
+        { n: number(running) },
+      ),
+    );
   }
 
   /** A first cancel lets a step end that must not be interrupted; a second one can end that, too. */

@@ -4,19 +4,18 @@ import { element, setText } from "./dom.js";
 import { bar, fillBar } from "./marks.js";
 import { HOST_ENDED } from "./states.js";
 import { FAILED, batchState, count, currentBatch } from "./verdict.js";
-import { fill, gettext, ngettext, number } from "./words.js";
+import { clock, fill, gettext, ngettext, number } from "./words.js";
 
 export class Rail {
-  constructor(root, rollout) {
+  constructor(root) {
     this.root = root;
-    this.canary = Number(rollout.canary ?? 0) > 0;
     this.entries = new Map();
   }
 
   paint(batches, running) {
     const current = running ? currentBatch(batches) : null;
     for (const batch of batches) {
-      const entry = this.entries.get(batch.n) ?? this.#add(batch.n);
+      const entry = this.entries.get(batch.n) ?? this.#add(batch);
       const total = batch.hosts.length;
       const done = count(batch.counts, HOST_ENDED);
       const state = batchState(batch);
@@ -28,11 +27,11 @@ export class Rail {
     }
   }
 
-  #add(n) {
+  #add({ n, canary }) {
     const done = element("span");
     const small = element("small");
     const shares = bar();
-    const name = this.canary && n === 1 ? gettext("canary") : "";
+    const name = canary ? gettext("canary") : "";
     const item = element(
       "li",
       {},
@@ -46,7 +45,12 @@ export class Rail {
     return entry;
   }
 
-  #say(state, { counts }) {
+  #say(state, { counts, gate, until }) {
+    if (gate === "gate") return gettext("done, waits to be promoted");
+    if (gate === "soaking")
+      return fill(gettext("must stay well until %(time)s"), {
+        time: clock(until, { seconds: false }),
+      });
     const failed = count(counts, FAILED);
     if (failed)
       return fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) });

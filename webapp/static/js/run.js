@@ -48,7 +48,7 @@ const headline = new Headline(
   view,
 );
 const score = new Score(byId("score"), toggle);
-const rail = new Rail(byId("rail"), page.rollout);
+const rail = new Rail(byId("rail"));
 const activity = new Activity(byId("activity"), page.activity);
 const log = new LogPane(byId("log"), {
   model,

@@ -1,0 +1,108 @@
+"""Orders that hold a job and let it go on: pause, resume, promote. Each is safe to press twice."""
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from deploy_tasks import journal
+from deploy_tasks.errors import InvalidInput, OrderRefused
+from deploy_tasks.models import Batch, Job
+from deploy_tasks.orders.records import rung, tell
+from deploy_tasks.states import JOB_ENDED, Gate, HostRunState, JobState, Pause
+from deploy_tasks.wishes import Wish
+
+
+@transaction.atomic
+def pause(job: Job, *, by: User, after: Pause = Pause.HOST) -> Job:
+    """Start nothing more: after this batch, after the hosts that run, or after the steps that run.
+
+    Raises OrderRefused for a job that is over, halted, or being cancelled.
+    """
+    job = _open(job)
+    if job.state == JobState.HALTED:
+        raise OrderRefused(_("the job is halted: nothing new starts"))
+    if job.pause == after:
+        return rung(job)
+    Job.objects.filter(pk=job.pk).update(pause=after, paused_by=by.get_username())
+    tell(job, by, "pause", after=after.value)
+    if after != Pause.BATCH:
+        # Nobody has claimed them yet, so nothing of them runs.
+        queued = job.host_runs.filter(state=HostRunState.QUEUED, fence=0)
+        ids = list(queued.values_list("pk", flat=True))
+        journal.move_host_runs(job, ids, [HostRunState.QUEUED], HostRunState.WAITING)
+    under_way = job.host_runs.filter(state__in=[HostRunState.QUEUED, HostRunState.RUNNING])
+    if after == Pause.STEP:
+        under_way.filter(wish=Wish.NONE).update(wish=Wish.PAUSE)
+    else:
+        under_way.filter(wish=Wish.PAUSE).update(wish=Wish.NONE)
+    return rung(job)
+
+
+@transaction.atomic
+def resume(job: Job, *, by: User) -> Job:
+    """Take a pause back. A gate that waits for a person is opened by `promote` alone.
+
+    Raises OrderRefused where nobody has paused the job, though it stands at a gate or is halted.
+    """
+    job = _open(job)
+    if not job.pause:
+        if job.state in (JobState.PAUSED, JobState.HALTED):
+            raise OrderRefused(_("nobody has paused the job: %s") % job.reason)
+        return rung(job)
+    tell(job, by, "resume")
+    _unpause(job)
+    return rung(job)
+
+
+@transaction.atomic
+def promote(job: Job, *, by: User, batch: int | None = None) -> Job:
+    """Open the gate after a batch now: no longer soak, no longer wait for a person.
+
+    ``batch``: the one whose gate is meant; pressed again, it does not open the next one's.
+    Raises OrderRefused where no gate can be opened, InvalidInput for a batch that is not there.
+    """
+    job = _open(job)
+    row = _gate(job, batch)
+    if row is None:
+        return rung(job)
+    tell(job, by, "promote", batch=row.n)
+    ended = JobState.FAILED if _has_failed(job, row) else JobState.SUCCEEDED
+    journal.move_gate(job, row.n, Gate(row.gate), Gate.OPEN, told=ended.value)
+    _unpause(job)
+    return rung(job)
+
+
+def _open(job: Job) -> Job:
+    job = journal.lock(job.pk)
+    if job.state in JOB_ENDED:
+        raise OrderRefused(_("the job is over"))
+    if job.cancelled:
+        raise OrderRefused(_("the job is being cancelled"))
+    return job
+
+
+def _gate(job: Job, n: int | None) -> Batch | None:
+    """The row of the gate that is to be opened; None where it is open already."""
+    if n is None:
+        found = job.batches.filter(gate__in=[Gate.SOAKING, Gate.WAITING]).order_by("n").first()
+    else:
+        found = job.batches.filter(n=n).first()
+        if found is None:
+            raise InvalidInput(_("the job has no batch %s") % n, field="batch")
+        if found.gate == Gate.OPEN:
+            return None
+    if job.state == JobState.HALTED:
+        raise OrderRefused(_("the job is halted: %s") % job.reason)
+    if found is None or found.gate == Gate.CLOSED:
+        raise OrderRefused(_("there is no gate to open: no batch that is done soaks or waits"))
+    return found
+
+
+def _has_failed(job: Job, batch: Batch) -> bool:
+    bad = [HostRunState.FAILED, HostRunState.ROLLED_BACK]
+    return job.host_runs.filter(batch=batch.n, state__in=bad).exists()
+
+
+def _unpause(job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(pause=Pause.NONE, paused_by="")
+    job.host_runs.filter(wish=Wish.PAUSE).update(wish=Wish.NONE)

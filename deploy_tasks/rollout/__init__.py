@@ -1,0 +1,7 @@
+"""In which order hosts are updated, and which of them may start now. Plain values, pure policy."""
+
+from deploy_tasks.rollout.cutting import Cut, Placed, batches
+from deploy_tasks.rollout.policy import BatchStand, Decision, Situation, decide
+from deploy_tasks.rollout.value import Rollout
+
+__all__ = ["BatchStand", "Cut", "Decision", "Placed", "Rollout", "Situation", "batches", "decide"]

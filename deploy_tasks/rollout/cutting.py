@@ -1,0 +1,86 @@
+"""Cuts a job's hosts into the canary batch and the batches after it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from deploy_tasks.rollout.value import GROWTHS, Rollout, is_growth, is_share
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What the cut looks at of a host. Names are unique."""
+
+    name: str
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """``batches``: names in their order, no batch empty; ``canary``: the first is the canary."""
+
+    batches: list[list[str]]
+    canary: bool
+
+
+def batches(hosts: Sequence[Placed], rollout: Rollout) -> Cut:
+    """Every host once. A share ends at that part of all hosts, canary included, rounded up."""
+    canary, rest = _canary(_in_order(hosts, rollout.order_by), rollout.canary)
+    ends = [len(canary), *_ends(rollout.batches, len(canary), len(hosts))]
+    ordered = [host.name for host in (*canary, *rest)]
+    cut = [ordered[a:b] for a, b in zip([0, *ends], [*ends, len(hosts)], strict=True)]
+    return Cut([batch for batch in cut if batch], canary=bool(canary))
+
+
+def _in_order(hosts: Sequence[Placed], label: str | None) -> Sequence[Placed]:
+    """As they came, or by a label: shard 2 before shard 10."""
+    if label is None:
+        return hosts
+    return sorted(hosts, key=lambda host: _natural(str(host.labels.get(label, ""))))
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
+
+
+def _canary(
+    hosts: Sequence[Placed], wanted: int | tuple[str, ...] | Mapping[str, str]
+) -> tuple[Sequence[Placed], Sequence[Placed]]:
+    if isinstance(wanted, int):
+        return hosts[:wanted], hosts[wanted:]
+    if isinstance(wanted, tuple):
+        chosen = [host for host in hosts if host.name in wanted]
+    else:
+        labels = wanted.items()
+        chosen = [h for h in hosts if all(str(h.labels.get(k)) == v for k, v in labels)]
+    names = {host.name for host in chosen}
+    return chosen, [host for host in hosts if host.name not in names]
+
+
+def _ends(sizes: Sequence[int | str], canary: int, hosts: int) -> Iterator[int]:
+    """Where each batch after the canary ends, growing."""
+    end, size = canary, canary
+    for given in sizes:
+        if is_growth(given):
+            yield from _grown(str(given), end, size, hosts)
+            return
+        new = _share_end(str(given), hosts) if is_share(given) else end + int(given)
+        new = max(end, min(new, hosts))
+        end, size = new, new - end
+        yield end
+
+
+def _grown(rule: str, end: int, size: int, hosts: int) -> Iterator[int]:
+    by = GROWTHS.get(rule, rule)
+    while end < hosts:
+        # Where nothing came before it, it begins with one host, or with as many as are added.
+        grown = size * int(by[1:]) if by[0] == "*" else size + int(by[1:])
+        size = grown or 1
+        end = min(end + size, hosts)
+        yield end
+
+
+def _share_end(share: str, hosts: int) -> int:
+    return ceil(hosts * int(share.removesuffix("%")) / 100)

@@ -1,0 +1,189 @@
+"""What may happen next in a job: a pure function from how its batches stand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from deploy_tasks.rollout.value import Rollout
+from deploy_tasks.states import Gate, Pause
+
+
+@dataclass(frozen=True)
+class BatchStand:
+    """How a batch stands. ``active``: a worker has it or soon will; ``succeeded``: also skipped;
+    ``failed``: also rolled back; ``unknown``: the outcome is not known yet.
+
+    ``gate`` is what comes after the batch; ``soak_until`` is set while it is soaking.
+    """
+
+    n: int
+    waiting: int = 0
+    active: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    unknown: int = 0
+    canary: bool = False
+    gate: Gate = Gate.CLOSED
+    soak_until: datetime | None = None
+
+    @property
+    def hosts(self) -> int:
+        return self.waiting + self.active + self.succeeded + self.failed + self.unknown
+
+    @property
+    def is_over(self) -> bool:
+        return not (self.waiting or self.active or self.unknown)
+
+    @property
+    def is_behind_us(self) -> bool:
+        return self.is_over and self.gate == Gate.OPEN
+
+
+@dataclass(frozen=True)
+class Situation:
+    """``not_before``: nothing starts earlier, for the job's own time or the stagger."""
+
+    now: datetime
+    pause: Pause = Pause.NONE
+    paused_by: str = ""
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``start``: batch n -> how many of its waiting hosts may start now.
+
+    ``gates``: the batches whose gate moves, as they stand then. ``halt``: why nothing may start
+    until a person has acted. ``hold``: why the job is paused. ``over``: nothing is left to do.
+    ``look_at``: when to ask again though nothing has happened.
+    """
+
+    start: dict[int, int] = field(default_factory=dict)
+    gates: tuple[BatchStand, ...] = ()
+    halt: str | None = None
+    hold: str | None = None
+    over: bool = False
+    look_at: datetime | None = None
+
+
+def decide(rollout: Rollout, batches: Sequence[BatchStand], situation: Situation) -> Decision:
+    """What may happen now, from how the batches stand, in their order.
+
+    A batch opens when every host run of those before it has ended and their gates are open; an
+    unknown one holds it. A batch that has failed more than it may opens no gate by itself.
+    """
+    spent = (
+        _budget_spent(rollout, batches)
+        or _canary_failed(batches)
+        or _batch_budget_spent(rollout, batches)
+    )
+    if any(batch.waiting for batch in batches):
+        return Decision(halt=spent) if spent else _advance(rollout, batches, situation)
+    if unknown := _only_unknown(batches):
+        return Decision(halt=unknown)
+    if spent:
+        return Decision(over=all(batch.is_over for batch in batches))
+    return _advance(rollout, batches, situation)
+
+
+def _advance(rollout: Rollout, batches: Sequence[BatchStand], situation: Situation) -> Decision:
+    """Through the gates that may open, to the batch of which hosts may start."""
+    moved: list[BatchStand] = []
+    decision = Decision(over=True)
+    for place, batch in enumerate(batches):
+        if batch.is_behind_us:
+            continue
+        if not batch.is_over:
+            decision = _start(rollout, batches, batch, situation)
+            break
+        later = any(one.waiting for one in batches[place + 1 :])
+        passed = _pass(rollout, batch, situation, later=later)
+        if passed != batch:
+            moved.append(passed)
+        if passed.gate == Gate.SOAKING:
+            decision = Decision(look_at=passed.soak_until)
+            break
+        if passed.gate == Gate.WAITING:
+            hold = _("batch %(n)s is done; the next one waits to be promoted") % {"n": batch.n}
+            decision = Decision(hold=hold)
+            break
+    return replace(_held(decision, situation), gates=tuple(moved))
+
+
+def _pass(rollout: Rollout, batch: BatchStand, situation: Situation, *, later: bool) -> BatchStand:
+    """A batch that is over, at the place in its gate that it has reached by now."""
+    if batch.gate == Gate.CLOSED and rollout.soak and batch.succeeded:
+        until = situation.now + timedelta(seconds=rollout.soak)
+        return replace(batch, gate=Gate.SOAKING, soak_until=until)
+    if batch.gate == Gate.SOAKING and batch.soak_until and situation.now < batch.soak_until:
+        return batch
+    asks = rollout.gate == "manual" or situation.pause == Pause.BATCH
+    waits = later and batch.hosts and asks
+    return replace(batch, gate=Gate.WAITING if waits else Gate.OPEN, soak_until=None)
+
+
+def _start(
+    rollout: Rollout, batches: Sequence[BatchStand], batch: BatchStand, situation: Situation
+) -> Decision:
+    if batch.waiting and situation.not_before and situation.now < situation.not_before:
+        return Decision(look_at=situation.not_before)
+    room = rollout.parallel - sum(one.active for one in batches)
+    starting = min(batch.waiting, room, 1 if rollout.stagger else room)
+    if starting <= 0:
+        return Decision(halt=None if batch.waiting else _only_unknown(batches))
+    look_at = None
+    if rollout.stagger:
+        look_at = situation.now + timedelta(seconds=rollout.stagger)
+    return Decision(start={batch.n: starting}, look_at=look_at)
+
+
+def _held(decision: Decision, situation: Situation) -> Decision:
+    """A person has said that nothing starts; gates go on passing behind it."""
+    if situation.pause not in (Pause.HOST, Pause.STEP) or decision.halt or decision.over:
+        return decision
+    hold = _("paused by %s") % situation.paused_by
+    return replace(decision, start={}, hold=hold)
+
+
+def _budget_spent(rollout: Rollout, batches: Sequence[BatchStand]) -> str | None:
+    failed = sum(batch.failed for batch in batches)
+    budget = rollout.budget(sum(batch.hosts for batch in batches))
+    if budget is None or failed <= budget:
+        return None
+    return ngettext(
+        "%(failed)s host failed, at most %(budget)s may",
+        "%(failed)s hosts failed, at most %(budget)s may",
+        failed,
+    ) % {"failed": failed, "budget": budget}
+
+
+def _canary_failed(batches: Sequence[BatchStand]) -> str | None:
+    failed = any(b.failed for b in batches if b.canary and b.gate != Gate.OPEN)
+    return _("a canary host failed") if failed else None
+
+
+def _batch_budget_spent(rollout: Rollout, batches: Sequence[BatchStand]) -> str | None:
+    for batch in batches:
+        budget = rollout.batch_budget(batch.hosts)
+        if budget is None or batch.failed <= budget or batch.gate == Gate.OPEN:
+            continue
+        return ngettext(
+            "%(failed)s host of batch %(n)s failed, at most %(budget)s may",
+            "%(failed)s hosts of batch %(n)s failed, at most %(budget)s may",
+            batch.failed,
+        ) % {"failed": batch.failed, "n": batch.n, "budget": budget}
+    return None
+
+
+def _only_unknown(batches: Sequence[BatchStand]) -> str | None:
+    unknown = sum(batch.unknown for batch in batches)
+    if not unknown or any(batch.active for batch in batches):
+        return None
+    return ngettext(
+        "the outcome of %(count)s host is unknown; only a person's answer leads on",
+        "the outcome of %(count)s hosts is unknown; only a person's answer leads on",
+        unknown,
+    ) % {"count": unknown}

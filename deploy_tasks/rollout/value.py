@@ -1,0 +1,115 @@
+"""What an operator says about risk: one validated value, frozen into the job."""
+
+import re
+from typing import Annotated, Literal
+
+from django.utils.translation import gettext as _
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from deploy_tasks.durations import DurationOrSeconds
+
+PERCENT = r"(100|[1-9]?[0-9])%"
+#: How the batches go on after those that are spelled out.
+GROWTHS = {"repeat": "*1", "double": "*2"}
+GROWTH = r"\*[1-9][0-9]?|\+[1-9][0-9]{0,3}"
+
+
+def _size(given: object) -> int | str:
+    """A number of hosts, or a share of them."""
+    if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+        return given
+    if isinstance(given, str) and re.fullmatch(PERCENT, given):
+        return given
+    raise ValueError(_("must be a number of hosts such as 5, or a share such as 25%"))
+
+
+def _batch_size(given: object) -> int | str:
+    if isinstance(given, str) and (given in GROWTHS or re.fullmatch(GROWTH, given)):
+        return given
+    if (size := _size(given)) in (0, "0%"):
+        raise ValueError(_("must be more than nothing"))
+    return size
+
+
+def _max_failed(given: object) -> int | str | None:
+    return None if given is None else _size(given)
+
+
+def _canary(given: object) -> object:
+    """A number of hosts, names, or labels that the hosts must have."""
+    if isinstance(given, (list, tuple)):
+        if all(isinstance(name, str) and name for name in given):
+            return tuple(given)
+    elif isinstance(given, dict):
+        if all(isinstance(part, str) for pair in given.items() for part in pair):
+            return given
+    elif isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+        return given
+    raise ValueError(
+        _("must be a number of hosts, a list of names, or labels such as {tier: test}")
+    )
+
+
+BatchSize = Annotated[int | str, BeforeValidator(_batch_size)]
+MaxFailed = Annotated[int | str | None, BeforeValidator(_max_failed)]
+Canary = Annotated[int | tuple[str, ...] | dict[str, str], BeforeValidator(_canary)]
+
+
+class Rollout(BaseModel):
+    """A number counts hosts; ``"25%"`` is a share of the job's hosts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    canary: Canary = Field(0, description="hosts updated first, alone: how many, names, or labels")
+    batches: Annotated[tuple[BatchSize, ...], Field(strict=False)] = Field(
+        ("100%",),
+        description="a number: the size of a batch; a share: where it ends; last, how it goes on:"
+        " repeat, double, *3, +5; without that the rest comes last",
+    )
+    parallel: int = Field(50, ge=1, description="host runs at a time")
+    stagger: DurationOrSeconds = Field(0.0, description="seconds between the starts of two hosts")
+    max_failed: MaxFailed = Field(None, description="failures allowed; one more halts the job")
+    max_failed_in_batch: MaxFailed = Field(
+        None, description="failures allowed in one batch; one more halts the job"
+    )
+    gate: Literal["auto", "manual"] = Field("auto", description="who opens the next batch")
+    soak: DurationOrSeconds = Field(0.0, description="seconds a batch must stay well")
+    order_by: str | None = Field(None, description="the label that orders the hosts")
+
+    @field_validator("batches")
+    @classmethod
+    def _batches_fit(cls, sizes: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        if any(is_growth(size) for size in sizes[:-1]):
+            raise ValueError(_("how batches go on (repeat, double, *3, +5) stands last"))
+        shares = [_percent(size) for size in sizes if is_share(size)]
+        if shares != sorted(set(shares)):
+            raise ValueError(
+                _("a share says where its batch ends, so each must be larger than the one before")
+            )
+        return sizes
+
+    def budget(self, hosts: int) -> int | None:
+        """How many of the job's ``hosts`` may fail; None: no limit. Shares are rounded down."""
+        return _allowed(self.max_failed, hosts)
+
+    def batch_budget(self, hosts: int) -> int | None:
+        """The same of a batch of that many."""
+        return _allowed(self.max_failed_in_batch, hosts)
+
+
+def is_share(size: int | str) -> bool:
+    return isinstance(size, str) and size.endswith("%")
+
+
+def is_growth(size: int | str) -> bool:
+    return isinstance(size, str) and not size.endswith("%")
+
+
+def _percent(size: int | str) -> int:
+    return int(str(size).removesuffix("%"))
+
+
+def _allowed(limit: int | str | None, hosts: int) -> int | None:
+    if limit is None or isinstance(limit, int):
+        return limit
+    return hosts * _percent(limit) // 100

@@ -1,0 +1,30 @@
+"""A rollout in words."""
+
+from typing import Any
+
+import pytest
+
+from deploy_tasks.rollout import Rollout
+from webapp.terms import terms
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({}, "batches 100%, 50 at a time"),
+        ({"canary": 1, "batches": [2, "double"]}, "1 host first, batches 2, double, 50 at a time"),
+        ({"canary": {"tier": "test"}}, "tier=test first, batches 100%, 50 at a time"),
+        ({"canary": ["eu-1", "us-1"]}, "eu-1, us-1 first, batches 100%, 50 at a time"),
+        (
+            {"max_failed": "5%", "max_failed_in_batch": 1, "gate": "manual", "soak": "5m"},
+            "batches 100%, 50 at a time, at most 5% may fail, at most 1 of a batch may fail,"
+            " each batch stays well for 5 min 0 s, each next batch waits to be promoted",
+        ),
+        (
+            {"stagger": "10s", "order_by": "shard"},
+            "batches 100%, 50 at a time, 10 s between two starts, in the order of shard",
+        ),
+    ],
+)
+def test_a_rollout_is_said_in_words(keys: dict[str, Any], said: str) -> None:
+    assert terms(Rollout.model_validate(keys)) == said

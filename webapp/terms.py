@@ -1,0 +1,47 @@
+"""A rollout in words, for those who read what was ordered."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from deploy_tasks.rollout import Rollout
+from webapp.verdict import duration
+
+
+def terms(rollout: Rollout) -> str:
+    """``1 host first, batches 10%, 50%, 100%, 50 at a time, halts after 3 failures``."""
+    return _(", ").join(_parts(rollout))
+
+
+def _parts(rollout: Rollout) -> Iterator[str]:
+    yield from _canary(rollout.canary)
+    yield _("batches %s") % ", ".join(str(size) for size in rollout.batches or ("100%",))
+    yield _("%(n)s at a time") % {"n": rollout.parallel}
+    if rollout.stagger:
+        yield _("%(time)s between two starts") % {"time": _time(rollout.stagger)}
+    if rollout.max_failed is not None:
+        yield _("at most %(n)s may fail") % {"n": rollout.max_failed}
+    if rollout.max_failed_in_batch is not None:
+        yield _("at most %(n)s of a batch may fail") % {"n": rollout.max_failed_in_batch}
+    if rollout.soak:
+        yield _("each batch stays well for %(time)s") % {"time": _time(rollout.soak)}
+    if rollout.gate == "manual":
+        yield _("each next batch waits to be promoted")
+    if rollout.order_by:
+        yield _("in the order of %(label)s") % {"label": rollout.order_by}
+
+
+def _canary(canary: int | tuple[str, ...] | dict[str, str]) -> Iterator[str]:
+    if not canary:
+        return
+    if isinstance(canary, int):
+        yield ngettext("%(n)s host first", "%(n)s hosts first", canary) % {"n": canary}
+        return
+    named = canary if isinstance(canary, tuple) else [f"{k}={v}" for k, v in canary.items()]
+    yield _("%(hosts)s first") % {"hosts": ", ".join(named)}
+
+
+def _time(seconds: float) -> str:
+    return duration(timedelta(seconds=seconds))
