@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks import ssh, vault
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import Credential
+from deploy_tasks.models import Credential, Game
 
 MAX_BYTES = 64 * 1024
 
@@ -39,3 +40,9 @@ def keep(row: Credential, secret: Secret) -> None:
     )
     row.public, row.digest = secret.public, secret.digest
     row.save()
+
+
+def games_using(row: Credential) -> QuerySet[Game]:
+    """Those whose hosts are reached with it, straight or as the way to others."""
+    reached = Q(hosts__credential=row) | Q(hosts__via__credential=row)
+    return Game.objects.filter(reached).distinct()

@@ -50,6 +50,7 @@ def host(of: Game, name: str | None = None, *, pinned: bool = True, **more: Any)
     credential, _ = Credential.objects.get_or_create(
         name="fleet", kind="ssh_key", defaults={"sealed": b"", "key_id": "none", "digest": ""}
     )
+    credential.games.add(of)
     number = next(_numbers)
     given = {"address": f"127.9.0.{number % 250 + 1}", "user": "game", "credential": credential}
     made = Host.objects.create(name=name or f"h-{number}", game=of, **(given | more))

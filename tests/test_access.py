@@ -32,7 +32,8 @@ RIGHTS_OF = {
     None: set(),
     Role.VIEWER: {Right.SEE},
     Role.OPERATOR: {Right.SEE, Right.OPERATE},
-    Role.ADMINISTRATOR: {Right.SEE, Right.OPERATE, Right.ADMINISTER},
+    Role.MAINTAINER: {Right.SEE, Right.OPERATE, Right.MAINTAIN},
+    Role.ADMINISTRATOR: {*Right},
 }
 
 

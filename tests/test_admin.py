@@ -86,19 +86,22 @@ class TestEntry:
         factories.host(squid, "eu-1", labels={"region": "eu"})
         front = client.get("/admin/")
         screens = re.findall(r'href="(/admin/\w+/\w+/(?:add/)?)"', front.content.decode())
-        assert len(screens) == 15
+        assert len(screens) == 19
         for screen in screens:
             assert client.get(screen, follow=True).status_code == 200, screen
 
     @pytest.mark.parametrize("role", [None, Role.VIEWER, Role.OPERATOR])
-    def test_nobody_else_does(self, role: Role | None) -> None:
+    def test_who_maintains_nothing_does_not(self, role: Role | None) -> None:
         client = logged_in(role=role)
         for path in ("/admin/", HOSTS, "/admin/import/"):
             assert client.get(path, follow=True).status_code == 403
 
-    def test_not_even_the_administrator_of_one_game(self, squid: Game) -> None:
-        client = logged_in(role=Role.ADMINISTRATOR, game=squid)
-        assert client.get(HOSTS, follow=True).status_code == 403
+    def test_a_maintainer_of_one_game_finds_what_is_of_that_game(self, squid: Game) -> None:
+        client = logged_in(role=Role.MAINTAINER, game=squid)
+        front = client.get("/admin/")
+        screens = re.findall(r'href="/admin/\w+/(\w+)/"', front.content.decode())
+        assert screens == ["host", "game", "release", "recipe", "credential"]
+        assert client.get("/admin/import/").status_code == 403
 
     def test_whoever_is_not_logged_in_is_asked_to_as_everywhere(self) -> None:
         answer = Client().get(HOSTS, follow=True)

@@ -43,7 +43,7 @@ class Call:
     form: dict[str, Any] = field(default_factory=dict)
 
 
-SEE, OPERATE, ADMINISTER = Right
+SEE, OPERATE, MAINTAIN, ADMINISTER = Right
 CALLS: dict[tuple[str, str], Call] = {
     ("get", "/jobs"): Call(SEE, hidden=200),
     ("post", "/jobs"): Call(OPERATE, ORDER, hidden=422),
@@ -64,12 +64,12 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/jobs/{job_id}/hosts/{name}/attempts"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts/{name}/output"): Call(SEE),
     ("get", "/hosts"): Call(SEE, hidden=200),
-    ("post", "/hosts"): Call(ADMINISTER, HOST, hidden=422),
+    ("post", "/hosts"): Call(MAINTAIN, HOST, hidden=422),
     ("get", "/hosts/{name}"): Call(SEE),
-    ("patch", "/hosts/{name}"): Call(ADMINISTER, {"address": "127.1.0.8"}),
-    ("delete", "/hosts/{name}"): Call(ADMINISTER),
+    ("patch", "/hosts/{name}"): Call(MAINTAIN, {"address": "127.1.0.8"}),
+    ("delete", "/hosts/{name}"): Call(MAINTAIN),
     ("post", "/hosts/{name}/test"): Call(OPERATE),
-    ("post", "/hosts/{name}/approve-key"): Call(ADMINISTER, {"fingerprint": "SHA256:x"}),
+    ("post", "/hosts/{name}/approve-key"): Call(MAINTAIN, {"fingerprint": "SHA256:x"}),
     ("get", "/pagers"): Call(SEE, hidden=200),
     ("post", "/pagers"): Call(ADMINISTER, PAGER, hidden=422),
     ("delete", "/pagers/{name}"): Call(ADMINISTER),
@@ -78,7 +78,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/games"): Call(SEE, hidden=200),
     ("post", "/games"): Call(ADMINISTER, {"name": "chess", "recipe": "symlink-release"}, 403),
     ("get", "/releases"): Call(SEE, hidden=200),
-    ("post", "/releases"): Call(ADMINISTER, hidden=422, form={"game": "squid", "version": "3.0"}),
+    ("post", "/releases"): Call(MAINTAIN, hidden=422, form={"game": "squid", "version": "3.0"}),
 }
 ROLE_WITH = {right: role for role, right in GIVEN_BY.items()}
 

@@ -33,7 +33,10 @@ def squid() -> Game:
 @pytest.fixture
 def admin(squid: Game) -> Caller:
     """Administers this game and no other."""
-    Credential.objects.create(name="fleet", kind="ssh_key", sealed=b"", key_id="k", digest="")
+    fleet = Credential.objects.create(
+        name="fleet", kind="ssh_key", sealed=b"", key_id="k", digest=""
+    )
+    fleet.games.add(squid)
     return caller("anna", Role.ADMINISTRATOR, squid)
 
 

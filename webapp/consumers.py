@@ -11,6 +11,7 @@ from django.utils import timezone
 from deploy_tasks.models import Job
 from deploy_tasks.times import iso
 from webapp import doorman, rows, stream
+from webapp.access import Open, Right, Takes
 from webapp.protocol import SUBPROTOCOL, Ack, BadFrame, Close, Hello, Ping, Watch, parse, say
 from webapp.stream import Reader
 from webapp.watcher import Watcher
@@ -24,6 +25,8 @@ HELLO_WITHIN = 5.0
 class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
     """Accepts, and closes with a code that browsers can see."""
 
+    #: Asked by the doorman.
+    takes: Takes
     #: No channel of its own: the reader of the job listens for all of them.
     channel_layer_alias = None
     closed = False
@@ -44,6 +47,8 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 class NoSuchPath(Socket):
+    takes = Open.ANYBODY
+
     async def connect(self) -> None:
         await super().connect()
         await self.close(Close.NO_SUCH_JOB)
@@ -51,6 +56,8 @@ class NoSuchPath(Socket):
 
 class JobConsumer(Socket):
     """One watcher of one job."""
+
+    takes = Right.SEE
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from deploy_tasks import clock, owner
 from deploy_tasks.models import Worker
+from webapp.access import Open, takes
 
 ANSWER_WITHIN = 1.0  # seconds, for each part
 SEEN_WITHIN = timedelta(seconds=15)  # a worker says every 5 s that it lives
@@ -23,6 +24,7 @@ LOW_DISK = (5 << 30, 0.05)
 FULL_DISK = (200 << 20, 0.01)
 
 
+@takes(Open.ANYBODY)
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -30,6 +32,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
+@takes(Open.ANYBODY)
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:

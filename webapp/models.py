@@ -13,13 +13,29 @@ class Role(models.TextChoices):
 
     VIEWER = "viewer", _("viewer")
     OPERATOR = "operator", _("operator")
+    MAINTAINER = "maintainer", _("maintainer")
     ADMINISTRATOR = "administrator", _("administrator")
 
 
 class Grant(models.Model):
-    """A user's role in one game, or in all of them (``game`` is null)."""
+    """The role of a user, or of everybody in a group, in one game or in all (``game`` is null)."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="grants")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="grants",
+        verbose_name=_("user"),
+    )
+    group = models.ForeignKey(
+        "auth.Group",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="grants",
+        verbose_name=_("group"),
+    )
     game = models.ForeignKey(
         Game,
         models.CASCADE,
@@ -37,10 +53,20 @@ class Grant(models.Model):
             models.UniqueConstraint(
                 fields=["user"], condition=Q(game__isnull=True), name="one_role_for_all_games"
             ),
+            models.UniqueConstraint(fields=["group", "game"], name="one_role_per_group_and_game"),
+            models.UniqueConstraint(
+                fields=["group"],
+                condition=Q(game__isnull=True),
+                name="one_role_of_a_group_for_all_games",
+            ),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, group=None) | Q(user=None, group__isnull=False),
+                name="a_role_is_of_a_user_or_a_group",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} {self.role} {self.game or '*'}"
+        return f"{self.user or self.group} {self.role} {self.game or '*'}"
 
 
 class ApiToken(models.Model):

@@ -6,10 +6,13 @@ from django.urls.resolvers import URLPattern, URLResolver
 from django.views.i18n import set_language
 
 from webapp import admin
+from webapp.access import Open, takes
 from webapp.api import api
 from webapp.health import healthz, readyz
 from webapp.views import audit, calls, dashboard, games, hosts, jobs, start
 from webapp.views.catalogue import catalogue
+
+anybody = takes(Open.ANYBODY)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -29,11 +32,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("calls/<name:name>/remove", calls.remove, name="pager-remove"),
     path("audit/", audit.audit, name="audit"),
     path("audit/export.<slug:form>", audit.export, name="audit-export"),
-    path("login", LoginView.as_view(template_name="login.html"), name="login"),
-    path("logout", LogoutView.as_view(), name="logout"),
+    path("login", anybody(LoginView.as_view(template_name="login.html")), name="login"),
+    path("logout", anybody(LogoutView.as_view()), name="logout"),
     # The sentences of the JavaScript modules, in the reader's language.
     path("catalogue.js", catalogue, name="catalogue"),
-    path("language", set_language, name="set_language"),
+    path("language", anybody(set_language), name="set_language"),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("healthz", healthz, name="healthz"),

@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks import artifacts, vault, yamlfile
@@ -24,13 +25,16 @@ __all__ = ["Changes", "check_entry", "import_entry", "import_file", "import_uplo
 
 Entry = Mapping[str, Any]
 NONE: Mapping[str, Path] = {}
+#: None: none.
+Credentials = QuerySet[Credential] | None
 
 
 def import_file(path: Path, *, by: User | None, replace_host_keys: bool = False) -> Changes:
     """Take an inventory file of this server. A second import of it changes nothing.
 
-    What the file does not name is left alone, also the keys that an entry leaves out. Raises
-    InvalidInputs with everything that is wrong, each with file, line and remedy.
+    What the file does not name is left alone, also the keys that an entry leaves out. A credential
+    becomes the game's whose hosts or variables name it. Raises InvalidInputs with everything that
+    is wrong, each with file, line and remedy.
     """
     # An import may be the first thing that is done on a new instance.
     vault.ensure_keys()
@@ -52,33 +56,61 @@ def import_upload(
 
 @overload
 def import_entry(
-    kind: Literal["hosts"], entry: Entry, *, by: User, uploads: Mapping[str, Path] = ...
+    kind: Literal["hosts"],
+    entry: Entry,
+    *,
+    by: User,
+    lendable: Credentials = ...,
+    uploads: Mapping[str, Path] = ...,
 ) -> Host: ...
 @overload
 def import_entry(
-    kind: Literal["games"], entry: Entry, *, by: User, uploads: Mapping[str, Path] = ...
+    kind: Literal["games"],
+    entry: Entry,
+    *,
+    by: User,
+    lendable: Credentials = ...,
+    uploads: Mapping[str, Path] = ...,
 ) -> Game: ...
 @overload
 def import_entry(
-    kind: Literal["releases"], entry: Entry, *, by: User, uploads: Mapping[str, Path] = ...
+    kind: Literal["releases"],
+    entry: Entry,
+    *,
+    by: User,
+    lendable: Credentials = ...,
+    uploads: Mapping[str, Path] = ...,
 ) -> Release: ...
 @overload
 def import_entry(
-    kind: Literal["credentials"], entry: Entry, *, by: User, uploads: Mapping[str, Path] = ...
+    kind: Literal["credentials"],
+    entry: Entry,
+    *,
+    by: User,
+    lendable: Credentials = ...,
+    uploads: Mapping[str, Path] = ...,
 ) -> Credential: ...
 
 
 def import_entry(
-    kind: Section, entry: Entry, *, by: User, uploads: Mapping[str, Path] = NONE
+    kind: Section,
+    entry: Entry,
+    *,
+    by: User,
+    lendable: Credentials = None,
+    uploads: Mapping[str, Path] = NONE,
 ) -> Host | Game | Release | Credential:
     """Take one entry of a section, as plain data: made, or changed where it is there already.
 
     Raises InvalidInputs; the fields are those of the entry (``vars.port``). The only files that
-    it may name are the ``uploads``, by their base names.
+    it may name are the ``uploads``, by their base names; the only credentials, those of its game,
+    and the ``lendable``, which become the game's by being named.
     """
     draft = Draft(Document({kind: [entry]}), Uploads(uploads))
     try:
-        changes, stock = _take(draft, by=by, source=None, replace_host_keys=False)
+        changes, stock = _take(
+            draft, by=by, source=None, replace_host_keys=False, lendable=_lendable(lendable)
+        )
     except InvalidInputs as wrong:
         raise _of_the_entry(wrong, kind)
     rows: Mapping[Section, Mapping[str, Any]] = {
@@ -91,11 +123,17 @@ def import_entry(
     return row
 
 
-def check_entry(kind: Section, entry: Entry, *, uploads: Mapping[str, Path] = NONE) -> None:
+def check_entry(
+    kind: Section,
+    entry: Entry,
+    *,
+    lendable: Credentials = None,
+    uploads: Mapping[str, Path] = NONE,
+) -> None:
     """Raises InvalidInputs with everything for which `import_entry` would refuse it now."""
     draft = Draft(Document({kind: [entry]}), Uploads(uploads))
     try:
-        _refuse(check(draft, Stock(draft), replace_host_keys=False))
+        _refuse(check(draft, Stock(draft, _lendable(lendable)), replace_host_keys=False))
     except InvalidInputs as wrong:
         raise _of_the_entry(wrong, kind)
 
@@ -109,17 +147,28 @@ def _read(path: Path, name: str) -> Document:
 
 
 def _take(
-    draft: Draft, *, by: User | None, source: str | None, replace_host_keys: bool
+    draft: Draft,
+    *,
+    by: User | None,
+    source: str | None,
+    replace_host_keys: bool,
+    lendable: QuerySet[Credential] | None = None,
 ) -> tuple[Changes, Stock]:
+    """``lendable``: None for a whole file, which may say everything."""
+    lendable = Credential.objects.all() if lendable is None else lendable
     # Looked at before anything is copied, and again inside the transaction, where nobody else
     # can change what we compared with. So no file is read while the database is held.
-    _refuse(check(draft, Stock(draft), replace_host_keys=replace_host_keys))
+    _refuse(check(draft, Stock(draft, lendable), replace_host_keys=replace_host_keys))
     _keep_artifacts(draft)
     with transaction.atomic():
         _one_import_at_a_time()
-        stock = Stock(draft)
+        stock = Stock(draft, lendable)
         _refuse(check(draft, stock, replace_host_keys=replace_host_keys))
         return write(draft, stock, by=by, source=source), stock
+
+
+def _lendable(credentials: Credentials) -> QuerySet[Credential]:
+    return Credential.objects.none() if credentials is None else credentials
 
 
 def _refuse(findings: list[InvalidInput]) -> None:

@@ -40,6 +40,8 @@ class _Checker:
                 self.recipes.pop(game.entry.name, None)
         self.kinds = {name: row.kind for name, row in stock.credentials.items()}
         self.kinds |= {one.entry.name: one.entry.kind for one in draft.credentials}
+        self.credential_of = {name: row.credential.name for name, row in stock.hosts.items()}
+        self.credential_of |= {one.entry.name: one.entry.credential for one in draft.hosts}
         self.ways = {host.entry.name: self._way(host.entry) for host in draft.hosts}
 
     def findings(self) -> Iterator[InvalidInput]:
@@ -91,7 +93,7 @@ class _Checker:
         recipe = self.recipes.get(entry.name)
         if recipe:
             given = self.game_vars[entry.name]
-            yield from self._vars(recipe, given, place)
+            yield from self._vars(recipe, given, place, game=entry.name)
         elif not entry.recipe_is_path and entry.name not in self.draft.recipes:
             yield self._invalid(
                 (*place, "recipe"),
@@ -128,20 +130,20 @@ class _Checker:
         entry, place = drafted.entry, drafted.place
         yield from self._game_known(entry.game, place)
         yield from self._credential_fits(
-            entry.credential, Credential.Kind.SSH_KEY, (*place, "credential")
+            entry.credential, Credential.Kind.SSH_KEY, (*place, "credential"), game=entry.game
         )
         yield from self._pinned(entry, place)
-        if entry.via and entry.via not in self.draft.named["hosts"] | self.stock.hosts.keys():
+        if not self._may_go_through(self.ways[entry.name], entry.game):
             yield self._invalid(
                 (*place, "via"),
                 _("there is no host “%(name)s” to go through; add it under hosts"),
-                name=entry.via,
+                name=self.ways[entry.name],
             )
         recipe = self.recipes.get(entry.game)
         if recipe:
             row = self.stock.hosts.get(entry.name)
             given = row.vars if row and "vars" not in entry.model_fields_set else entry.vars or {}
-            yield from self._vars(recipe, given, place)
+            yield from self._vars(recipe, given, place, game=entry.game)
             for finding in recipes.missing(recipe, self.game_vars.get(entry.game, {}), given):
                 yield self._invalid((*place, *_parts(finding)), finding.message)
 
@@ -154,10 +156,11 @@ class _Checker:
             )
 
     def _credential_fits(
-        self, name: str, kind: Credential.Kind, place: Place
+        self, name: str, kind: Credential.Kind, place: Place, *, game: str
     ) -> Iterator[InvalidInput]:
         found = self.kinds.get(name)
-        if found is None and name not in self.draft.named["credentials"]:
+        if not self._may_name(name, game):
+            # The same words for one that is not there: its name is not everybody's to know.
             yield self._invalid(
                 place, _("there is no credential “%(name)s”; add it under credentials"), name=name
             )
@@ -169,8 +172,23 @@ class _Checker:
                 kind=kind.label,
             )
 
+    def _may_name(self, credential: str, game: str) -> bool:
+        """Whether it is the game's, or becomes so by this; then that is noted in the stock."""
+        if credential in self.draft.named["credentials"] or credential in self.stock.lendable:
+            self.stock.named.add((credential, game))
+            return True
+        return (credential, game) in self.stock.lent
+
+    def _may_go_through(self, via: str | None, game: str) -> bool:
+        """To go through a host is to log in there: its credential must be this game's too."""
+        if via is None:
+            return True
+        if credential := self.credential_of.get(via):
+            return self._may_name(credential, game)
+        return via in self.draft.named["hosts"]
+
     def _vars(
-        self, recipe: Recipe, given: Mapping[str, Any], place: Place
+        self, recipe: Recipe, given: Mapping[str, Any], place: Place, *, game: str
     ) -> Iterator[InvalidInput]:
         for finding in recipes.unfit(recipe, given):
             at = (*place, *_parts(finding))
@@ -180,7 +198,7 @@ class _Checker:
         for name, value in given.items():
             if name in recipe.vars and recipe.vars[name].type == "secret":
                 yield from self._credential_fits(
-                    str(value), Credential.Kind.SECRET, (*place, "vars", name)
+                    str(value), Credential.Kind.SECRET, (*place, "vars", name), game=game
                 )
 
     def _pinned(self, entry: HostEntry, place: Place) -> Iterator[InvalidInput]:

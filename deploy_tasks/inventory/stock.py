@@ -24,9 +24,12 @@ CHUNK = 500
 
 
 class Stock:
-    """Rows by name; releases by ``game version``. ``pinned``: host name -> its approved keys."""
+    """Rows by name; releases by ``game version``. ``pinned``: host name -> its approved keys.
 
-    def __init__(self, draft: Draft) -> None:
+    ``lendable``: the credentials that become a game's by being named there.
+    """
+
+    def __init__(self, draft: Draft, lendable: QuerySet[Credential]) -> None:
         hosts = [host.entry for host in draft.hosts]
         games = {*draft.named["games"], *(host.game for host in hosts)}
         games |= {release.entry.game for release in draft.releases}
@@ -38,6 +41,12 @@ class Stock:
             | {game.entry.recipe for game in draft.games}
         )
         self.credentials = {credential.name: credential for credential in Credential.objects.all()}
+        lent = Credential.games.through.objects.values_list("credential__name", "game__name")
+        #: Which credential is which game's to name: (credential, game).
+        self.lent: set[tuple[str, str]] = set(lent)
+        self.lendable = set(lendable.values_list("name", flat=True))
+        #: The same, of what this draft names; filled where that is checked.
+        self.named: set[tuple[str, str]] = set()
         self.machines = {machine.name: machine for machine in Machine.objects.all()}
         self.releases = {
             f"{release.game.name} {release.version}": release

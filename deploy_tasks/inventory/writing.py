@@ -36,9 +36,12 @@ def write(draft: Draft, stock: Stock, *, by: User | None, source: str | None) ->
     for release in draft.releases:
         writer.release(release)
     writer.hosts()
-    if made := writer.changes.made:
-        what = source or f"{made[0].section} {made[0].name}"
-        audit.record(by, "import", what, game=writer.only_game(), **writer.changes.for_audit())
+    made, lent = writer.changes.made, writer.lend()
+    if made or lent:
+        named = (made or writer.changes.entries)[0]
+        what = source or f"{named.section} {named.name}"
+        told = writer.changes.for_audit() | ({"lent": lent} if lent else {})
+        audit.record(by, "import", what, game=writer.only_game(), **told)
     return writer.changes
 
 
@@ -124,6 +127,19 @@ class _Writer:
             self._write_hosts([entry for entry in waiting if entry.via not in unwritten])
             waiting = [entry for entry in waiting if entry.via in unwritten]
         self._pin([entry for entry in entries if self._new_keys(entry)])
+
+    def lend(self) -> list[str]:
+        """Credentials become those of the games that name them; gives which, as the audit says."""
+        lent = sorted(self.stock.named - self.stock.lent)
+        through = Credential.games.through
+        through.objects.bulk_create(
+            [
+                through(credential=self.stock.credentials[name], game=self.stock.games[game])
+                for name, game in lent
+            ],
+            batch_size=BATCH,
+        )
+        return [f"{name}: {game}" for name, game in lent]
 
     def _add_machines(self, names: Iterable[str]) -> None:
         new = [Machine(name=name) for name in sorted(names) if name not in self.stock.machines]

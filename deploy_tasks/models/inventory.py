@@ -37,6 +37,7 @@ class Credential(models.Model):
 
     ``sealed`` is what ``vault.seal`` made; ``key_id`` names the key that opens it.
     ``public`` is what may be shown: the public half of an SSH key, else empty.
+    Only hosts and variables of its ``games`` may name it.
     """
 
     class Kind(models.TextChoices):
@@ -50,6 +51,9 @@ class Credential(models.Model):
     public = models.TextField(blank=True)
     #: Keyed hash of the secret, so that a repeated import changes nothing.
     digest = models.CharField(max_length=64)
+    games = models.ManyToManyField(
+        Game, blank=True, related_name="credentials", verbose_name=_("games")
+    )
     changed_at = models.DateTimeField(_("changed"), auto_now=True)
 
     class Meta:

@@ -183,16 +183,41 @@ def misfits(choice: Choice) -> list[Misfit]:
     found = []
     approved = HostKey.objects.filter(approved_at__isnull=False)
     pinned = set(approved.values_list("host", flat=True))
+    purse = Purse.of(choice.game)
     for index, host in enumerate(choice.hosts):
         where = f"hosts[{index}]" if choice.order.hosts is not None else "hosts"
         try:
-            _check(choice, host, where, pinned)
+            _check(choice, host, where, pinned, purse)
         except InvalidInput as error:
             found.append(Misfit(host.name, error))
     return found
 
 
-def _check(choice: Choice, host: Host, where: str, pinned: Collection[int]) -> None:
+@dataclass(frozen=True)
+class Purse:
+    """The credentials a game may use. ``ways``: host -> credential, of hosts that others go
+    through."""
+
+    credentials: Mapping[int, str]
+    ways: Mapping[int, int]
+
+    @classmethod
+    def of(cls, game: Game) -> "Purse":
+        through = Host.objects.filter(behind__game=game)
+        return cls(
+            dict(game.credentials.values_list("pk", "name")),
+            dict(through.values_list("pk", "credential")),
+        )
+
+    def lacks(self, host: Host) -> bool:
+        """Whether one that it takes to reach the host is not the game's."""
+        needed = [host.credential_id]
+        if host.via_id is not None:
+            needed.append(self.ways[host.via_id])
+        return any(credential not in self.credentials for credential in needed)
+
+
+def _check(choice: Choice, host: Host, where: str, pinned: Collection[int], purse: Purse) -> None:
     for hop in (host.pk, host.via_id):
         if hop is not None and hop not in pinned:
             name = host.name if hop == host.pk else Host.objects.get(pk=hop).name
@@ -200,14 +225,35 @@ def _check(choice: Choice, host: Host, where: str, pinned: Collection[int]) -> N
                 _("no host key of %s is pinned; approve its fingerprint first") % name,
                 field=where,
             )
+    if purse.lacks(host):
+        raise InvalidInput(
+            _("%(host)s is reached with a credential that is not for %(game)s")
+            % {"host": host, "game": choice.game},
+            field=where,
+        )
     try:
-        recipes.resolve(choice.recipe, game=choice.game.vars, host=host.vars, job=choice.order.vars)
+        values = recipes.resolve(
+            choice.recipe, game=choice.game.vars, host=host.vars, job=choice.order.vars
+        )
+        _check_secrets(choice, values.secrets, purse)
     except InvalidInput as error:
         # What the job itself set wrongly is the order's fault, not a host's.
         wrong_in_order = (error.field or "").removeprefix("vars.") in choice.order.vars
         field_ = error.field if wrong_in_order else where
         message = error.message if wrong_in_order else f"{host.name}: {error}"
         raise InvalidInput(message, field=field_)
+
+
+def _check_secrets(choice: Choice, secrets: Mapping[str, str], purse: Purse) -> None:
+    """A name is enough to have a secret opened: it must be one of this game's."""
+    ours = set(purse.credentials.values())
+    for var, name in secrets.items():
+        if name not in ours:
+            raise InvalidInput(
+                _("there is no credential “%(name)s” for %(game)s")
+                % {"name": name, "game": choice.game},
+                field=f"vars.{var}",
+            )
 
 
 def busy(hosts: Iterable[Host]) -> list[dict[str, Any]]:

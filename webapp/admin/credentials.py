@@ -1,9 +1,10 @@
 """Credentials: written, sealed, and never shown again; the web process could not open one."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -11,7 +12,9 @@ from django.utils.translation import gettext_lazy
 
 from deploy_tasks import credentials, ssh
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import Credential
+from deploy_tasks.models import Credential, Game
+from webapp import access
+from webapp.access import Right
 from webapp.admin.site import Admin, site
 
 if TYPE_CHECKING:
@@ -46,8 +49,13 @@ class CredentialForm(ModelForm):
 
     class Meta:
         model = Credential
-        fields = ("name", "kind")
+        fields = ("name", "kind", "games")
         labels = {"name": gettext_lazy("Name"), "kind": gettext_lazy("Kind")}
+        widgets = {"games": forms.CheckboxSelectMultiple}
+        help_texts = {"games": gettext_lazy("Only their hosts and variables may name it.")}
+
+    #: Whether it may be left to no game at all; set by the screen.
+    needs_game: ClassVar[bool]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -70,6 +78,18 @@ class CredentialForm(ModelForm):
                 self.add_error("file" if cleaned.get("file") else "secret", finding.message)
         return cleaned
 
+    def clean_games(self) -> QuerySet[Game]:
+        chosen: QuerySet[Game] = self.cleaned_data["games"]
+        if self.needs_game and not chosen.exists():
+            raise ValidationError(_("Choose a game that you maintain."))
+        if self.instance.pk:
+            left = credentials.games_using(self.instance).exclude(pk__in=chosen)
+            if names := ", ".join(left.order_by("name").values_list("name", flat=True)):
+                raise ValidationError(
+                    _("Hosts of %(games)s are reached with it."), params={"games": names}
+                )
+        return chosen
+
     def _is_given(self) -> bool:
         return bool(self.cleaned_data.get("secret") or self.cleaned_data.get("file"))
 
@@ -86,18 +106,25 @@ class CredentialForm(ModelForm):
 @admin.register(Credential, site=site)
 class CredentialAdmin(Admin):
     form = CredentialForm
-    list_display = ("name", "kind", "shown", "used_by", "changed_at")
+    list_display = ("name", "kind", "shown", "lent_to", "used_by", "changed_at")
     list_filter = ("kind",)
     search_fields = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
         found: QuerySet[Credential] = super().get_queryset(request)
-        return found.annotate(host_count=Count("hosts"))
+        return found.annotate(host_count=Count("hosts")).prefetch_related("games")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.needs_game = not access.may(request.user, Right.MAINTAIN, None)
+        return form
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is None:
-            return ("name", "kind", "secret", "file")
-        return ("name", "kind", "shown", "changed_at", "secret", "file")
+            return ("name", "kind", "secret", "file", "games")
+        return ("name", "kind", "shown", "changed_at", "secret", "file", "games")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # Its name is part of the seal, and its kind of what uses it.
@@ -110,6 +137,10 @@ class CredentialAdmin(Admin):
     @admin.display(description=gettext_lazy("Shown to hosts as"))
     def shown(self, credential: Credential) -> str:
         return ssh.fingerprint(credential.public) if credential.public else ""
+
+    @admin.display(description=gettext_lazy("Games"))
+    def lent_to(self, credential: Credential) -> str:
+        return ", ".join(sorted(game.name for game in credential.games.all()))
 
     @admin.display(description=gettext_lazy("Hosts"), ordering="host_count")
     def used_by(self, credential: Any) -> int:

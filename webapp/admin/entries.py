@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.inventory.schema import Section
+from deploy_tasks.models import Credential
+from webapp import access
 from webapp.admin.site import Admin
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ class EntryForm(ModelForm):
     """``entry()`` is what an inventory file would say, from fields of the same names."""
 
     section: ClassVar[Section]
+    #: Whose rights decide what it may name; set by the screen.
+    by: ClassVar[User]
 
     def entry(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -32,7 +36,9 @@ class EntryForm(ModelForm):
         cleaned = super().clean() or self.cleaned_data
         if not self.errors:
             try:
-                inventory.check_entry(self.section, self.entry())
+                inventory.check_entry(
+                    self.section, self.entry(), lendable=access.changeable(self.by, Credential)
+                )
             except InvalidInputs as wrong:
                 refuse(self, wrong.findings)
         return cleaned
@@ -41,8 +47,20 @@ class EntryForm(ModelForm):
 class EntryAdmin(Admin):
     """Saves through the inventory, which also writes the audit."""
 
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.by = cast(User, request.user)
+        return form
+
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        row = inventory.import_entry(form.section, form.entry(), by=cast(User, request.user))
+        row = inventory.import_entry(
+            form.section,
+            form.entry(),
+            by=form.by,
+            lendable=access.changeable(form.by, Credential),
+        )
         obj.pk = row.pk
         obj.refresh_from_db()
 

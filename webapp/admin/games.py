@@ -10,8 +10,8 @@ from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
-from deploy_tasks import revisions
-from deploy_tasks.models import Game, Recipe, Release
+from deploy_tasks.models import Game, Release
+from webapp import access
 from webapp.admin.entries import EntryAdmin, EntryForm
 from webapp.admin.site import ReadOnly, site
 
@@ -33,7 +33,9 @@ class GameForm(EntryForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = {*revisions.shipped(), *Recipe.objects.values_list("name", flat=True)}
+        names = access.recipes_to_choose(self.by)
+        if self.instance.pk:
+            names.add(self.instance.recipe.name)
         recipe = cast(forms.ChoiceField, self.fields["recipe_name"])
         recipe.choices = [(name, name) for name in sorted(names)]
         if self.instance.pk:
@@ -50,7 +52,7 @@ class GameAdmin(EntryAdmin):
     form = GameForm
     fields = ("name", "recipe_name", "vars")
     list_display = ("name", "recipe", "hosts_counted", "releases_counted")
-    list_filter = ("recipe",)
+    list_filter = (("recipe", admin.RelatedOnlyFieldListFilter),)
     search_fields = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Game]:
@@ -78,12 +80,12 @@ class ReleaseAdmin(ReadOnly):
     """Immutable. One that no job has used can be taken away, to be added again as it should be."""
 
     list_display = ("version", "game", "filename", "size_in_words", "sha256", "created_at")
-    list_filter = ("game",)
+    list_filter = (("game", admin.RelatedOnlyFieldListFilter),)
     search_fields = ("version", "filename", "sha256")
     ordering = ("-pk",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return True
+        return access.may_add(request.user, Release)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> Any:
         """Where an upload shows how far it is."""

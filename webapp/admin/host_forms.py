@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from deploy_tasks import hosts as host_orders
 from deploy_tasks.models import Credential, Host
+from webapp import access
 from webapp.admin.entries import EntryForm
 
 #: More pairs of label and value than this make no useful filter.
@@ -64,13 +65,16 @@ class HostForm(EntryForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         credentials = cast("forms.ModelChoiceField[Credential]", self.fields["credential"])
-        credentials.queryset = Credential.objects.filter(kind=Credential.Kind.SSH_KEY)
+        found = credentials.queryset or Credential.objects.none()
+        credentials.queryset = found.filter(kind=Credential.Kind.SSH_KEY)
         self.initial["via"] = self.instance.via.name if self.instance.via else ""
 
     def clean_via(self) -> Host | None:
         if not (name := self.cleaned_data["via"].strip()):
             return None
-        if found := Host.objects.filter(name=name).first():
+        # To go through a host is to log in there; which game may, the inventory says.
+        usable = Host.objects.filter(credential__in=access.usable_credentials(self.by))
+        if found := usable.filter(name=name).first():
             return found
         raise ValidationError(_("There is no host “%(name)s”."), params={"name": name})
 
@@ -98,7 +102,9 @@ class LabelFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         found = {
             f"{label}={value}"
-            for labels in Host.objects.exclude(labels={}).values_list("labels", flat=True)
+            for labels in model_admin.get_queryset(request)
+            .exclude(labels={})
+            .values_list("labels", flat=True)
             for label, value in labels.items()
         }
         return [(pair, pair) for pair in sorted(found)[:LABELS_SHOWN]]

@@ -32,7 +32,13 @@ Offer = tuple[HostKey, str | None]
 class HostAdmin(EntryAdmin):
     form = HostForm
     list_display = ("name", "game", "place", "credential", "labelled", "key_state", "connection")
-    list_filter = ("game", KeyFilter, LabelFilter, "machine", "credential")
+    list_filter = (
+        ("game", admin.RelatedOnlyFieldListFilter),
+        KeyFilter,
+        LabelFilter,
+        ("machine", admin.RelatedOnlyFieldListFilter),
+        ("credential", admin.RelatedOnlyFieldListFilter),
+    )
     list_select_related = ("game", "credential", "last_check")
     search_fields = ("name", "address", "machine__name")
     ordering = ("name",)

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy
 from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.inventory import Changes
-from webapp import uploads
+from webapp import access, uploads
+from webapp.access import Right
 from webapp.admin.site import site
 
 
@@ -46,6 +47,8 @@ class ImportForm(forms.Form):
 
 
 def import_inventory(request: HttpRequest) -> HttpResponse:
+    """A file may say everything of every game, so it takes an administrator of all of them."""
+    access.require(request.user, Right.ADMINISTER, None)
     form = ImportForm(request.POST or None, request.FILES or None)
     changes, findings = None, []
     if form.is_valid():

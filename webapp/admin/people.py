@@ -6,7 +6,7 @@ from axes.utils import reset as let_try_again
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,12 +14,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from deploy_tasks.models import Game
+from webapp import access
+from webapp.access import Right
 from webapp.admin.site import Admin, ReadOnly, site
 from webapp.models import ApiToken, Grant
 
 if TYPE_CHECKING:
-    Inline = admin.TabularInline[Grant, User]
-    Formset = forms.BaseInlineFormSet[Grant, User, Any]
+    Inline = admin.TabularInline[Grant, Any]
+    Formset = forms.BaseInlineFormSet[Grant, Any, Any]
     UserScreen = StockUserAdmin[User]
 else:
     Inline = admin.TabularInline
@@ -41,22 +43,25 @@ class GrantFormset(Formset):
 
 
 class Grants(Inline):
+    """Beside a user or a group, so for those who may change these: administrators of all games."""
+
     model = Grant
     formset = GrantFormset
+    fields = ("game", "role")
     extra = 0
     verbose_name_plural = gettext_lazy("Roles: without one, nothing is visible")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
+        return access.may(request.user, Right.ADMINISTER, None)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
+        return self.has_view_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
+        return self.has_view_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
+        return self.has_view_permission(request)
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -75,12 +80,18 @@ class UserAdmin(Admin, UserScreen):
     actions = ("unlock",)
     fieldsets = (
         (None, {"fields": ("username", "password", "first_name", "last_name", "email")}),
-        (None, {"fields": ("is_active", "is_superuser", "last_login", "date_joined")}),
+        (None, {"fields": ("is_active", "is_superuser", "groups")}),
+        (None, {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return cast(QuerySet[User], super().get_queryset(request)).prefetch_related("grants__game")
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(
+            db_field, request, widget=forms.CheckboxSelectMultiple, **kwargs
+        )
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -113,6 +124,23 @@ class UserAdmin(Admin, UserScreen):
             ngettext("%(n)s user may try again.", "%(n)s users may try again.", count)
             % {"n": count},
         )
+
+
+@admin.register(Group, site=site)
+class GroupAdmin(Admin):
+    """A role of a group is the role of everybody in it."""
+
+    inlines = (Grants,)
+    fields = ("name",)
+    list_display = ("name", "members")
+    search_fields = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return cast(QuerySet[Group], super().get_queryset(request)).prefetch_related("user_set")
+
+    @admin.display(description=gettext_lazy("Users"))
+    def members(self, group: Group) -> str:
+        return ", ".join(sorted(user.get_username() for user in group.user_set.all()))
 
 
 @admin.register(ApiToken, site=site)

@@ -9,7 +9,7 @@ from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path, reverse
@@ -20,7 +20,6 @@ from django.utils.translation import gettext_lazy
 
 from deploy_tasks import audit
 from webapp import access
-from webapp.access import Right
 from webapp.admin import account
 
 if TYPE_CHECKING:
@@ -31,25 +30,25 @@ else:
 #: The screens by what they are about, in the order of the first page.
 SECTIONS = (
     (gettext_lazy("Inventory"), ("Host", "Game", "Release", "Recipe", "Credential", "Machine")),
-    (gettext_lazy("People"), ("User", "ApiToken")),
+    (gettext_lazy("People"), ("User", "Group", "Grant", "ApiToken")),
 )
 
 
 class Site(admin.AdminSite):
-    """Administrators of all games may do everything in here, and nobody else comes in."""
+    """Whoever maintains a game comes in; what they find here is what they may change."""
 
     site_header = site_title = "Patchwave"
     index_title = gettext_lazy("Administration")
     enable_nav_sidebar = False
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return access.may(request.user, Right.ADMINISTER, None)
+        return access.maintains(request.user)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         if request.user.is_authenticated:
-            raise PermissionDenied(_("This takes an administrator of all games."))
+            raise PermissionDenied(_("This takes a maintainer of a game."))
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
@@ -69,9 +68,13 @@ class Site(admin.AdminSite):
             for app in self._build_app_dict(request).values()
             for model in app["models"]
         }
+        found = [
+            (name, [models[one] for one in names if one in models]) for name, names in SECTIONS
+        ]
         return [
-            {"name": name, "app_label": "", "app_url": "", "models": [models[one] for one in names]}
-            for name, names in SECTIONS
+            {"name": name, "app_label": "", "app_url": "", "models": there}
+            for name, there in found
+            if there
         ]
 
 
@@ -79,22 +82,41 @@ site = Site()
 
 
 class Admin(ModelAdmin):
-    """A screen. Whoever has come into the admin may do what it offers."""
+    """A screen. It shows the rows that its reader may change, as `access` says."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        found: QuerySet[Any] = super().get_queryset(request)
+        return found.filter(pk__in=access.changeable(request.user, self.model).values("pk"))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return True
+        return access.may_change_some(request.user, self.model)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return True
+        if obj is None:
+            return access.may_change_some(request.user, self.model)
+        return access.may_change(request.user, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return True
+        return access.may_add(request.user, self.model)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return True
+        return self.has_view_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return True
+        if obj is None:
+            return self.has_add_permission(request)
+        return access.may_remove(request.user, obj)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """What can be chosen is what its reader may name."""
+        model = db_field.remote_field.model
+        kwargs.setdefault("queryset", access.choices(request.user, model))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        model = db_field.remote_field.model
+        kwargs.setdefault("queryset", access.choices(request.user, model))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -138,7 +160,7 @@ class Admin(ModelAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        obj = get_object_or_404(self.model, pk=object_id)
+        obj = get_object_or_404(self.get_queryset(request), pk=object_id)
         return redirect(f"{reverse('audit')}?{urlencode({'object': str(obj)})}")
 
 

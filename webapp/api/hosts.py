@@ -2,18 +2,19 @@
 
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from ninja import Router, Status
+from ninja import Status
 
 from deploy_tasks import hosts as host_orders
 from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput, OrderRefused
-from deploy_tasks.models import Host
+from deploy_tasks.models import Credential, Host
 from deploy_tasks.names import Name
 from webapp import access, inventory_reports
-from webapp.access import Right
+from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, Body, HostBody, HostChange
-from webapp.api.inventory import administered_game
+from webapp.api.inventory import game_to
+from webapp.api.routing import Router
 from webapp.shapes import HostList, HostReport, Refusal
 
 router = Router(tags=["hosts"])
@@ -27,6 +28,7 @@ class KeyApproval(Body):
 
 
 @router.get("", response={200: HostList, REFUSALS: Refusal})
+@takes(Right.SEE)
 def list_hosts(request: ApiRequest, game: Name | None = None) -> HostList:
     hosts = access.visible_hosts(request.auth)
     if game:
@@ -35,44 +37,53 @@ def list_hosts(request: ApiRequest, game: Name | None = None) -> HostList:
 
 
 @router.post("", response={201: HostReport, 200: HostReport, REFUSALS: Refusal})
+@takes(Right.MAINTAIN)
 def add(request: ApiRequest, entry: HostBody) -> Status[HostReport]:
     """One entry of the inventory file's ``hosts``. 200 where the host was there already."""
-    administered_game(request, entry.get("game"))
+    game_to(Right.MAINTAIN, request, entry.get("game"))
     known = Host.objects.filter(name=str(entry.get("name"))).select_related("game").first()
-    if known and not access.may(request.auth, Right.ADMINISTER, known.game):
+    if known and not access.may(request.auth, Right.MAINTAIN, known.game):
         # A host of a game that is not theirs must not be taken over by its name.
         raise OrderRefused(_("the name “%s” is taken") % known.name)
-    host = inventory.import_entry("hosts", entry, by=request.auth)
+    host = inventory.import_entry(
+        "hosts", entry, by=request.auth, lendable=access.changeable(request.auth, Credential)
+    )
     return Status(200 if known else 201, inventory_reports.host(host))
 
 
 @router.get("/{name:name}", response={200: HostReport, REFUSALS: Refusal})
+@takes(Right.SEE)
 def show(request: ApiRequest, name: str) -> HostReport:
     return inventory_reports.host(_host(request, name))
 
 
 @router.patch("/{name:name}", response={200: HostReport, REFUSALS: Refusal})
+@takes(Right.MAINTAIN)
 def change(request: ApiRequest, name: str, entry: HostChange) -> HostReport:
     """The keys of an inventory entry that change; null empties one that may be empty."""
     host = _host(request, name)
-    access.require(request.auth, Right.ADMINISTER, host.game)
+    access.require(request.auth, Right.MAINTAIN, host.game)
     if entry.get("name", name) != name:
         raise InvalidInput(_("a host keeps its name"), field="name")
     merged = inventory_reports.least_entry(host) | entry
-    administered_game(request, merged["game"])
-    changed = inventory.import_entry("hosts", merged, by=request.auth)
+    game_to(Right.MAINTAIN, request, merged["game"])
+    changed = inventory.import_entry(
+        "hosts", merged, by=request.auth, lendable=access.changeable(request.auth, Credential)
+    )
     return inventory_reports.host(changed)
 
 
 @router.delete("/{name:name}", response={204: None, REFUSALS: Refusal})
+@takes(Right.MAINTAIN)
 def remove(request: ApiRequest, name: str) -> Status[None]:
     host = _host(request, name)
-    access.require(request.auth, Right.ADMINISTER, host.game)
+    access.require(request.auth, Right.MAINTAIN, host.game)
     host_orders.remove(host, by=request.auth)
     return Status(204, None)
 
 
 @router.post("/{name:name}/test", response={202: HostReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def look(request: ApiRequest, name: str) -> Status[HostReport]:
     """Ask a worker to look at the host. The answer, and the keys that it offered, are in the
     host's own report a moment later: ``check`` has an ``ended_at`` then."""
@@ -83,10 +94,11 @@ def look(request: ApiRequest, name: str) -> Status[HostReport]:
 
 
 @router.post("/{name:name}/approve-key", response={200: HostReport, REFUSALS: Refusal})
+@takes(Right.MAINTAIN)
 def approve_key(request: ApiRequest, name: str, approval: KeyApproval) -> HostReport:
     """Pin a key that the host has offered."""
     host = _host(request, name)
-    access.require(request.auth, Right.ADMINISTER, host.game)
+    access.require(request.auth, Right.MAINTAIN, host.game)
     host_orders.approve_key(
         host, fingerprint=approval.fingerprint, by=request.auth, replace=approval.replace
     )

@@ -3,27 +3,28 @@
 from typing import Annotated, Any
 
 from django.utils.translation import gettext as _
-from ninja import File, Form, Router, Status
+from ninja import File, Form, Status
 from ninja.files import UploadedFile
 
 from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import Game, Release
+from deploy_tasks.models import Credential, Game, Release
 from deploy_tasks.names import Name
 from webapp import access, inventory_reports, uploads
-from webapp.access import Right
+from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, GameBody
+from webapp.api.routing import Router
 from webapp.shapes import GameList, GameReport, Refusal, ReleaseList, ReleaseReport
 
 games = Router(tags=["inventory"])
 releases = Router(tags=["inventory"])
 
 
-def administered_game(request: ApiRequest, name: object) -> Game:
-    """The game that an entry names, if the caller may change what belongs to it."""
+def game_to(right: Right, request: ApiRequest, name: object) -> Game:
+    """The game that an entry names, if the caller has the right in it."""
     game = visible_game(request, name)
-    access.require(request.auth, Right.ADMINISTER, game)
+    access.require(request.auth, right, game)
     return game
 
 
@@ -36,21 +37,30 @@ def visible_game(request: ApiRequest, name: object) -> Game:
 
 
 @games.get("", response={200: GameList, REFUSALS: Refusal})
+@takes(Right.SEE)
 def list_games(request: ApiRequest) -> GameList:
     found = access.visible_games(request.auth).select_related("recipe").order_by("name")
     return {"games": [inventory_reports.game(game) for game in found]}
 
 
 @games.post("", response={201: GameReport, 200: GameReport, REFUSALS: Refusal})
+@takes(Right.MAINTAIN)
 def add_game(request: ApiRequest, entry: GameBody) -> Status[GameReport]:
     """One entry of the inventory file's ``games``; the recipe is one that we ship or know."""
-    access.require(request.auth, Right.ADMINISTER, None)
-    known = Game.objects.filter(name=str(entry.get("name"))).exists()
-    game = inventory.import_entry("games", entry, by=request.auth)
+    by = request.auth
+    known = access.visible_games(by).filter(name=str(entry.get("name"))).first()
+    access.require(by, Right.MAINTAIN if known else Right.ADMINISTER, known)
+    recipe = str(entry.get("recipe"))
+    if not (known and known.recipe.name == recipe) and recipe not in access.recipes_to_choose(by):
+        # The inventory's own words: the names of others' recipes are theirs.
+        message = _("there is no recipe “%(name)s”; name a shipped one, or the path of a .yml file")
+        raise InvalidInput(message % {"name": recipe}, field="recipe")
+    game = inventory.import_entry("games", entry, by=by, lendable=access.changeable(by, Credential))
     return Status(200 if known else 201, inventory_reports.game(game))
 
 
 @releases.get("", response={200: ReleaseList, REFUSALS: Refusal})
+@takes(Right.SEE)
 def list_releases(request: ApiRequest, game: Name | None = None) -> ReleaseList:
     """Newest first."""
     found = access.visible_releases(request.auth).select_related("game").order_by("-pk")
@@ -60,6 +70,7 @@ def list_releases(request: ApiRequest, game: Name | None = None) -> ReleaseList:
 
 
 @releases.post("", response={201: ReleaseReport, 200: ReleaseReport, REFUSALS: Refusal})
+@takes(Right.MAINTAIN)
 def add_release(
     request: ApiRequest,
     game: Annotated[str, Form()],
@@ -69,8 +80,8 @@ def add_release(
 ) -> Status[ReleaseReport]:
     """Multipart: the fields of an entry of ``releases``, and the artifact itself as a file."""
     _refuse_unknown_fields(request)
-    administered = administered_game(request, game)
-    known = Release.objects.filter(game=administered, version=version).exists()
+    maintained = game_to(Right.MAINTAIN, request, game)
+    known = Release.objects.filter(game=maintained, version=version).exists()
     entry: dict[str, Any] = {"game": game, "version": version}
     if sha256:
         entry["sha256"] = sha256

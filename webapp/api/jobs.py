@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from ninja import Header, Query, Router, Status
+from ninja import Header, Query, Status
 from pydantic import Field
 
 from deploy_tasks import events, orders, preflight
@@ -14,9 +14,10 @@ from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.names import Name
 from deploy_tasks.states import AttemptKind, JobState, Pause
 from webapp import access, failures, reports
-from webapp.access import Right
+from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, Body
+from webapp.api.routing import Router
 from webapp.sending import sent
 from webapp.shapes import (
     AttemptList,
@@ -70,6 +71,7 @@ class Answer(Body):
 
 
 @router.post("", response={201: JobReport, 200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def start(
     request: ApiRequest,
     order: orders.JobOrder,
@@ -82,6 +84,7 @@ def start(
 
 
 @router.post("/plan", response={200: dict[str, Any], REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def plan(request: ApiRequest, order: orders.JobOrder) -> dict[str, Any]:
     """What would happen: batches, steps, and who is left out and why. Starts nothing."""
     _allow_start(request, order)
@@ -89,6 +92,7 @@ def plan(request: ApiRequest, order: orders.JobOrder) -> dict[str, Any]:
 
 
 @router.post("/preflight", response={200: PreflightReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def check(request: ApiRequest, order: orders.JobOrder, again: bool = False) -> PreflightReport:
     """Whether the hosts of an order are fit for it. Workers look at those of which nothing is
     known that is younger than 10 minutes; with ``again`` at all. Ask until ``pending`` is 0."""
@@ -97,6 +101,7 @@ def check(request: ApiRequest, order: orders.JobOrder, again: bool = False) -> P
 
 
 @router.get("", response={200: JobPage, REFUSALS: Refusal}, url_name="jobs")
+@takes(Right.SEE)
 def list_jobs(
     request: ApiRequest,
     state: JobState | None = None,
@@ -121,23 +126,27 @@ def list_jobs(
 
 
 @router.get("/{int:job_id}", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.SEE)
 def show(request: ApiRequest, job_id: int) -> JobReport:
     return reports.job(_job(request, job_id), request.auth)
 
 
 @router.get("/{int:job_id}/hosts", response={200: HostRunList, REFUSALS: Refusal})
+@takes(Right.SEE)
 def hosts(request: ApiRequest, job_id: int) -> HostRunList:
     """Every host of the job, and the event up to which this is told."""
     return reports.hosts(_job(request, job_id))
 
 
 @router.get("/{int:job_id}/failures", response={200: FailureList, REFUSALS: Refusal})
+@takes(Right.SEE)
 def list_failures(request: ApiRequest, job_id: int) -> FailureList:
     """Why hosts failed: those with the same trouble in the same step, together."""
     return failures.failures(_job(request, job_id))
 
 
 @router.get("/{int:job_id}/events", response={200: EventPage, REFUSALS: Refusal})
+@takes(Right.SEE)
 def list_events(
     request: ApiRequest,
     job_id: int,
@@ -154,6 +163,7 @@ def list_events(
 @router.get(
     "/{int:job_id}/hosts/{name:name}/attempts", response={200: AttemptList, REFUSALS: Refusal}
 )
+@takes(Right.SEE)
 def attempts(request: ApiRequest, job_id: int, name: str) -> AttemptList:
     """What was launched on the host, and how it ended."""
     job = _job(request, job_id)
@@ -161,6 +171,7 @@ def attempts(request: ApiRequest, job_id: int, name: str) -> AttemptList:
 
 
 @router.get("/{int:job_id}/hosts/{name:name}/output", response={200: OutputPage, REFUSALS: Refusal})
+@takes(Right.SEE)
 def output(
     request: ApiRequest,
     job_id: int,
@@ -186,6 +197,7 @@ def output(
 
 
 @router.get("/{int:job_id}/hosts/{name:name}/log", response={200: None, REFUSALS: Refusal})
+@takes(Right.SEE)
 def log(
     request: ApiRequest,
     job_id: int,
@@ -206,6 +218,7 @@ def log(
 
 
 @router.post("/{int:job_id}/retry", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def retry(request: ApiRequest, job_id: int, order: RetryOrder | None = None) -> JobReport:
     """Go on with the hosts that failed, each at the first step whose work is not standing."""
     job, wanted = _job_to_operate(request, job_id), order or RetryOrder()
@@ -214,6 +227,7 @@ def retry(request: ApiRequest, job_id: int, order: RetryOrder | None = None) -> 
 
 
 @router.post("/{int:job_id}/cancel", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def cancel(request: ApiRequest, job_id: int, order: CancelOrder | None = None) -> JobReport:
     """Start nothing more, and end what can be ended."""
     job, wanted = _job_to_operate(request, job_id), order or CancelOrder()
@@ -222,6 +236,7 @@ def cancel(request: ApiRequest, job_id: int, order: CancelOrder | None = None) -
 
 
 @router.post("/{int:job_id}/pause", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def pause(request: ApiRequest, job_id: int, order: PauseOrder | None = None) -> JobReport:
     """Start nothing more until it is resumed."""
     job, wanted = _job_to_operate(request, job_id), order or PauseOrder()
@@ -229,6 +244,7 @@ def pause(request: ApiRequest, job_id: int, order: PauseOrder | None = None) -> 
 
 
 @router.post("/{int:job_id}/resume", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def resume(request: ApiRequest, job_id: int) -> JobReport:
     """Take a pause back."""
     job = _job_to_operate(request, job_id)
@@ -236,6 +252,7 @@ def resume(request: ApiRequest, job_id: int) -> JobReport:
 
 
 @router.post("/{int:job_id}/promote", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def promote(request: ApiRequest, job_id: int, order: PromoteOrder | None = None) -> JobReport:
     """Open the gate after a batch that is done: soak no longer, wait no longer."""
     job, wanted = _job_to_operate(request, job_id), order or PromoteOrder()
@@ -243,6 +260,7 @@ def promote(request: ApiRequest, job_id: int, order: PromoteOrder | None = None)
 
 
 @router.post("/{int:job_id}/rollback", response={201: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def rollback(request: ApiRequest, job_id: int) -> JobReport:
     """Start a job that brings the hosts back to what they ran before this one."""
     _job_to_operate(request, job_id)
@@ -250,6 +268,7 @@ def rollback(request: ApiRequest, job_id: int) -> JobReport:
 
 
 @router.post("/{int:job_id}/hosts/{name:name}/answer", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
 def answer(request: ApiRequest, job_id: int, name: str, said: Answer) -> JobReport:
     """Say what became of a step: go on with the next one, attempt it again, or give up."""
     job = _job_to_operate(request, job_id)

@@ -9,6 +9,12 @@ register = template.Library()
 
 
 @register.filter
+def maintains(user: Visitor) -> bool:
+    """Some game at least: then there is something for them in the admin."""
+    return access.maintains(user)
+
+
+@register.filter
 def administers(user: Visitor) -> bool:
     """Everything, that is: the inventory of all games, and who else may do what."""
     return access.may(user, Right.ADMINISTER, None)

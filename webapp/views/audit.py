@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -16,6 +15,7 @@ from django.shortcuts import render
 from deploy_tasks.models import AuditEntry
 from deploy_tasks.times import iso
 from webapp import access
+from webapp.access import Right, takes
 from webapp.sending import sent
 
 PAGE = 100
@@ -31,12 +31,12 @@ PARTS = {"who": "actor_name", "did": "action", "object": "object"}
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-@login_required
+@takes(Right.SEE)
 def audit(request: HttpRequest) -> HttpResponse:
     """Entries name hosts of every game, so it takes a role in all of them. ``?who=``, ``?did=``,
     ``?object=`` filter by a part of it, ``?game=`` by a game, ``?since=`` by a day (UTC), and
     ``?q=`` by a part of any."""
-    access.require(request.user, access.Right.SEE, None)
+    access.require(request.user, Right.SEE, None)
     given = _given(request)
     page = Paginator(_entries(given), PAGE).get_page(request.GET.get("page"))
     games = access.visible_games(request.user).order_by("name")
@@ -46,10 +46,10 @@ def audit(request: HttpRequest) -> HttpResponse:
     return render(request, "audit.html", context)
 
 
-@login_required
+@takes(Right.SEE)
 def export(request: HttpRequest, form: str) -> StreamingHttpResponse:
     """What the same filters leave, oldest first, as ``csv`` or as lines of JSON (``jsonl``)."""
-    access.require(request.user, access.Right.SEE, None)
+    access.require(request.user, Right.SEE, None)
     writers = {"csv": (_csv, "text/csv"), "jsonl": (_jsonl, "application/x-ndjson")}
     if form not in writers:
         raise Http404

@@ -5,7 +5,6 @@ from typing import Any, cast
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -16,7 +15,7 @@ from django.views.decorators.http import require_POST
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import MOMENTS, Pager
 from webapp import access
-from webapp.access import Right
+from webapp.access import Right, takes
 from webapp.calls import pagers as kept
 from webapp.calls import reports
 
@@ -81,7 +80,7 @@ class PagerForm(forms.Form):
         return None
 
 
-@login_required
+@takes(Right.SEE)
 def calls(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
     form = PagerForm(user, request.POST or None)
@@ -102,7 +101,7 @@ def calls(request: HttpRequest) -> HttpResponse:
     return render(request, "calls.html", told)
 
 
-@login_required
+@takes(Right.OPERATE)
 @require_POST
 def test(request: HttpRequest, name: str) -> HttpResponse:
     kept.test(_pager(request, name), by=cast(User, request.user))
@@ -110,7 +109,7 @@ def test(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("calls")
 
 
-@login_required
+@takes(Right.ADMINISTER)
 @require_POST
 def remove(request: HttpRequest, name: str) -> HttpResponse:
     kept.remove(_pager(request, name), by=cast(User, request.user))

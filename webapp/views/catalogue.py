@@ -9,6 +9,7 @@ from django.views.decorators.http import conditional_page
 from django.views.i18n import JavaScriptCatalog
 
 from webapp import retelling
+from webapp.access import Open, takes
 
 
 class Catalogue(JavaScriptCatalog):
@@ -25,4 +26,4 @@ class Catalogue(JavaScriptCatalog):
 
 
 # A page asks each time, and is answered "not modified" while nothing has changed.
-catalogue = conditional_page(Catalogue.as_view())
+catalogue = takes(Open.ANYBODY)(conditional_page(Catalogue.as_view()))

@@ -1,6 +1,5 @@
 """The first page: what is wrong, what runs, what was, and which versions are out there."""
 
-from django.contrib.auth.decorators import login_required
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
 
@@ -9,6 +8,7 @@ from deploy_tasks.models import Host, HostRun
 from deploy_tasks.states import HOST_ENDED, JOB_ENDED, HostRunState, Link
 from deploy_tasks.truth import Truth
 from webapp import access, health, lately, reports
+from webapp.access import Right, takes
 from webapp.calls.reports import undelivered
 from webapp.first_steps import first_steps
 from webapp.live import live, render
@@ -21,7 +21,7 @@ RECENT_SHOWN = 8
 DRIFTED_SHOWN = 10
 
 
-@login_required
+@takes(Right.SEE)
 @live
 def dashboard(request: HttpRequest) -> HttpResponse:
     jobs = access.visible_jobs(request.user).select_related("game", "release").order_by("-pk")

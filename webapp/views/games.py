@@ -1,15 +1,15 @@
 """Games, their recipes and releases."""
 
-from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from deploy_tasks.models import Release
 from webapp import access
+from webapp.access import Right, takes
 
 
-@login_required
+@takes(Right.SEE)
 def games(request: HttpRequest) -> HttpResponse:
     releases = Prefetch("releases", Release.objects.order_by("-pk"))
     found = (
@@ -19,5 +19,5 @@ def games(request: HttpRequest) -> HttpResponse:
         .prefetch_related(releases)
         .order_by("name")
     )
-    administered = access.games(request.user, access.Right.ADMINISTER)
-    return render(request, "games.html", {"games": found, "administered": set(administered)})
+    maintained = access.games(request.user, Right.MAINTAIN)
+    return render(request, "games.html", {"games": found, "maintained": set(maintained)})

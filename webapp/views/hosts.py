@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Count, Max, Q
@@ -18,13 +17,14 @@ from deploy_tasks import truth
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Host, HostRun
 from webapp import access
+from webapp.access import Right, takes
 from webapp.live import live, render
 
 PAGE = 200
 HISTORY_SHOWN = 30
 
 
-@login_required
+@takes(Right.SEE)
 @live
 def hosts(request: HttpRequest) -> HttpResponse:
     """``?game=`` and ``?q=`` filter; q is a part of a name, or ``label=value``."""
@@ -54,7 +54,7 @@ def hosts(request: HttpRequest) -> HttpResponse:
     )
 
 
-@login_required
+@takes(Right.SEE)
 @live
 def host(request: HttpRequest, name: str) -> HttpResponse:
     host = _host(request, name)
@@ -77,27 +77,27 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
             "offered": [key for key in keys if not key.approved_at],
             "check": getattr(host, "last_check", None),
             "newest": host.game.releases.order_by("-pk").first(),
-            "may_administer": access.may(request.user, access.Right.ADMINISTER, host.game),
-            "may_operate": access.may(request.user, access.Right.OPERATE, host.game),
+            "may_maintain": access.may(request.user, Right.MAINTAIN, host.game),
+            "may_operate": access.may(request.user, Right.OPERATE, host.game),
         },
     )
 
 
-@login_required
+@takes(Right.OPERATE)
 @require_POST
 def test(request: HttpRequest, name: str) -> HttpResponse:
     host = _host(request, name)
-    access.require(request.user, access.Right.OPERATE, host.game)
+    access.require(request.user, Right.OPERATE, host.game)
     host_orders.test(Host.objects.filter(pk=host.pk))
     return redirect("host", host.name)
 
 
-@login_required
+@takes(Right.MAINTAIN)
 @require_POST
 def approve_key(request: HttpRequest, name: str) -> HttpResponse:
     """``replace`` says that the host's key was changed on purpose; without it that is refused."""
     host = _host(request, name)
-    access.require(request.user, access.Right.ADMINISTER, host.game)
+    access.require(request.user, Right.MAINTAIN, host.game)
     try:
         host_orders.approve_key(
             host,

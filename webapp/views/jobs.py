@@ -4,7 +4,6 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -14,6 +13,7 @@ from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import AttemptState, JobState
 from deploy_tasks.times import iso
 from webapp import access, reports
+from webapp.access import Right, takes
 from webapp.calls.reports import calls_of
 from webapp.terms import terms
 
@@ -23,7 +23,7 @@ ACTIVITY = 30
 TOLD_AS_ACTIVITY = [Event.Kind.ORDER, Event.Kind.JOB, Event.Kind.BATCH, Event.Kind.NOTE]
 
 
-@login_required
+@takes(Right.SEE)
 def jobs(request: HttpRequest) -> HttpResponse:
     """``?state=``, ``?game=`` filter; ``?before=`` goes on below that number."""
     found = access.visible_jobs(request.user).select_related("game", "release").order_by("-pk")
@@ -49,7 +49,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     )
 
 
-@login_required
+@takes(Right.SEE)
 def job(request: HttpRequest, job_id: int) -> HttpResponse:
     job = get_object_or_404(
         access.visible_jobs(request.user).select_related("game", "release", "revision__recipe"),
@@ -79,7 +79,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     return render(request, "job.html", told)
 
 
-@login_required
+@takes(Right.SEE)
 def steps(request: HttpRequest, job_id: int) -> JsonResponse:
     """``{as_of_seq, hosts: {name: [{step, n, kind, state, rc, seconds, at}]}}``, for the table.
 

@@ -3,7 +3,6 @@
 import secrets
 from typing import cast
 
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,20 +12,21 @@ from deploy_tasks import orders, preflight
 from deploy_tasks.errors import InvalidInput, KeyReused, OrderRefused
 from deploy_tasks.models import Game, Job
 from webapp import access, reports
+from webapp.access import Right, takes
 from webapp.forms import JobForm
 from webapp.versions import versions
 
 
-@login_required
+@takes(Right.OPERATE)
 def new(request: HttpRequest) -> HttpResponse:
     """``?game=`` chooses, ``?version=`` and ``?host=`` fill in. A form that comes twice starts one
     job: it carries its key."""
-    games = access.games(request.user, access.Right.OPERATE).order_by("name")
+    games = access.games(request.user, Right.OPERATE).order_by("name")
     asked = request.POST.get("game") or request.GET.get("game")
     if not asked and len(games) != 1:
         return render(request, "start.html", {"games": games, "versions": versions(games)})
     game = get_object_or_404(access.visible_games(request.user), name=asked or games[0].name)
-    access.require(request.user, access.Right.OPERATE, game)
+    access.require(request.user, Right.OPERATE, game)
     form = JobForm(game, request.POST or None, initial=_initial(request, game))
     key, refusal = form["key"].value(), ""
     if request.method == "POST":
@@ -40,16 +40,16 @@ def new(request: HttpRequest) -> HttpResponse:
         except KeyReused as error:
             key, refusal = _new_key(), str(error)
     context = {"games": games, "game": game, "form": form, "key": key, "refusal": refusal}
-    context["may_administer"] = access.may(request.user, access.Right.ADMINISTER, game)
+    context["may_maintain"] = access.may(request.user, Right.MAINTAIN, game)
     return render(request, "start.html", context, status=409 if refusal else 200)
 
 
-@login_required
+@takes(Right.OPERATE)
 @require_POST
 def plan(request: HttpRequest) -> JsonResponse:
     """What the form as it is filled in would do. 422: ``{errors: {field: [messages]}}``."""
     game = get_object_or_404(access.visible_games(request.user), name=request.POST.get("game", ""))
-    access.require(request.user, access.Right.OPERATE, game)
+    access.require(request.user, Right.OPERATE, game)
     form = JobForm(game, request.POST)
     try:
         if form.is_valid() and (order := form.order()):
@@ -59,13 +59,13 @@ def plan(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"errors": form.errors}, status=422)
 
 
-@login_required
+@takes(Right.OPERATE)
 @require_POST
 def check(request: HttpRequest) -> JsonResponse:
     """Whether the hosts that the form chooses are fit; asks workers, and tells what is known by
     now. ``again`` asks anew. 422: ``{errors: {field: [messages]}}``."""
     game = get_object_or_404(access.visible_games(request.user), name=request.POST.get("game", ""))
-    access.require(request.user, access.Right.OPERATE, game)
+    access.require(request.user, Right.OPERATE, game)
     form = JobForm(game, request.POST)
     try:
         if form.is_valid() and (order := form.order()):
