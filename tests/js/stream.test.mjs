@@ -127,16 +127,33 @@ test("quiet is broken by a ping, and no answer is a broken line", async () => {
   const { clock, server } = start();
   await server.open();
   await server.say({ t: "pong" });
-  await clock.pass(20_000);
+  await clock.pass(10_000);
   assert.equal(server.heard("ping").length, 2);
   await server.say({ t: "pong" });
-  await clock.pass(20_000);
+  await clock.pass(10_000);
   assert.equal(server.heard("ping").length, 3);
   const silent = server.socket;
   await clock.pass(30_000);
   assert.ok(silent.closed);
   await clock.pass(1000);
   assert.equal(server.sockets.length, 2);
+});
+
+test("who does not answer is not called live, until something comes again", async () => {
+  const { clock, server, seen, stream } = start();
+  await server.open();
+  await server.say({ t: "pong" });
+  await clock.pass(13_000);
+  assert.equal(stream.link.state, "silent");
+  await server.batch(1, 1);
+  assert.equal(stream.link.state, "live");
+  await clock.pass(14_000);
+  assert.equal(stream.link.state, "silent");
+  await server.close(1006);
+  assert.equal(stream.link.state, "reconnecting");
+  await clock.pass(500);
+  await server.open({ last: 1 });
+  assert.deepEqual(states(seen), ["connecting", "live", "silent", "live", "silent", "reconnecting", "live"]);
 });
 
 for (const code of [1001, 1006, 1011, 1012, 4000, 4008, 4029]) {
@@ -380,6 +397,16 @@ test("the lag is measured by the server's clock, and only of what is new", async
   assert.equal(stream.link.lag_ms, null);
   const at = new Date(clock.now() + 3_600_000 - 40).toISOString();
   await server.batch(2, 2, [item(2, { at })]);
+  assert.equal(stream.link.lag_ms, 40);
+});
+
+test("a host with a wrong clock does not change the lag", async () => {
+  const { clock, server, stream } = start();
+  await server.open({ last: 0 });
+  const [wrong, at] = [3_600_000, -40].map((ms) => new Date(clock.now() + ms).toISOString());
+  await server.batch(1, 2, [item(1, { k: "step", at: wrong }), item(2, { at })]);
+  assert.equal(stream.link.lag_ms, 40);
+  await server.batch(3, 3, [item(3, { k: "step", at: wrong })]);
   assert.equal(stream.link.lag_ms, 40);
 });
 

@@ -22,6 +22,8 @@ function say(state, gaps, lag, seq) {
           : `${text}, ${fill(gettext("%(lag)s ms behind"), { lag: number(Math.round(lag)) })}`,
       ];
     }
+    case "silent":
+      return ["wait", gettext("no answer, checking the connection")];
     case "behind":
       return ["wait", gettext("behind, catching up")];
     case "reconnecting":

@@ -23,6 +23,9 @@ import { fill, ngettext, number } from "./words.js";
 
 /** Up to so many hosts are told apart best in a table, more as squares. */
 const TABLE_UP_TO = 60;
+const TICK = 1000; // milliseconds
+/** Ticks so far apart: this machine slept, and nobody told us. */
+const SLEPT = 5 * TICK;
 
 /** Milliseconds: what fails together is told together. */
 const WHY_AFTER = 300;
@@ -38,6 +41,7 @@ let transcript = null;
 let past = null;
 let looked = null;
 let stepsKnown = false;
+let ticked = Date.now();
 
 const readOut = new ReadOut(byId("readout"));
 const view = { model, onPick: pick, onLook: look };
@@ -80,7 +84,7 @@ const stream = new JobStream({
   onReset: () => location.reload(),
 });
 openHost(here.host && model.hosts.has(here.host) ? here.host : worst());
-setInterval(tick, 1000);
+setInterval(tick, TICK);
 askAgain();
 askWhy();
 for (const event of ["online", "offline", "pageshow"]) addEventListener(event, () => stream.nudge());
@@ -326,6 +330,8 @@ function paintHostOrders() {
 
 function tick() {
   const now = Date.now();
+  if (now - ticked > SLEPT) stream.nudge();
+  ticked = now;
   headline.tick(now);
   table.tick(now);
   log.tick(now);

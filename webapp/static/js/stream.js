@@ -10,7 +10,9 @@ const PROTOCOL = "patchwave.v1";
 const ACK_AFTER = 16 * 1024;
 const ACK_WITHIN = 1000; // milliseconds, from here on all of them
 const OPEN_WITHIN = 10_000;
-const PING_AFTER = 20_000;
+const PING_AFTER = 10_000;
+/** No answer to a ping in this time: nobody should be told that all is live. */
+const SILENT_AFTER = 3000;
 /** The slowest line that still works takes so long for one frame, and is silent meanwhile. */
 const PONG_WITHIN = 30_000;
 const NUDGED_WITHIN = 5000;
@@ -38,7 +40,7 @@ export class JobStream {
   /** connecting, up, reconnecting, polling, or how it is over: ended, refused, closed. */
   #mode = "connecting";
   #link = { state: null, told: -Infinity };
-  /** The socket there is: `{socket, since, greeted, output, asked, unacknowledged}`. */
+  /** The socket there is: `{socket, since, greeted, silent, output, asked, unacknowledged}`. */
   #line = null;
   #work = Promise.resolve();
   #timers;
@@ -79,7 +81,7 @@ export class JobStream {
     queueMicrotask(() => this.#connect());
   }
 
-  /** `{state: connecting|live|behind|reconnecting|polling|ended|refused|closed, gaps, doubles, lag_ms, at_seq, last_seq}` */
+  /** `{state: connecting|live|silent|behind|reconnecting|polling|ended|refused|closed, gaps, doubles, lag_ms, at_seq, last_seq}` */
   get link() {
     return {
       state: this.#state, gaps: this.#gaps, doubles: this.#doubles, lag_ms: this.#lag,
@@ -120,13 +122,14 @@ export class JobStream {
     if (this.#isOver) return;
     this.#timers.cancel("pause", "poll");
     const socket = new this.#on.WebSocketClass(this.#urls.socket, PROTOCOL);
-    const line = { socket, since: this.#clock.now(), greeted: false, output: null, asked: [], unacknowledged: 0 };
+    const line = { socket, since: this.#clock.now(), greeted: false, silent: false, output: null, asked: [], unacknowledged: 0 };
     this.#line = line;
     const lost = (code) => this.#inOrder(line, () => this.#lost(code));
     socket.onopen = () => this.#greet(line);
     socket.onclose = ({ code }) => lost(code);
     socket.onmessage = ({ data }) => {
       this.#timers.after("ping", PING_AFTER, () => this.#ping());
+      this.#hear(line);
       this.#inOrder(line, () => this.#take(JSON.parse(data), data.length));
     };
     this.#timers.after("ping", OPEN_WITHIN, () => this.#hangUp());
@@ -230,7 +233,7 @@ export class JobStream {
   #lost(code) {
     const line = this.#line;
     this.#line = null;
-    this.#timers.cancel("ping", "ack");
+    this.#timers.cancel("ping", "silence", "ack");
     this.#watchers.push(...line.asked);
     if (code === 1000 && this.#endedAt === this.#at && !this.#stay) return this.#stop("ended");
     if (code >= 4400 && code < 4500) return this.#stop("refused");
@@ -259,6 +262,17 @@ export class JobStream {
     this.#line.pinged = this.#clock.now();
     this.#say({ t: "ping" });
     this.#timers.after("ping", within, () => this.#hangUp());
+    this.#timers.after("silence", SILENT_AFTER, () => {
+      this.#line.silent = true;
+      this.#tell();
+    });
+  }
+
+  #hear(line) {
+    this.#timers.cancel("silence");
+    if (!line.silent) return;
+    line.silent = false;
+    this.#tell();
   }
 
   /** The welcome, and the time in it, was on its way for about half as long as there and back. */
@@ -329,8 +343,8 @@ export class JobStream {
     this.#at = Math.max(this.#at, to);
     this.#last = Math.max(this.#last, to);
     for (const item of items) if (item.k === "job") this.#jobState = item.to;
-    // The times of steps are their hosts': the last item need not be the youngest.
-    const newest = Date.parse(items.reduce((last, { at }) => (at > last ? at : last), ""));
+    // The times of steps are their hosts', whose clocks may be wrong; several workers tell the rest.
+    const newest = Date.parse(items.reduce((last, { k, at }) => (k !== "step" && at > last ? at : last), ""));
     if (newest && this.#skew !== null) this.#lag = wasLive ? Math.max(0, this.#clock.now() + this.#skew - newest) : null;
     if (items.length) this.#call("onItems", items);
     this.#tell();
@@ -338,6 +352,7 @@ export class JobStream {
 
   get #state() {
     if (this.#mode !== "up") return this.#mode;
+    if (this.#line?.silent) return "silent";
     if (this.#at < this.#last) return "behind";
     return this.#endedAt === this.#at ? "ended" : "live";
   }
