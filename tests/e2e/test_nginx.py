@@ -6,10 +6,7 @@ nginx gives up on a silent answer after 60 s; here after 5, so that a job of 20 
 import contextlib
 import ipaddress
 import json
-import os
 import re
-import shutil
-import socket
 import ssl
 import subprocess
 import threading
@@ -30,12 +27,11 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from demo import openssh, toy_game
 from demo.fleet import Fleet
+from tests.e2e.nginx import NGINX, Nginx
 from tests.e2e.test_page import ARGUMENTS, CHROMIUM
 from tests.instances import Instance, environment, free_port
-from tests.waiting import until
 from webapp.env import BASE
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 #: To programs an address of another machine: no short cut by loopback's name.
 ADDRESS = "127.0.0.2"
 #: Seconds of silence after which this nginx gives up.
@@ -57,24 +53,6 @@ steps:
       done
 """
 NOT_OURS = "location /inside/ {{ proxy_pass http://127.0.0.1:{}; }}"
-MAIN = """
-daemon off;
-master_process off;
-pid {at}/nginx.pid;
-error_log {at}/error.log;
-events {{}}
-http {{
-    log_format ends '$status $uri';
-    access_log {at}/access.log ends;
-    client_body_temp_path {at}/body;
-    proxy_temp_path {at}/proxy;
-    fastcgi_temp_path {at}/fastcgi;
-    uwsgi_temp_path {at}/uwsgi;
-    scgi_temp_path {at}/scgi;
-    include {at}/patchwave.conf;
-}}
-"""
-
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not NGINX, reason="nginx is not installed (Debian package nginx-light)"),
@@ -108,7 +86,7 @@ class Site:
         self.certificate = _certify(at)
         self.trust = ssl.create_default_context(cafile=self.certificate)
 
-    def configure(self, inside: int) -> Path:
+    def configuration(self, inside: int) -> str:
         """The shipped configuration, with what is "yours" in it, and less patience."""
         text = (BASE / "deploy" / "nginx.conf").read_text()
         assert "timeout" not in text
@@ -124,10 +102,7 @@ class Site:
         }.items():
             assert text.count(shipped) == 1, shipped
             text = text.replace(shipped, ours)
-        (self.at / "patchwave.conf").write_text(text)
-        main = self.at / "nginx.conf"
-        main.write_text(MAIN.format(at=self.at) + ("user root;\n" if os.getuid() == 0 else ""))
-        return main
+        return text
 
     def cli(self, *words: str) -> "subprocess.Popen[str]":
         """As on another machine: by the public address, with a token."""
@@ -177,20 +152,17 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    assert NGINX is not None
     site = Site(tmp_path_factory.mktemp("nginx"))
     inside = ThreadingHTTPServer(("127.0.0.1", 0), Inside)
     threading.Thread(target=inside.serve_forever, daemon=True).start()
-    command = [NGINX, "-p", str(site.at), "-c", str(site.configure(inside.server_port))]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as nginx:
+    configuration = site.configuration(inside.server_port)
+    with Nginx(site.at, configuration, address=ADDRESS, port=site.port):
         try:
             site.instance.start()
             site.token = json.loads(site.local("token", "robot", "--json"))["token"]
-            until(lambda: _listens(site.port), f"nginx listens: {site.at}")
             yield site
         finally:
             site.instance.stop()
-            nginx.terminate()
             Inside.done.set()
             inside.shutdown()
             inside.server_close()
@@ -277,11 +249,6 @@ def _text(site: Site, path: str) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), handler)
     with opener.open(f"{site.address}{path}", timeout=10) as answer:
         return str(answer.read().decode())
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((ADDRESS, port)) == 0
 
 
 def _certify(at: Path) -> Path:

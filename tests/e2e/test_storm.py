@@ -1,5 +1,5 @@
-"""Daphne, Valkey and the network are killed while a job is followed: by the command line, by a page
-that is looked at, by one that is offline for two minutes, and by one in a tab that sleeps.
+"""Daphne, Valkey, nginx and the network are killed while a job is followed: by the command line, by
+a page that is looked at, by one that is offline for two minutes, and by one in a tab that sleeps.
 
 Nobody loses a line: what each of them got is compared with the hosts' own files.
 """
@@ -10,7 +10,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,29 +18,44 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.fleet import Fleet, FleetHost
+from tests.e2e.nginx import NGINX, Nginx
 from tests.e2e.test_page import ARGUMENTS, CHROMIUM, log_in
 from tests.e2e.world import Product, World, root_of
 from tests.faults.line import Line
-from tests.instances import environment
+from tests.instances import environment, free_port
 from tests.waiting import until
 from webapp.env import BASE
 
-#: Fewer than a page shows at once: each of them can be compared.
+#: Of each host, in a storm of one round.
 LINES = 250
-RECIPE = f"""
+RECIPE = """
 recipe: storm
 vars: {{root: {{type: path, required: true}}}}
 steps:
   - name: talk
     run: |
       line=0
-      until [ $line -ge {LINES} ]; do
+      until [ $line -ge {lines} ]; do
         line=$((line + 1))
         echo "line $line of $host" | tee -a "$root/said"
         sleep 0.06
       done
 """
-#: Writes down everything that the badge says, and when the page came to life again.
+SITE = """
+map $http_upgrade $hop {{
+    default upgrade;
+    "" "";
+}}
+server {{
+    listen 127.0.0.1:{port};
+    proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $hop;
+    proxy_set_header Host $http_host;
+    location / {{ proxy_pass http://127.0.0.1:{web}; }}
+}}
+"""
+#: Writes down everything that the badge says.
 BADGES = """
 window.badges = [];
 document.addEventListener("DOMContentLoaded", () => {
@@ -50,22 +65,43 @@ document.addEventListener("DOMContentLoaded", () => {
   new MutationObserver(note).observe(badge, {childList: true, characterData: true, subtree: true});
 });
 """
+#: The client of our pages once more, without a page around it: it keeps all that it is told.
+FOLLOW = """
+async (job) => {
+  const page = document.querySelector("script[type=module][src*='/js/run.']").src;
+  const [, path] = /from "(.*\\/stream\\..*)"/.exec(await (await fetch(page)).text());
+  const { JobStream } = await import(new URL(path, page));
+  const told = [];
+  window.follower = new JobStream({
+    url: `/ws/jobs/${job}/`,
+    eventsUrl: `/api/v1/jobs/${job}/events`,
+    onItems: (items) => told.push(...items),
+  });
+  window.told = told;
+}
+"""
 PATIENCE = 60_000  # milliseconds
 
 pytestmark = [
-    pytest.mark.timeout(400),
     pytest.mark.e2e,
     pytest.mark.browser,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
+    pytest.mark.skipif(not NGINX, reason="nginx is not installed (Debian package nginx-light)"),
 ]
 
 
-@dataclass(frozen=True)
-class Web:
-    """Where the web process listens."""
+@dataclass
+class Followed:
+    """What became of one page."""
 
-    port: int
-    address: str = "127.0.0.1"
+    host: FleetHost
+    #: The last lines of its host that it shows.
+    lines: list[str]
+    badges: list[str]
+    #: Everything the stream told it.
+    told: list[dict[str, Any]]
+    link: dict[str, Any]
 
 
 @dataclass
@@ -73,12 +109,23 @@ class Aftermath:
     product: Product
     job: int
     hosts: list[FleetHost]
+    lines: int
     #: What ``watch --json`` printed, and its exit status.
     items: list[dict[str, Any]]
     status: int
-    #: Of each page by what became of it: the lines of its host, and what its badge said.
-    pages: dict[str, tuple[FleetHost, list[str], list[str]]]
+    pages: dict[str, Followed]
+    #: What went wrong, in order.
     trouble: list[str]
+
+    def story(self) -> list[dict[str, Any]]:
+        """As the database has it."""
+        told: list[dict[str, Any]] = []
+        page = {"to": 0, "last_seq": 1}
+        while page["to"] < page["last_seq"]:
+            page = self.product.get(f"/jobs/{self.job}/events?after={page['to']}")
+            told += page["events"]
+        assert [item["s"] for item in told] == list(range(1, page["last_seq"] + 1))
+        return told
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +136,26 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[1, pytest.param(6, marks=pytest.mark.slow)])
 def storm(
-    product: Product, chromium: Browser, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    product: Product,
+    chromium: Browser,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Aftermath]:
+    """The parameter is how often everything goes wrong."""
     at = tmp_path_factory.mktemp("storm")
-    recipe = at / "recipe.yml"
-    recipe.write_text(RECIPE)
-    with Fleet(at / "fleet", 3, name="storm") as fleet, Line(Web(product.instance.port)) as line:
-        world = World(product, fleet, game="storm", recipe=recipe)
-        job = product.post("/jobs", {"game": "storm", "version": "1.1", "all": True})["id"]
+    rounds, lines, port = request.param, request.param * LINES, free_port()
+    (recipe := at / "storm.yml").write_text(RECIPE.format(lines=lines))
+    site = SITE.format(port=port, web=product.instance.port)
+    with (
+        Nginx(at, site, address="127.0.0.1", port=port) as nginx,
+        Line(nginx) as line,
+        Fleet(at / "fleet", 3, name=f"storm{rounds}") as fleet,
+    ):
+        world = World(product, fleet, game=f"storm{rounds}", recipe=recipe)
+        order = {"game": world.game, "version": "1.1", "all": True}
+        job = product.post("/jobs", order)["id"]
         with (at / "watch.out").open("wb") as out, following(product, line, job, out) as watch:
             first = log_in(product, chromium)
             pages = {
@@ -108,19 +165,17 @@ def storm(
             }
             for page, host in zip(pages.values(), world.hosts, strict=True):
                 open_job(page, line, job, host)
-            trouble = blow(product, line, pages)
-            status = watch.wait(60)
-        for page in pages.values():
-            page.bring_to_front()
-            expect(page.locator("#link")).to_contain_text("all told", timeout=PATIENCE)
+            trouble = [one for _ in range(rounds) for one in blow(product, nginx, line, pages)]
+            status = watch.wait(200)
         yield Aftermath(
             product,
             job,
             world.hosts,
+            lines,
             [json.loads(text) for text in (at / "watch.out").read_text().splitlines()],
             status,
             {
-                name: (host, lines_of(page), page.evaluate("window.badges"))
+                name: after(page, host)
                 for (name, page), host in zip(pages.items(), world.hosts, strict=True)
             },
             trouble,
@@ -143,29 +198,33 @@ def open_job(page: Page, line: Line, job: int, host: FleetHost) -> None:
     page.clock.install()
     page.goto(f"http://{line.address}:{line.port}/jobs/{job}/?host={host.name}")
     expect(page.locator("#link")).to_contain_text("live, 0 gaps")
+    page.evaluate(FOLLOW, job)
 
 
-def blow(product: Product, line: Line, pages: dict[str, Page]) -> list[str]:
+def blow(product: Product, nginx: Nginx, line: Line, pages: dict[str, Page]) -> list[str]:
     """All that goes wrong, in an order of its own each time."""
     instance = product.instance
     asleep = pages["asleep"].context.new_cdp_session(pages["asleep"])
-    blows = {
+    blows: dict[str, Callable[[], None]] = {
         "daphne is killed": lambda: os.kill(instance.pid("web"), signal.SIGKILL),
         "daphne is restarted": lambda: os.kill(instance.pid("web"), signal.SIGTERM),
         "valkey is killed": lambda: os.kill(instance.pid("valkey"), signal.SIGKILL),
+        "nginx is killed": nginx.kill,
         "connections are cut": line.cut,
         "connections are dead": line.swallow,
     }
     order = random.sample(sorted(blows), len(blows))
     pages["offline"].context.set_offline(True)
     asleep.send("Page.setWebLifecycleState", {"state": "frozen"})
-    for blow in order:
+    for one in order:
         before = instance.owner("web")
-        blows[blow]()
-        if blow.startswith("daphne"):
-            until(lambda: instance.owner("web") != before, "another daphne", seconds=30)  # noqa: B023
-        pages["looked at"].wait_for_timeout(random.uniform(500, 2500))
-        if blow.endswith("dead"):
+        blows[one]()
+        if one.startswith("daphne"):
+            until(lambda: instance.owner("web") != before, "another daphne", seconds=60)  # noqa: B023
+        pages["looked at"].wait_for_timeout(random.uniform(300, 1500))
+        if one.startswith("nginx"):
+            nginx.start()
+        if one.endswith("dead"):
             line.cut()  # as a router does in the end
     pages["offline"].clock.fast_forward("02:00")
     expect(pages["offline"].locator("#link")).to_contain_text("reconnecting, nothing lost")
@@ -174,43 +233,64 @@ def blow(product: Product, line: Line, pages: dict[str, Page]) -> list[str]:
     return order
 
 
-def lines_of(page: Page) -> list[str]:
+def after(page: Page, host: FleetHost) -> Followed:
+    page.bring_to_front()
+    expect(page.locator("#link")).to_contain_text("all told", timeout=PATIENCE)
+    until(lambda: page.evaluate("follower.link.state") == "ended", "all told", seconds=60)
     fold = page.locator("#log details", has_text="talk")
     if fold.get_attribute("open") is None:
         fold.locator("summary").click()
-    expect(fold.locator(".lines li")).to_have_count(LINES, timeout=10_000)
-    return fold.locator(".lines code").all_inner_texts()
+    lines = fold.locator(".lines li")
+    expect(lines.nth(LINES - 1)).to_be_attached(timeout=PATIENCE)
+    return Followed(
+        host,
+        fold.locator(".lines code").all_inner_texts(),
+        page.evaluate("window.badges"),
+        page.evaluate("window.told"),
+        page.evaluate("window.follower.link"),
+    )
 
 
 def said(host: FleetHost) -> list[str]:
     return (root_of(host) / "said").read_text().splitlines()
 
 
+def output(items: list[dict[str, Any]], host: FleetHost) -> list[str]:
+    told = (item["d"] for item in items if item["k"] == "output" and item["h"] == host.name)
+    return "".join(told).splitlines()
+
+
 def test_the_command_line_got_every_event_once_and_in_order(storm: Aftermath) -> None:
-    told: list[dict[str, Any]] = []
-    page = {"to": 0, "last_seq": 1}
-    while page["to"] < page["last_seq"]:
-        page = storm.product.get(f"/jobs/{storm.job}/events?after={page['to']}")
-        told += page["events"]
-    assert [item["s"] for item in told] == list(range(1, page["last_seq"] + 1))
-    assert storm.items == told, storm.trouble
+    assert storm.items == storm.story(), storm.trouble
     assert storm.status == 0
 
 
-def test_the_command_line_got_what_the_hosts_have_in_their_own_files(storm: Aftermath) -> None:
+def test_what_was_told_is_what_the_hosts_have_in_their_own_files(storm: Aftermath) -> None:
     for host in storm.hosts:
-        output = "".join(
-            item["d"] for item in storm.items if item["k"] == "output" and item["h"] == host.name
-        )
-        assert output.splitlines() == said(host), storm.trouble
-        assert len(said(host)) == LINES
+        assert len(said(host)) == storm.lines
+        assert output(storm.items, host) == said(host), storm.trouble
 
 
-@pytest.mark.parametrize("page", ["looked at", "offline", "asleep"])
+PAGES = pytest.mark.parametrize("page", ["looked at", "offline", "asleep"])
+
+
+@PAGES
+def test_the_client_of_our_pages_got_every_event_once_and_in_order(
+    storm: Aftermath, page: str
+) -> None:
+    followed = storm.pages[page]
+    assert followed.told == storm.story(), storm.trouble
+    assert (followed.link["gaps"], followed.link["doubles"]) == (0, 0), storm.trouble
+
+
+@PAGES
 def test_a_page_shows_every_line_once_and_knows_that_nothing_was_lost(
     storm: Aftermath, page: str
 ) -> None:
-    host, lines, badges = storm.pages[page]
-    assert lines == said(host), storm.trouble
-    assert any(badge.startswith("reconnecting, nothing lost, resuming at #") for badge in badges)
-    assert not any("gap" in badge and "0 gaps" not in badge for badge in badges), badges
+    followed = storm.pages[page]
+    assert len(followed.lines) >= LINES
+    assert followed.lines == said(followed.host)[-len(followed.lines) :], storm.trouble
+    resuming = "reconnecting, nothing lost, resuming at #"
+    assert any(badge.startswith(resuming) for badge in followed.badges), followed.badges
+    gaps = [badge for badge in followed.badges if "gap" in badge and "0 gaps" not in badge]
+    assert gaps == [], storm.trouble
