@@ -285,6 +285,24 @@ def test_where_no_socket_opens_the_page_polls_and_says_so(tab: Tab, small: Job) 
     assert tab.complaints() == []
 
 
+def test_who_logs_out_in_another_tab_is_shown_no_more(tab: Tab, small: Job) -> None:
+    page = tab.open_job(small)
+    other = tab.context.new_page()
+    other.goto("/")
+    other.get_by_role("button", name="Log out").click()
+    other.wait_for_url("**/login")
+    expect(page.locator("#link")).to_have_text(re.compile("^closed: log in again"))
+
+
+def test_a_tab_that_nobody_looks_at_goes_on_telling_in_its_title(tab: Tab, small: Job) -> None:
+    page = tab.open_job(small)
+    other = tab.context.new_page()
+    other.bring_to_front()
+    run = run_in(small, HostRunState.WAITING)
+    tell(small, News(Event.Kind.HOST, {"to": "failed", "error": "no room"}, host_run=run.pk))
+    expect(page).to_have_title(re.compile("2 failed"))
+
+
 def test_a_million_lines_open_at_once_and_do_not_fill_the_page(tab: Tab, small: Job) -> None:
     run = run_in(small, HostRunState.RUNNING)
     scenes.print_lines(small, run.name, 1_000_000)

@@ -22,6 +22,7 @@ from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes
 from tests.stories import person
 from webapp.models import Role
+from webapp.views.jobs import chapters
 
 pytestmark = pytest.mark.django_db
 
@@ -303,6 +304,12 @@ def test_a_job_page_says_how_it_stands_and_hands_over_what_the_script_needs(
     assert [item["what"] for item in page["activity"] if item["k"] == "order"] == ["start"]
     assert client.get(page["urls"]["hosts"]).status_code == 200
     assert client.get(page["urls"]["events"]).status_code == 200
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="plans of so few rows tell nothing there")
+def test_the_chapters_of_a_job_are_not_looked_for_among_all_its_output(squid: Game) -> None:
+    job = scenes.midway(scenes.game("paper", hosts=5))
+    assert "chapters_of_a_job" in chapters(job).explain()
 
 
 def test_the_steps_of_a_job_are_the_newest_attempt_of_each(squid: Game, viewer: User) -> None:

@@ -253,6 +253,12 @@ class Event(models.Model):
         ]
         indexes = [
             models.Index(fields=["host_run", "seq"], name="events_of_a_host"),
+            # Among a million lines of output there are a few orders, moves and notes.
+            models.Index(
+                fields=["job", "seq", "kind"],
+                condition=Q(data__isnull=False),
+                name="chapters_of_a_job",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -23,7 +23,8 @@ import { fill, ngettext, number } from "./words.js";
 
 /** Up to so many hosts are told apart best in a table, more as squares. */
 const TABLE_UP_TO = 60;
-const TICK = 1000; // milliseconds
+const PAINT_WITHIN = 1000; // milliseconds
+const TICK = 1000;
 /** Ticks so far apart: this machine slept, and nobody told us. */
 const SLEPT = 5 * TICK;
 
@@ -248,21 +249,21 @@ function paintSoon({ hosts = [], all = false }) {
   for (const name of hosts) pending.hosts.add(name);
   pending.all ||= all;
   if (pending.frame) return;
-  pending.frame = true;
-  // A hidden page gets no frames, but its title should go on telling.
-  if (document.hidden) setTimeout(paint, 1000);
-  else requestAnimationFrame(paint);
+  pending.frame = requestAnimationFrame(paint);
+  // A page that is hidden or covered gets no frames, but its title should go on telling.
+  pending.late = setTimeout(paint, PAINT_WITHIN);
 }
 
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) stream.nudge();
-  if (document.hidden && pending.frame) setTimeout(paint, 1000);
 });
 
 function paint() {
+  cancelAnimationFrame(pending.frame);
+  clearTimeout(pending.late);
   const all = pending.all;
   const names = all ? [...model.hosts.keys()] : [...pending.hosts];
-  Object.assign(pending, { hosts: new Set(), all: false, frame: false });
+  Object.assign(pending, { hosts: new Set(), all: false, frame: null });
   const batches = model.batches();
   headline.paint(batches);
   rail.paint(batches, !model.ended);
