@@ -9,6 +9,7 @@ import redis
 from pytest_django import Settings
 
 from tests import waiting
+from webapp import guessing
 from webapp import valkey as embedded
 
 pytest_plugins = ["tests.fleet_fixtures", "tests.watching_fixtures", "tests.browser_fixtures"]
@@ -33,6 +34,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_slow(item: pytest.Item) -> bool:
     return item.get_closest_marker("slow") is not None
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_guessed() -> None:
+    for guesses in guessing.ALL:
+        guesses.forget()
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,7 @@ def test_services_refer_to_services_and_volumes_that_are_there(compose: dict[str
         assert ":" in service["image"] or "build" in service
     shared = services["web"]["environment"]
     assert "@database:" in shared["PATCHWAVE_DATABASE_URL"]
-    assert "//broker:" in shared["PATCHWAVE_REDIS_URL"]
+    assert "@broker:" in shared["PATCHWAVE_REDIS_URL"]
     assert (DEPLOY / services["web"]["build"]["context"]).resolve() == BASE
     assert (BASE / services["web"]["build"]["dockerfile"]).exists()
 
@@ -136,11 +136,13 @@ def test_what_compose_fills_in_can_be_used(
     compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"PATCHWAVE_URL": "https://patchwave.example", "DATABASE_PASSWORD": "0aF9"}
+    given["BROKER_PASSWORD"] = "77aa"
     for name, value in compose["services"]["web"]["environment"].items():
         filled = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: given[found[1]], value)
         monkeypatch.setenv(name, filled)
     env = Env()
     assert env.database_url == "postgresql://patchwave:0aF9@database:5432/patchwave"
+    assert env.redis_url == "redis://:77aa@broker:6379"
     assert env.runs == ["web", "beat"]
     assert env.names == ["patchwave.example"]
 

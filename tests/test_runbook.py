@@ -21,7 +21,13 @@ MODULES = [
     *("deploy_tasks/orders/pausing.py", "deploy_tasks/rollout/policy.py"),
     *("deploy_tasks/ssh/channel.py", "deploy_tasks/ssh/dial.py"),
     *("deploy_tasks/ssh/handshake.py", "deploy_tasks/ssh/session.py"),
-    *("webapp/serve.py", "webapp/backup", "webapp/management/commands", "webapp/cli/client.py"),
+    *(
+        "webapp/dangers.py",
+        "webapp/serve.py",
+        "webapp/backup",
+        "webapp/management/commands",
+        "webapp/cli/client.py",
+    ),
     *("webapp/cli/local.py", "webapp/cli/story.py"),
 ]
 GOOD_NEWS = {

@@ -9,11 +9,16 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 pages = get_asgi_application()
 
-from webapp.routing import websockets  # noqa: E402 (needs the applications set up)
+from django.conf import settings  # noqa: E402 (needs the applications set up)
 
+from webapp import proxies  # noqa: E402
+from webapp.routing import websockets  # noqa: E402
+
+WIRES = {"http", "websocket"}
 _router = ProtocolTypeRouter({"http": pages, "websocket": websockets})
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     # daphne takes a root path from a header that any client may send. We have none.
-    await _router({**scope, "root_path": ""}, receive, send)
+    told = proxies.seen(scope, settings.TRUSTED_PROXIES) if scope["type"] in WIRES else scope
+    await _router({**told, "root_path": ""}, receive, send)

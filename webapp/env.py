@@ -15,6 +15,8 @@ from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from webapp.proxies import networks
+
 BASE = Path(__file__).resolve().parent.parent
 PREFIX = "PATCHWAVE_"
 # Read by bin/in-venv before any Python runs, and by this module before any field.
@@ -57,6 +59,14 @@ def _programs(programs: str) -> str:
     if not named or not named <= set(PROGRAMS):
         raise ValueError(f"name some of {','.join(PROGRAMS)}, separated by commas")
     return ",".join(name for name in PROGRAMS if name in named)
+
+
+def _networks(text: str) -> str:
+    try:
+        networks(text)
+    except ValueError as error:
+        raise ValueError(f"give networks such as 10.0.0.0/8, separated by commas: {error}")
+    return text
 
 
 def _names(names: str) -> str:
@@ -123,6 +133,15 @@ class Env(BaseSettings):
     )
     call_tries: int = Field(
         default=8, ge=1, le=50, description="how often a night call is tried, for about an hour"
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        default="127.0.0.0/8,::1", description="networks of proxies that tell who a request is from"
+    )
+    session_days: float = Field(
+        default=7, gt=0, description="days after which everybody must log in again"
+    )
+    session_idle_hours: float = Field(
+        default=12, gt=0, description="hours without doing anything that end a log-in"
     )
     token: SecretStr = Field(default=SecretStr(""), description="how bin/patchwave logs in")
     failpoint: str = Field(

@@ -1,5 +1,6 @@
 """Django's settings. Values a person may choose come from webapp.env, nothing else reads it."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -8,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from webapp import keys
 from webapp.env import BASE, env, variable
+from webapp.proxies import networks
 
 BASE_DIR = BASE
 HOME = env.home
@@ -57,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "webapp.sessions.Ages",
     "webapp.gate.Gate",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -175,6 +178,7 @@ AUTH_PASSWORD_VALIDATORS = [
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_TEMPLATE = "locked.html"
+AXES_CLIENT_IP_CALLABLE = "webapp.proxies.address_of"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
@@ -187,13 +191,18 @@ SECURE_SITE = _site.scheme == "https"
 _port = _site.port or (443 if SECURE_SITE else 80)
 SESSION_COOKIE_NAME = f"patchwave-session-{_port}"
 CSRF_COOKIE_NAME = f"patchwave-csrf-{_port}"
+SESSION_AGE = timedelta(days=env.session_days)
+SESSION_IDLE = timedelta(hours=env.session_idle_hours)
+SESSION_COOKIE_AGE = int(SESSION_IDLE.total_seconds())  # until webapp.sessions has set the end
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SITE
 SECURE_SSL_REDIRECT = SECURE_SITE
 # Load balancers and bin/serve ask over plain HTTP.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_SITE else None
+# No SECURE_PROXY_SSL_HEADER: webapp.proxies reads what proxies say, and whom to believe.
+TRUSTED_PROXIES = networks(env.trusted_proxies)
+BIND = env.bind
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_SITE else 0
 # Sub-domains and the browsers' preload list are the owner's domain's business, not ours.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

@@ -1,6 +1,6 @@
 """Pages, the API and the health checks."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.urls.resolvers import URLPattern, URLResolver
 from django.views.i18n import set_language
@@ -11,6 +11,7 @@ from webapp.api import api
 from webapp.health import healthz, readyz
 from webapp.views import audit, calls, dashboard, games, hosts, jobs, start
 from webapp.views.catalogue import catalogue
+from webapp.views.login import log_in
 
 anybody = takes(Open.ANYBODY)
 
@@ -32,7 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("calls/<name:name>/remove", calls.remove, name="pager-remove"),
     path("audit/", audit.audit, name="audit"),
     path("audit/export.<slug:form>", audit.export, name="audit-export"),
-    path("login", anybody(LoginView.as_view(template_name="login.html")), name="login"),
+    path("login", log_in, name="login"),
     path("logout", anybody(LogoutView.as_view()), name="logout"),
     # The sentences of the JavaScript modules, in the reader's language.
     path("catalogue.js", catalogue, name="catalogue"),

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks import vault
 from deploy_tasks.audit import guard, signing
 from webapp import health
+from webapp.dangers import dangers
 
 FIRST_USER = "admin"
 TABLES_WITHIN = 120.0  # seconds; the web process may be starting at this very moment
@@ -36,6 +37,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if found := list(dangers()):
+            raise CommandError("\n".join(found))
         for name in ("keys", "log", "artifacts"):
             (settings.HOME / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         if not options["state_only"] and "web" not in settings.PROGRAMS:

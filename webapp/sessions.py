@@ -1,0 +1,56 @@
+"""How long a log-in lasts: so long after it began, and so long after the person last did something.
+
+Both are kept as the session's own end, in its row: pages and open sockets ask that, and nothing
+else. A page that asks by itself for what is new does not keep anybody logged in.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from webapp import live
+
+BEGAN = "began"
+#: The end is moved in steps of this part of the idle time, not with every request.
+STEP = 20
+
+
+def begin(session: SessionBase) -> None:
+    """From now on, whatever was before."""
+    session[BEGAN] = timezone.now().isoformat()
+    _move_end(session)
+
+
+class Ages:
+    """Middleware; needs the user."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "_auth_user_id" in request.session:  # not request.user: most requests need no row of it
+            if BEGAN not in request.session:
+                begin(request.session)
+            elif _is_doing_something(request):
+                _move_end(request.session)
+        return self.get_response(request)
+
+
+def _is_doing_something(request: HttpRequest) -> bool:
+    if request.method not in ("GET", "HEAD"):
+        return True
+    return live.HEADER not in request.headers and not request.path.startswith("/api/")
+
+
+def _move_end(session: SessionBase) -> None:
+    now = timezone.now()
+    began = datetime.fromisoformat(session[BEGAN])
+    end = min(began + settings.SESSION_AGE, now + settings.SESSION_IDLE)
+    known = session.get("_session_expiry")
+    step: timedelta = settings.SESSION_IDLE / STEP
+    if not known or abs(end - datetime.fromisoformat(known)) > step:
+        session.set_expiry(end)
