@@ -238,7 +238,7 @@ def _runner(scripts: Sequence[Script], mark: str) -> str:
 
 def _files_of(number: int, script: Script, mark: str, *, with_secrets: bool) -> dict[str, str]:
     # On the line of the script's first line, so that sh names the recipe's own line numbers.
-    prelude = '. "${0%/*}/vars";' + (". /dev/fd/3;" if with_secrets else "") + "exec 3<&-;"
+    prelude = '. "${0%/*}/vars";' + (". /dev/fd/3;" if with_secrets else "") + "exec 3<&- 4<&-;"
     files = {f"{number}.sh": prelude + script.text}
     if script.probe:
         files[f"{number}.try"] = _waiting(number, script.probe, mark)
@@ -253,7 +253,6 @@ def _files_of(number: int, script: Script, mark: str, *, with_secrets: bool) -> 
             NUMBER=str(number),
             FLAGS=flags,
             SCRIPT=inner,
-            MARK=mark,
         )
     return files
 

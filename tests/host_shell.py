@@ -1,15 +1,19 @@
 """The shell sources for real, without SSH: a home, a shell, and one exec for each program."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import pytest
 
 from demo import processes
 from deploy_tasks import commands, frames
 from deploy_tasks.commands import Program, Script, Variables
+from tests.waiting import until
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 NONE = Variables({})
@@ -116,6 +120,26 @@ def report(process: subprocess.Popen[bytes], nonce: str) -> frames.RunnerReport:
         text += process.stderr.read1(4096)  # type: ignore[attr-defined]
     assert isinstance(found[-1], frames.RunnerReport)
     return found[-1]
+
+
+@contextlib.contextmanager
+def pid_namespace() -> Iterator[list[str]]:
+    """Words to put before a command, for a process table of its own whose first process reaps
+    nobody. All in it ends with the block."""
+    if subprocess.run(["unshare", "--pid", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a pid namespace of its own (root)")
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "sleep", "300"]
+    outside = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
+        first = until(lambda: children.read_text().strip(), "the namespace is there")
+        until(
+            lambda: Path(f"/proc/{first}/comm").read_text() == "sleep\n", "its first process sleeps"
+        )
+        yield ["nsenter", "-t", first, "-p", "-m", "--"]
+    finally:
+        processes.kill([int(one) for one in children.read_text().split()])
+        outside.wait(10)
 
 
 def gone(pid: int) -> bool:

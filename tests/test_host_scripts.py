@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -9,7 +10,16 @@ import pytest
 
 from deploy_tasks import commands, frames
 from deploy_tasks.commands import Probe, Program, Script, Variables
-from tests.host_shell import NONE, SHELLS, HostShell, ends, gone, output, report
+from tests.host_shell import (
+    NONE,
+    SHELLS,
+    HostShell,
+    ends,
+    gone,
+    output,
+    pid_namespace,
+    report,
+)
 from tests.waiting import until
 
 
@@ -55,6 +65,27 @@ def test_done_if_skips_the_script(host: HostShell) -> None:
     _, _, found = host.launch(scripts)
     assert ends(found) == [(1, 0, "skipped"), (2, 0, "-")]
     assert (output(found, 1), output(found, 2)) == (b"", b"made\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "forks"), [(Script("true", 10), 1), (Script("true", 10, done_if="false"), 2)]
+)
+def test_a_step_costs_its_script_and_what_it_is_asked_for_and_no_process_more(
+    host: HostShell, script: Script, forks: int
+) -> None:
+    """Each costs up to a millisecond a host. A watchdog's nap each second may come on top."""
+    with pid_namespace() as inside:
+        host.inside = inside
+
+        def plan(steps: int) -> int:
+            """How many processes it takes: in a table of one's own numbers are given in order."""
+            first = int(subprocess.check_output([*inside, "sh", "-c", "echo $$"]))
+            host.launch([script] * steps)
+            return int(subprocess.check_output([*inside, "sh", "-c", "echo $$"])) - first
+
+        alone = plan(1)
+        assert alone <= 24
+        assert plan(31) - alone < 30 * (forks + 0.5)
 
 
 def test_any_bytes_pass_unchanged(host: HostShell) -> None:

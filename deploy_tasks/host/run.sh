@@ -42,7 +42,9 @@ step() {
     # Not without a runner: nobody would learn how it ended.
     look_at_self
     if [ "$parent" != "$runner" ]; then exit 1; fi
-    exec setsid sh "$2" "$D/$3" 8>&- 3<<@MARK@
+    exec setsid sh "$2" "$D/$3" 8>&- 3<<@MARK@ 4<<@MARK@
+$secrets
+@MARK@
 $secrets
 @MARK@
   } &

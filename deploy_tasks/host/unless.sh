@@ -1,14 +1,8 @@
-# Runs the script unless its work is there already.
-secrets=$(cat <&3)
-exec 3<&-
+# Runs the script unless its work is there already. Both are given the secrets, each on a descriptor
+# of its own: to keep them in a variable would take a process more.
 D=${0%/*}
-if sh -eu "$D/@PROBE@" >/dev/null 2>&1 3<<@MARK@
-$secrets
-@MARK@
-then
+if sh -eu "$D/@PROBE@" >/dev/null 2>&1 4<&-; then
   printf '%-63s\n' "@NUMBER@ skipped" 1<>"$D/why"
   exit 0
 fi
-exec sh @FLAGS@ "$D/@SCRIPT@" 3<<@MARK@
-$secrets
-@MARK@
+exec sh @FLAGS@ "$D/@SCRIPT@" 3<&4 4<&-

@@ -1,7 +1,7 @@
 # Asks again and again: good once the probe has ended 0 without exception for long enough, at least
 # twice. Times are hundredths of a second. Prints what the probe says when that changes.
 secrets=$(cat <&3)
-exec 3<&-
+exec 3<&- 4<&-
 D=${0%/*}
 clock() { read -r up _ </proc/uptime; now=${up%.*}${up#*.}; }
 trap 'kill -s KILL -- "-$probe"; exit 143' TERM

@@ -18,7 +18,16 @@ import pytest
 from demo import processes
 from deploy_tasks import commands, frames
 from deploy_tasks.commands import Program, Script
-from tests.host_shell import NONE, SHELLS, HostShell, ends, gone, output, report
+from tests.host_shell import (
+    NONE,
+    SHELLS,
+    HostShell,
+    ends,
+    gone,
+    output,
+    pid_namespace,
+    report,
+)
 from tests.waiting import until
 
 #: Runs until somebody touches ``go``.
@@ -184,23 +193,13 @@ def test_another_boot_is_told(launch: Launch, host: HostShell) -> None:
 
 def test_a_runner_that_nobody_reaps_is_dead(launch: Launch, dash: HostShell) -> None:
     """R40: a container whose first process does not reap."""
-    if subprocess.run(["unshare", "--pid", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs a pid namespace of its own (root)")
-    first = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", "sleep", "60"])
-    try:
-        children = Path(f"/proc/{first.pid}/task/{first.pid}/children")
-        until(lambda: children.read_text().strip(), "the namespace is there")
-        pid = children.read_text().strip()
-        until(lambda: "sleep" in Path(f"/proc/{pid}/comm").read_text(), "its first process sleeps")
-        dash.inside = ["nsenter", "-t", pid, "-p", "-m", "--"]
+    with pid_namespace() as inside:
+        dash.inside = inside
         plan = launch(dash, Script(HELD, 60)).wait_until_begun()
         kill = ["kill", "-9", str(plan.runner), str(plan.script)]
-        subprocess.run([*dash.inside, *kill], check=True)
+        subprocess.run([*inside, *kill], check=True)
         until(lambda: plan.report().word == "dead", "that is told")
         plan.process.communicate(timeout=10)
-    finally:
-        subprocess.run(["kill", "-9", pid], check=False)
-        first.wait(10)
 
 
 def test_what_ignores_the_end_of_its_step_is_killed_before_that_is_told(
