@@ -125,6 +125,17 @@ def pause(plan: str, nonce: str) -> Program:
     return _program(plan, nonce, _source("cancel.sh", WISHES="pause"))
 
 
+def end(plan: str, nonce: str) -> Program:
+    """Ask a plan that nobody follows any more to end: ``quiet`` or ``busy``. Blocks its launch."""
+    return _program(plan, nonce, _source("state.sh") + _source("end.sh", PLAN=plan))
+
+
+def word(said: bytes, nonce: str) -> str:
+    """Of the header that a short program ends with; empty where it printed none."""
+    found = said.partition(f"\x1e{nonce} H ".encode())[2].split(b" ")[0]
+    return found.decode("ascii", "replace")
+
+
 def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
     """A read-only question, answered on standard output behind the mark that is returned."""
     nonce = new_nonce()
@@ -221,7 +232,8 @@ def _loader(mark: str) -> str:
 
 
 def _follow(follower: Follower, offset: int) -> str:
-    return _source("follow.sh", FOLLOWER=FOLLOWERS[follower].format(first=offset + 1))
+    tail = FOLLOWERS[follower].format(first=offset + 1)
+    return _source("state.sh") + _source("follow.sh", FOLLOWER=tail)
 
 
 def _runner(scripts: Sequence[Script], mark: str) -> str:

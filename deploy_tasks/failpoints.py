@@ -38,6 +38,7 @@ POINTS: Mapping[str, str] = {
     "wish.sent": "the host knows of a cancel; that is not stored",
     "abandon.before": "the host has nothing of a plan; it was not told to keep it so",
     "abandon.answered": "a plan can not start any more; that is not stored",
+    "unended.quiet": "what was given up has ended on the host; that is not stored",
     "undo.begun": "it was told that steps are taken back; none is",
     "version.asked": "all steps ended well, the host has told its version; it is not stored",
     "end.before": "all is done; the end is not told",

@@ -364,6 +364,31 @@ def test_what_a_person_says_of_an_attempt_is_part_of_its_story(game: Game, mira:
     )
 
 
+@pytest.mark.parametrize("answer", ["it_ran", "give_up"])
+def test_what_a_person_decides_about_unseen_is_ended_before_anything_else_starts(
+    answer: orders.changes.Answer, game: Game, mira: User
+) -> None:
+    job = start(mira, hosts=["eu-1"])
+    run = unknown(job)
+    assert run.host
+    orders.answer(job, by=mira, host="eu-1", answer=answer)
+    run.host.refresh_from_db()
+    assert run.host.unended_plan == run.plan
+
+
+def test_what_is_still_open_of_a_host_that_is_given_up_is_lost(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    run = unknown(job)
+    run.attempts.update(state="running")
+    orders.answer(job, by=mira, host="eu-1", answer="give_up")
+    told = Event.objects.get(job=job, kind="step").data or {}
+    assert (run.attempts.get().state, told["to"], told["reason"]) == (
+        "lost",
+        "lost",
+        "given up by mira",
+    )
+
+
 def test_giving_up_frees_the_host(game: Game, mira: User) -> None:
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)

@@ -1,22 +1,5 @@
 # Sends the log from an offset as it grows, and tells about the runner for each line it is sent.
 # The answers go to standard error: standard output is the log and nothing else after the header.
-state_of_runner() {
-  read -r _ pid ticks boot _ <st || return 0
-  read -r now_boot </proc/sys/kernel/random/boot_id
-  if [ -z "$ticks" ]; then echo starting; return; fi
-  if [ "$boot" != "$now_boot" ]; then echo rebooted; return; fi
-  if alive "$pid" && [ "$ticks" = "$found_ticks" ]; then echo alive; return; fi
-  if read -r _ script _ _ started <now && alive "$script" && [ "$found_ticks" = "$started" ]
-  then echo orphan; return; fi
-  echo dead
-}
-alive() {
-  { read -r stat </proc/"$1"/stat; } 2>/dev/null || return 1
-  set -- ${stat##*) }
-  case $1 in Z|X) return 1;; esac
-  shift 19
-  found_ticks=$1
-}
 # What the runner has noted itself: all that is known of steps whose end is not in the log.
 slots() {
   while read -r what number rest; do

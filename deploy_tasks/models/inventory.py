@@ -119,6 +119,9 @@ class Host(models.Model):
     via = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="behind")
     labels = models.JSONField(_("labels"), default=dict, blank=True)
     vars = models.JSONField(_("variables"), default=dict, blank=True)
+    #: A plan that a person decided about while its end was not known; empty: there is none. It is
+    #: ended before anything else starts here.
+    unended_plan = models.CharField(max_length=40, blank=True, default="", editable=False)
 
     class Meta:
         verbose_name, verbose_name_plural = _("host"), _("hosts")

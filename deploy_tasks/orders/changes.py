@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 
 from deploy_tasks import bells, clock, journal, revisions
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
-from deploy_tasks.models import Attempt, Event, HostRun, Job
+from deploy_tasks.models import Attempt, Event, Host, HostRun, Job
 from deploy_tasks.orders.planning import busy
 from deploy_tasks.orders.records import rung, tell
 from deploy_tasks.states import (
@@ -199,8 +199,12 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
     tell(job, by, "answer", host=host, answer=answer, note=note)
     unknown = [HostRunState.UNKNOWN]
     fenced: dict[str, Any] = {"fence": F("fence") + 1}
+    if run.plan and (lost or answer == "give_up"):
+        Host.objects.filter(pk=run.host_id).update(unended_plan=run.plan)
     if answer == "give_up":
         error = GIVEN_UP % by.get_username()
+        for attempt in run.attempts.filter(state__in=[AttemptState.NEW, AttemptState.RUNNING]):
+            _decide(job, attempt, AttemptState.LOST, error)
         journal.move_host_runs(
             job,
             [run.pk],
@@ -213,7 +217,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
         )
     else:
         if answer == "it_ran" and lost:
-            _take_for_done(job, lost[-1])
+            _decide(job, lost[-1], AttemptState.SUCCEEDED, IT_RAN)
             fenced["step"] = lost[-1].step + (lost[-1].kind == AttemptKind.DO)
         journal.move_host_runs(job, [run.pk], unknown, HostRunState.QUEUED, **fenced)
         transaction.on_commit(partial(bells.ring_host_runs, [run.pk]), robust=True)
@@ -233,8 +237,9 @@ def _refuse_a_second_time(job: Job, numbers: Collection[int]) -> None:
             raise OrderRefused(_("step “%s” must never be repeated") % step.name)
 
 
-def _take_for_done(job: Job, attempt: Attempt) -> None:
-    attempt.state, attempt.reason = AttemptState.SUCCEEDED.value, IT_RAN
+def _decide(job: Job, attempt: Attempt, state: AttemptState, reason: str) -> None:
+    """What a person says of an attempt is part of its story."""
+    attempt.state, attempt.reason = state.value, reason
     attempt.save(update_fields=["state", "reason"])
     data = {
         "step": attempt.name,

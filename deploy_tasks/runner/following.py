@@ -246,5 +246,4 @@ def _answer(session: ssh.Session, program: Program, nonce: str) -> str:
     except TimeoutError as error:
         session.close()
         raise LinkLost(str(error)) from error
-    word = said.partition(f"\x1e{nonce} H ".encode())[2].split(b" ")[0]
-    return word.decode("ascii", "replace")
+    return commands.word(said, nonce)

@@ -11,7 +11,7 @@ from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, Writer
 from deploy_tasks.models import Event, HostRun
-from deploy_tasks.runner import target
+from deploy_tasks.runner import target, unended
 from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Skipped, Unknown
 from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
@@ -128,6 +128,7 @@ class Passage:
     def _do(self) -> None:
         run = self._run
         self._work.finish_open_plan()
+        unended.end(self._story, self._contact, launched=self._work.launched)
         if run.activity == UNDOING and not run.error:
             raise Cancelled
         if run.error:

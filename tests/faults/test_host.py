@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from demo.fleet import Fleet, FleetHost
-from deploy_tasks import frames, orders
+from deploy_tasks import failpoints, frames, orders
 from deploy_tasks.models import Event, Game, HostRun, Job
-from deploy_tasks.runner import following, story
+from deploy_tasks.runner import contact, following, story
 from tests.faults.crew import Crew
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
 from tests.faults.world import COUNT, assert_world_ok, started
@@ -358,6 +358,44 @@ def test_a_cancel_and_the_end_of_a_step_may_meet(
     assert ran == done
     assert job.state == ("succeeded" if done else "cancelled")
     assert_world_ok(fleet, job)
+
+
+@pytest.mark.parametrize("then", ["another job", "a retry"])
+def test_what_was_given_up_out_of_reach_has_ended_before_anything_else_starts(
+    then: str,
+    own_fleet: Fleet,
+    crew: Crew,
+    transactional_db: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(story, "LONGEST_NAP", 0.1)
+    monkeypatch.setattr(contact, "UNREACHABLE_AFTER", 0.1)
+    host = own_fleet.hosts[0]
+    crew.start()
+    game = make_slow(own_fleet, host, RECIPE)
+    run = start_and_wait(game, host)
+    until(lambda: run.attempts.filter(log_offset__gte=3014).exists(), "its output is stored")
+    own_fleet.stop(host.group)
+    wait_until_unknown(run)
+    orders.answer(run.job, by=mira(), host=host.name, answer="give_up")
+    wait_for_end(run.job, "failed")
+    assert_world_ok(own_fleet, run.job, left_behind=["sh", "sleep", "cat"])
+    script = int((slots(run, host).parent / "now").read_text().split()[1])
+    assert not gone(script)
+    # It would go on by itself now, were it not ended first.
+    monkeypatch.setattr(contact, "UNREACHABLE_AFTER", 600)
+    failpoints.at("unended.quiet", (host.home / "go").touch)
+    job = run.job
+    if then == "a retry":
+        orders.retry(job, by=mira())
+    else:
+        job = start(game, host)
+    own_fleet.start(host.group)
+    wait_for_end(job, "succeeded")
+    assert gone(script)
+    assert started(host)[f"{run.plan}.3"] == 0
+    assert (host.home / "started").read_text().count("\n") == {"another job": 6, "a retry": 5}[then]
+    assert_world_ok(own_fleet, job, repeated={"work"})
 
 
 def is_over(job: Job) -> bool:

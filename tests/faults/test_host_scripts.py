@@ -265,6 +265,64 @@ def test_the_limit_is_kept_without_the_directory(launch: Launch, host: HostShell
     plan.leave()
 
 
+# What a person has given up
+
+
+def end(plan: Plan) -> str:
+    nonce = commands.new_nonce()
+    return commands.word(plan.run(commands.end(plan.id, nonce)), nonce)
+
+
+def test_what_was_given_up_before_it_came_is_never_begun(launch: Launch, host: HostShell) -> None:
+    late, nonce = commands.new_plan_id(), commands.new_nonce()
+    answer = commands.word(host.run(commands.end(late, nonce)), nonce)
+    assert answer == "quiet"
+    launched = commands.launch(late, nonce, [Script("touch never", 60)], NONE)
+    assert commands.word(host.run(launched), nonce) == "noplan"
+    assert not (host.home / "never").exists()
+
+
+def test_what_was_given_up_is_ended_and_nothing_follows_it(
+    launch: Launch, host: HostShell
+) -> None:
+    plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
+    assert end(plan) == "busy"
+    until(lambda: end(plan) == "quiet", "it is ended")
+    assert ends(plan.follow()) == [(1, 143, "cancelled")]
+    assert not (host.home / "never").exists()
+    plan.leave()
+
+
+def test_what_was_given_up_and_must_not_be_interrupted_is_waited_for(
+    launch: Launch, dash: HostShell
+) -> None:
+    held = Script(HELD, 60, interrupt="after")
+    plan = launch(dash, held, Script("touch never", 60)).wait_until_begun()
+    first = naps(dash)
+    assert end(plan) == "busy"
+    until(lambda: naps(dash) - first, "its watchdog has looked")
+    assert end(plan) == "busy"
+    plan.go_on()
+    until(lambda: end(plan) == "quiet", "it ends by itself")
+    assert ends(plan.follow()) == [(1, 0, "-")]
+    assert not (dash.home / "never").exists()
+    plan.leave()
+
+
+def test_what_was_given_up_is_found_without_its_directory(
+    launch: Launch, host: HostShell
+) -> None:
+    plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
+    first = naps(host)
+    until(lambda: naps(host) - first, "its watchdog has looked, and naps again")
+    runner = plan.runner
+    shutil.rmtree(host.home / ".patchwave")
+    assert end(plan) == "busy"
+    until(lambda: end(plan) == "quiet" and gone(runner), "its watchdog has ended it")
+    assert not (host.home / "never").exists()
+    plan.leave()
+
+
 # A full disk
 
 

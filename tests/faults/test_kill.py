@@ -10,7 +10,7 @@ import pytest
 from demo.fleet import Fleet, FleetHost
 from deploy_tasks import conductor, orders
 from deploy_tasks.failpoints import POINTS
-from deploy_tasks.models import Game, HostRun, Job
+from deploy_tasks.models import Game, Host, HostRun, Job
 from deploy_tasks.states import JOB_ENDED
 from tests.faults.crew import Crew, Nursery, Worker
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, order, start, wait_for_end
@@ -151,6 +151,19 @@ def a_plan_that_never_began(scene: Scene) -> Job:
     return job
 
 
+def a_plan_given_up(scene: Scene) -> Job:
+    """Whoever comes next asks the host again, and finds nothing to end."""
+    game = scene.game()
+    Host.objects.filter(name=scene.host.name).update(unended_plan="p123")
+    job = start(game, scene.host)
+    scene.kill()
+    assert Host.objects.get(name=scene.host.name).unended_plan
+    scene.crew.start()
+    wait_for_end(job, "succeeded")
+    assert not Host.objects.get(name=scene.host.name).unended_plan
+    return job
+
+
 STORIES: dict[str, Callable[[Scene], Job]] = {
     "order.written": an_order,
     "reconcile.marked": a_lost_bell,
@@ -158,6 +171,7 @@ STORIES: dict[str, Callable[[Scene], Job]] = {
     "let-go.before": a_warm_shutdown,
     "wish.sent": a_cancel,
     "undo.begun": an_undo,
+    "unended.quiet": a_plan_given_up,
     "abandon.before": a_plan_that_never_began,
     "abandon.answered": a_plan_that_never_began,
 }

@@ -80,6 +80,8 @@ def _what_is_stored_is_the_hosts(run: HostRun, host: FleetHost) -> None:
             if whole is not None and attempt.state not in ("new", "abandoned"):
                 number = int(attempt.uid.partition(".")[2])
                 region = _region(whole, number)
+                if attempt.reason.startswith("given up"):  # nobody has read on
+                    region = region[: len(stored)]
                 at = next(
                     (
                         i
