@@ -21,15 +21,16 @@ compare() {
   if [ "$3" != "$1" ]; then set -- "$1" $(head -c "$1" log | cksum); fi
   printf '\036%s C %s %s\n' "$N" "$2" "$3"
 }
-# One follows. Where its connection died without a word the last one would stay here for hours.
-{
-  if read -r old ticks <follower && alive "$old" && [ "$ticks" = "$found_ticks" ]
-  then kill -s KILL -- "-$old"; fi
-  if alive "$$"; then echo "$$ $found_ticks" >|follower; fi
-} 2>/dev/null
 head_ "$word"
 @FOLLOWER@ &
 follower=$!
+# One follows. Where its connection died without a word the last one would stay here for hours. Not
+# its whole group: a runner that it has just launched may be in there still.
+{
+  if read -r old ticks its <follower && alive "$old" && [ "$ticks" = "$found_ticks" ]
+  then kill -s KILL "$old" "$its"; fi
+  if alive "$$"; then echo "$$ $found_ticks $follower" >|follower; fi
+} 2>/dev/null
 # The end of standard input means that the other side is gone or has seen enough.
 while read -r question size; do
   case $question in sum) compare "$size";; *) report;; esac >&2

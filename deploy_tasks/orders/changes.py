@@ -199,7 +199,7 @@ def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> 
     tell(job, by, "answer", host=host, answer=answer, note=note)
     unknown = [HostRunState.UNKNOWN]
     fenced: dict[str, Any] = {"fence": F("fence") + 1}
-    if run.plan and (lost or answer == "give_up"):
+    if run.host_id and run.plan and (lost or answer == "give_up"):
         Host.objects.filter(pk=run.host_id).update(unended_plan=run.plan)
     if answer == "give_up":
         error = GIVEN_UP % by.get_username()

@@ -282,9 +282,7 @@ def test_what_was_given_up_before_it_came_is_never_begun(launch: Launch, host: H
     assert not (host.home / "never").exists()
 
 
-def test_what_was_given_up_is_ended_and_nothing_follows_it(
-    launch: Launch, host: HostShell
-) -> None:
+def test_what_was_given_up_is_ended_and_nothing_follows_it(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
     assert end(plan) == "busy"
     until(lambda: end(plan) == "quiet", "it is ended")
@@ -309,9 +307,7 @@ def test_what_was_given_up_and_must_not_be_interrupted_is_waited_for(
     plan.leave()
 
 
-def test_what_was_given_up_is_found_without_its_directory(
-    launch: Launch, host: HostShell
-) -> None:
+def test_what_was_given_up_is_found_without_its_directory(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
     first = naps(host)
     until(lambda: naps(host) - first, "its watchdog has looked, and naps again")
