@@ -356,7 +356,8 @@ def test_a_cancel_and_the_end_of_a_step_may_meet(
     ran = (host.home / "version").exists()
     done = run.attempts.filter(name="start", state="succeeded").exists()
     assert ran == done
-    assert job.state == ("succeeded" if done else "cancelled")
+    # One that comes after the last step, and before the end was told, still counts.
+    assert job.state == "cancelled" or done
     assert_world_ok(fleet, job)
 
 
