@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deploy_tasks', '0010_credential_games'),
+        ('deploy_tasks', '0011_chapters_of_a_job'),
     ]
 
     operations = [
