@@ -41,6 +41,7 @@ class Call:
     body: Any = None
     hidden: int = 404
     form: dict[str, Any] = field(default_factory=dict)
+    query: str = ""
 
 
 SEE, OPERATE, MAINTAIN, ADMINISTER = Right
@@ -54,6 +55,8 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/jobs/{job_id}/failures"): Call(SEE),
     ("get", "/jobs/{job_id}/events"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts/{name}/log"): Call(SEE),
+    ("get", "/jobs/{job_id}/hosts/{name}/lines"): Call(SEE),
+    ("get", "/jobs/{job_id}/search"): Call(SEE, query="?text=x"),
     ("post", "/jobs/{job_id}/retry"): Call(OPERATE),
     ("post", "/jobs/{job_id}/cancel"): Call(OPERATE),
     ("post", "/jobs/{job_id}/pause"): Call(OPERATE),
@@ -113,7 +116,7 @@ def job(squid: Game) -> Job:
 def give(who: Caller, method: str, path: str, call: Call, job: Job) -> HttpResponse:
     of_a_job = path.startswith("/jobs")
     name = job.host_runs.get(state="unknown").name if of_a_job else "free"
-    path = path.format(job_id=job.pk, name=name)
+    path = path.format(job_id=job.pk, name=name) + call.query
     if call.form:
         artifact = SimpleUploadedFile("a.tar.gz", b"bits")
         return who.client.post(ROOT + path, call.form | {"artifact": artifact})

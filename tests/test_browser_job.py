@@ -1,8 +1,10 @@
 """The page of a job in a real browser: what broke, where, and what to do about it."""
 
+import re
+
 import pytest
 from django.db import transaction
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from deploy_tasks import journal
 from deploy_tasks.journal import News
@@ -65,3 +67,113 @@ def test_hosts_that_do_not_answer_stand_apart_from_those_that_failed(tab: Tab, l
     expect(away).to_contain_text("1 unreachable, 1 unknown")
     away.get_by_role("button", name="Show").click()
     expect(page.locator("#table tbody tr")).to_have_count(2)
+
+
+# ---- the log
+
+
+@pytest.fixture
+def small(tab: Tab) -> Job:
+    return scenes.midway(scenes.game("squid", hosts=5), done=0.5)
+
+
+def run_in(job: Job, state: HostRunState) -> HostRun:
+    return job.host_runs.filter(state=state).order_by("position")[0]
+
+
+def line(page: Page, number: int) -> Locator:
+    return page.locator("#log details[open] .lines li").filter(
+        has=page.locator(f"a[href$='/{number}']")
+    )
+
+
+#: A line near that number has been read, and is in the midst of what one sees.
+LINE_IN_VIEW = """(near) => {
+  const view = document.querySelector("#log .folds").getBoundingClientRect();
+  const midst = document.elementFromPoint(view.left + 150, view.top + view.height / 2);
+  const said = /line (\\d+) of the build/.exec(midst.closest("li")?.innerText ?? "");
+  return said && Math.abs(said[1] - near) < 1000;
+}"""
+
+
+def test_a_million_lines_scroll_and_only_those_in_view_are_in_the_page(
+    tab: Tab, small: Job
+) -> None:
+    run = run_in(small, HostRunState.RUNNING)
+    scenes.print_lines(small, run.name, 1_000_000)
+    page = tab.open_job(small, f"?host={run.name}")
+    lines = page.locator("#log .lines li")
+    expect(lines.last).to_contain_text("line 999999 of the build")
+    said = page.locator("#log [data-log=said]")
+    expect(said).to_contain_text("1,000,001 lines")
+    folds = page.locator("#log .folds")
+    for part in (0.5, 0.1, 0.9, 0):
+        folds.evaluate("(node, part) => { node.scrollTop = node.scrollHeight * part; }", part)
+        page.wait_for_function(LINE_IN_VIEW, arg=part * 1_000_000)
+        assert lines.count() <= 300
+    expect(line(page, 2)).to_contain_text("line 0 of the build")
+    jump = page.get_by_role("button", name="Jump to the end")
+    jump.click()
+    expect(page.get_by_text("line 999999 of the build")).to_be_in_viewport()
+    expect(jump).to_be_hidden()
+    assert tab.heap < 30e6
+    assert tab.complaints() == []
+
+
+def test_a_link_to_a_line_leads_to_it(tab: Tab, small: Job) -> None:
+    run = run_in(small, HostRunState.RUNNING)
+    scenes.print_lines(small, run.name, 20_000, line="{n} " + "x" * 60)
+    step = run.attempts.latest("pk").name
+    page = tab.open_job(small, f"#{run.name}/{step}/7003")
+    expect(line(page, 7003)).to_have_class("pointed")
+    expect(line(page, 7003)).to_contain_text("7001 xxx")
+    expect(line(page, 7003)).to_be_in_viewport()
+    line(page, 7005).get_by_role("link").click()
+    expect(page).to_have_url(re.compile(rf"#{run.name}/{step}/7005$"))
+    expect(line(page, 7005)).to_have_class("pointed")
+    expect(line(page, 7003)).not_to_have_class("pointed")
+
+
+def test_lines_in_view_stay_where_they_are_while_more_comes(tab: Tab, small: Job) -> None:
+    run = run_in(small, HostRunState.RUNNING)
+    scenes.print_lines(small, run.name, 3000, line="{n} " + "long words " * 30)
+    step = run.attempts.latest("pk").name
+    page = tab.open_job(small, f"#{run.name}/{step}/1500")
+    expect(line(page, 1500)).to_contain_text("1498 long words")
+    before = line(page, 1500).bounding_box()
+    scenes.print_lines(small, run.name, 500)
+    tell(small, News(Event.Kind.NOTE, {"text": "a bell"}))
+    expect(page.locator("#log [data-log=said]")).to_have_text("3,501 lines")
+    assert line(page, 1500).bounding_box() == before
+
+
+def test_the_line_that_tells_why_is_in_view_and_marked(tab: Tab, small: Job) -> None:
+    run = run_in(small, HostRunState.FAILED)
+    attempt = run.attempts.latest("pk")
+    pieces = [b"warming up, still well\n" * 200, b"\x1b[31mworld: cannot load\x1b[0m\n"]
+    scenes.add_output(small, attempt, *pieces, b"stopping, in order\n" * 60)
+    page = tab.open_job(small, f"?host={run.name}")
+    tells = page.locator("#log .lines li.tells")
+    expect(tells).to_contain_text("cannot load")
+    expect(tells).to_be_in_viewport()
+
+
+def test_a_text_is_found_in_one_host_and_in_all_of_them(tab: Tab, large: Job) -> None:
+    failed = run_in(large, HostRunState.FAILED)
+    page = tab.open_job(large, f"?host={failed.name}")
+    page.keyboard.press("/")
+    page.keyboard.type("no space")
+    hits = page.locator("#log .hits li")
+    expect(page.locator("[data-search=said]")).to_have_text("0 lines")
+    page.get_by_label("Where to search").select_option("all hosts")
+    expect(hits).to_have_count(3)
+    expect(page.locator("[data-search=said]")).to_have_text("3 lines")
+    page.get_by_label("Search the output").press("Enter")
+    expect(page.locator("[data-search=said]")).to_have_text("1 of 3")
+    name = hits.first.locator("b").inner_text()
+    expect(page.locator("#log [data-log=name]")).to_have_text(name)
+    expect(page.locator("#log .lines li.pointed mark")).to_have_text("No space")
+    page.get_by_label("Search the output").press("Escape")
+    expect(hits).to_have_count(0)
+    expect(page.locator("#log mark")).to_have_count(0)
+    assert tab.complaints() == []

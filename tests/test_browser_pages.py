@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -231,8 +230,8 @@ def test_five_hundred_hosts_are_five_hundred_squares(tab: Tab) -> None:
     job = scenes.midway(scenes.game("paper", hosts=500))
     page = tab.open_job(job)
     expect(page.locator("#map button.sq")).to_have_count(500)
-    expect(page.locator("#score .chip").first).to_contain_text("220updated")
-    assert page.locator("#map button.sq.succeeded").count() == 220
+    expect(page.locator("#score .chip").first).to_contain_text("216updated")
+    assert page.locator("#map button.sq.succeeded").count() == 216
     assert tab.complaints() == []
 
 
@@ -267,10 +266,9 @@ def test_the_past_of_a_log_and_its_present_meet_without_a_hole_or_a_double(
     with transaction.atomic():
         journal.append(small.pk, [News(Event.Kind.NOTE, {"text": "a bell"})])
     expect(page.locator("#log [data-log=said]")).to_have_text("391 lines")
-    lines = page.locator("#log details[open] .lines code").all_inner_texts()
-    assert lines[-391:][1:] == [f"past {n}" for n in range(350)] + [
-        f"present {n}" for n in range(40)
-    ]
+    for number, text in ((2, "past 0"), (351, "past 349"), (352, "present 0"), (391, "present 39")):
+        page.evaluate("(n) => { location.hash = n; }", f"{run.name}/unpack/{number}")
+        expect(page.locator("#log .lines li.pointed code")).to_have_text(text)
 
 
 def test_where_no_socket_opens_the_page_polls_and_says_so(tab: Tab, small: Job) -> None:
@@ -301,42 +299,6 @@ def test_a_tab_that_nobody_looks_at_goes_on_telling_in_its_title(tab: Tab, small
     run = run_in(small, HostRunState.WAITING)
     tell(small, News(Event.Kind.HOST, {"to": "failed", "error": "no room"}, host_run=run.pk))
     expect(page).to_have_title(re.compile("2 failed"))
-
-
-def test_a_million_lines_open_at_once_and_do_not_fill_the_page(tab: Tab, small: Job) -> None:
-    run = run_in(small, HostRunState.RUNNING)
-    scenes.print_lines(small, run.name, 1_000_000)
-    begun = time.monotonic()
-    page = tab.open_job(small, f"?host={run.name}")
-    lines = page.locator("#log .lines li")
-    expect(lines.last).to_contain_text("line 999999 of the build")
-    assert time.monotonic() - begun < 5  # about one where nothing else runs
-    assert lines.count() <= 500
-    expect(page.locator("#log [data-log=said]")).to_contain_text("lines read, of 23.7 MB")
-    page.get_by_role("button", name="Show 400 earlier lines").click()
-    expect(lines).to_have_count(800)
-    expect(lines.last).to_be_attached()
-    assert tab.heap < 30e6
-
-
-def test_what_was_printed_before_is_read_as_one_goes_back(tab: Tab, small: Job) -> None:
-    run = run_in(small, HostRunState.RUNNING)
-    scenes.print_lines(small, run.name, 2000, line="{n} " + "x" * 300)
-    page = tab.open_job(small, f"?host={run.name}")
-    lines = page.locator("#log .lines li")
-    expect(lines.last).to_contain_text("1999 xxx")
-    expect(page.locator("#log .earlier:visible")).to_contain_text("KB above")
-    more = page.get_by_role("button", name=re.compile("Show .* earlier lines"))
-    while lines.count() < 2001:
-        shown = lines.count()
-        more.click()
-        expect(lines).not_to_have_count(shown)
-    expect(more).to_be_hidden()
-    told = page.evaluate(
-        "[...document.querySelectorAll('#log .lines li')].map((li) => li.innerText)"
-    )
-    assert [line.split()[2] for line in told[1:]] == [str(n) for n in range(2000)]
-    assert [line.split()[0] for line in told] == [str(n) for n in range(1, 2002)]
 
 
 def test_the_log_follows_until_one_scrolls(tab: Tab, small: Job) -> None:
@@ -430,7 +392,7 @@ def test_a_retry_shows_by_what_comes_back_over_the_stream(tab: Tab, small: Job) 
 def test_a_cancel_is_asked_about_first(tab: Tab, small: Job) -> None:
     page = tab.open_job(small)
     page.get_by_role("button", name="Cancel…").click()
-    expect(page.locator("dialog")).to_contain_text("will not be touched")
+    expect(page.locator("#cancel")).to_contain_text("will not be touched")
     page.get_by_role("button", name="Let it run").click()
     assert not Job.objects.get(pk=small.pk).cancelled
     page.get_by_role("button", name="Cancel…").click()

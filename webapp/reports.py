@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, OuterRef, Q, Subquery
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
@@ -121,6 +122,17 @@ def preflight(found: Sequence[Finding]) -> PreflightReport:
 
 def _told(part: Mapping[str, str]) -> FindingPart:
     return {"part": part["part"], "says": retold(part["says"])}
+
+
+def attempt(run: HostRun, *, step: str | None, number: int, kind: str) -> Attempt | None:
+    """An attempt by its name; without ``step`` the newest that printed anything, if one did.
+
+    Raises Http404 where no such attempt was.
+    """
+    attempts = Attempt.objects.filter(host_run=run)
+    if step is None:
+        return attempts.filter(log_offset__gt=0).order_by("-pk").first()
+    return get_object_or_404(attempts, name=step, number=number, kind=kind)
 
 
 def step_names(revision: RecipeRevision) -> tuple[str, ...]:

@@ -132,6 +132,47 @@ class OutputPage(TypedDict):
     as_of_seq: int
 
 
+class LineReport(TypedDict):
+    """``cut``: how many characters more it has."""
+
+    at: str
+    text: str
+    cut: int
+
+
+class LinePage(TypedDict):
+    """Lines from number ``first`` on, of ``total``; null where there are too many to count.
+    ``colours``: what was printed before and still colours the first of them. ``number``: of the
+    line at the byte that was asked for."""
+
+    first: int
+    total: int | None
+    number: int | None
+    colours: str
+    lines: list[LineReport]
+
+
+class SearchHit(TypedDict):
+    """A line without its colours; of a long one what is around the text."""
+
+    host: str
+    step: str
+    n: int
+    kind: str
+    line: int
+    at: str
+    text: str
+
+
+class SearchPage(TypedDict):
+    """Go on with ``after`` until it is null. So far ``searched`` of ``of`` bytes were."""
+
+    hits: list[SearchHit]
+    after: str | None
+    searched: int
+    of: int
+
+
 class EventPage(TypedDict):
     """Go on with ``after=to`` until ``to`` is ``last_seq``."""
 

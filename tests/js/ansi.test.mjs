@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { PLAIN, parse, spelledOut, styleAfter } from "../../webapp/static/js/ansi.js";
+import { PLAIN, bare, marked, parse, spelledOut, styleAfter } from "../../webapp/static/js/ansi.js";
 
 const E = "\x1b[";
 
@@ -62,4 +62,14 @@ test("hostile input takes linear time", () => {
     );
   }
   time(`${E}${"1;".repeat(500_000)}m`);
+});
+
+test("a text is marked wherever it is, whatever its case", () => {
+  assert.deepEqual(marked("Port, port", "port"), [["Port", true], [", ", false], ["port", true]]);
+  assert.deepEqual(marked("none", "port"), [["none", false]]);
+  assert.deepEqual(marked("İstanbul port", "port"), [["İstanbul port", false]]);
+});
+
+test("a line is compared without its colours", () => {
+  assert.equal(bare(" \x1b[31mFailed\x1b[0m to\tbind\x07"), "Failed to\tbind");
 });

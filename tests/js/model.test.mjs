@@ -28,7 +28,7 @@ function host(name, more = {}) {
 
 function model(...hosts) {
   const made = new JobModel({
-    job: { id: 1, state: "running", reason: "", started_at: AT, ended_at: null },
+    job: { id: 1, state: "running", reason: "", started_at: AT, ended_at: null, batches: [] },
     steps: STEPS,
   });
   made.load({ as_of_seq: 10, hosts });

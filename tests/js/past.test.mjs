@@ -64,19 +64,26 @@ test("where nothing fell between, one answer is enough", async (context) => {
   assert.equal(asked.length, 2);
 });
 
-test("what comes before is asked for by the byte where it ends", async (context) => {
+test("the end is shown first, then counted, and lines before it are read as they come into view", async (context) => {
   const { story, past, asked, tell } = open(
     context,
     list,
     { events: [output(4, "c\n", 4)], start: 4, as_of_seq: 4 },
-    { events: [output(3, "a\nb\n")], start: 0, as_of_seq: 4 },
+    { first: 1, total: 3, number: 3, colours: "", lines: [] },
+    { first: 1, total: 3, number: null, colours: "", lines: ["a", "b", "c"].map((text) => ({ text, at: AT, cut: 0 })) },
   );
   await past.attempts();
   tell(1);
-  await past.output(story.attempts[0]);
-  await past.output(story.attempts[0], { earlier: true });
-  assert.match(asked[2], /before=4$/);
-  assert.deepEqual(texts(story), ["a", "b", "c"]);
+  const [attempt] = story.attempts;
+  await past.output(attempt);
+  assert.match(asked[2], /\/lines\?step=unpack&attempt=1&kind=do&count=0&offset=4$/);
+  assert.deepEqual([attempt.low, attempt.lineAt(-2)], [-2, null]);
+  const reading = past.lines(attempt, attempt.missing(-2, 1));
+  await past.lines(attempt, attempt.missing(-2, 1));
+  await reading;
+  assert.equal(asked.length, 4, "what is on its way is not asked for again");
+  assert.match(asked[3], /first=1&count=\d+$/);
+  assert.deepEqual([-2, -1, 0].map((place) => attempt.lineAt(place).text), ["a", "b", "c"]);
 });
 
 test("an answer that comes after another host was chosen changes nothing", async (context) => {

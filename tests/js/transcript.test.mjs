@@ -136,25 +136,32 @@ test("a host that prints without end fills neither lines nor memory", () => {
   assert.equal(printed.lines.at(-1).text.length + printed.lines.at(-1).cut, 1_000_000);
 });
 
-test("what comes before joins what is here, in the middle of a line and of a colour", () => {
+test("lines from before are shown where they belong, and the half line at the seam is whole", () => {
   const { story, attempt } = opened({ events: [output(9, "ree\nfour\n", { o: 13 })], start: 13 });
-  assert.deepEqual([attempt.numberOf(0), story.whole, attempt.canGoBack], [null, false, true]);
-  attempt.loadEarlier({ events: [output(4, "one\n\x1b[31mtwo\nth", { o: 0 })], start: 0 });
-  assert.deepEqual(texts(attempt), ["one", "\x1b[31mtwo", "three", "four"]);
-  assert.deepEqual(
-    attempt.printed.lines.map(({ style }) => style.colour),
-    ["", "", "a-red", "a-red"],
-  );
-  const { first, end } = attempt.printed;
-  assert.deepEqual([attempt.numberOf(first), attempt.numberOf(end - 1), story.lineCount], [1, 4, 4]);
-  assert.deepEqual([story.whole, attempt.canGoBack], [true, false]);
+  assert.deepEqual([attempt.numberOf(0), story.whole, attempt.low], [null, false, 0]);
+  attempt.count(3);
+  assert.deepEqual([attempt.low, attempt.numberOf(1), story.lineCount, story.whole], [-2, 4, 4, true]);
+  assert.deepEqual(attempt.missing(-2, 2), { from: -2, to: 1 });
+  assert.equal(attempt.lineAt(-1), null);
+  const lines = ["one", "\x1b[31mtwo", "three"].map((text) => ({ text, at: AT, cut: 0 }));
+  attempt.loadLines({ first: 1, colours: "\x1b[32m", lines });
+  const seen = [-2, -1, 0, 1].map((place) => attempt.lineAt(place));
+  assert.deepEqual(seen.map(({ text }) => text), ["one", "\x1b[31mtwo", "three", "four"]);
+  assert.deepEqual(seen.slice(0, 3).map(({ style }) => style.colour), ["a-green", "a-green", "a-red"]);
+  assert.equal(attempt.missing(-2, 2), null);
   story.addLive([output(10, "five\n", { o: 22 })]);
-  assert.deepEqual([texts(attempt).at(-1), attempt.numberOf(attempt.printed.end - 1)], ["five", 5]);
+  assert.deepEqual([attempt.lineAt(2).text, attempt.numberOf(2)], ["five", 5]);
 });
 
-test("going back ends where as much is here as is kept", () => {
-  const { attempt } = opened({ events: [output(9, "x\n".repeat(LINES_KEPT), { o: 500 })], start: 500 });
-  assert.equal(attempt.canGoBack, false);
+test("of lines read again no more are kept than of new ones", () => {
+  const { attempt } = opened({ events: [output(9, "x\n", { o: 500 })], start: 500 });
+  attempt.count(1_000_000);
+  for (let first = 1; first < 2 * LINES_KEPT; first += 500) {
+    const lines = Array.from({ length: 500 }, (_, i) => ({ text: String(first + i), at: AT, cut: 0 }));
+    attempt.loadLines({ first, colours: "", lines });
+  }
+  assert.equal(attempt.lineAt(attempt.low), null);
+  assert.equal(attempt.lineAt(attempt.low + 2 * LINES_KEPT - 1).text, String(2 * LINES_KEPT));
 });
 
 test("text before any step was told still shows once it is asked for", () => {

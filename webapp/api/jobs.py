@@ -10,7 +10,7 @@ from pydantic import Field
 
 from deploy_tasks import events, orders, preflight
 from deploy_tasks.errors import InvalidInput, OrderRefused
-from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.models import HostRun, Job
 from deploy_tasks.names import Name
 from deploy_tasks.states import AttemptKind, JobState, Pause
 from webapp import access, failures, reports
@@ -185,11 +185,7 @@ def output(
     """The end of what an attempt printed, or what comes before a byte of it, as stream items;
     without ``step``, of the newest one that printed anything."""
     job = _job(request, job_id)
-    attempts = Attempt.objects.filter(host_run=_host_run(job, name))
-    if step is None:
-        found = attempts.filter(log_offset__gt=0).order_by("-pk").first()
-    else:
-        found = get_object_or_404(attempts, name=step, number=attempt, kind=kind)
+    found = reports.attempt(_host_run(job, name), step=step, number=attempt, kind=kind)
     told = events.output(found, before=before, limit=limit) if found else []
     items = [item.fields for item in told]
     start = items[0]["o"] if items else 0

@@ -72,6 +72,8 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
             "stream": f"/ws/jobs/{job.pk}/",
             "steps": reverse("job-steps", args=[job.pk]),
             "host": reverse("host", args=["HOST"]),
+            "jobs": reverse("jobs"),
+            "inventory": reverse("hosts"),
         },
     }
     told = {"job": job, "report": report, "page": page}

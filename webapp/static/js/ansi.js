@@ -5,6 +5,8 @@ const COLOUR = /\x1b\[([0-9;:]*)m/g;
 // C0 and C1 controls but tab, what turns the writing direction, and what hides. As in logs.py.
 const DANGEROUS =
   /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+const ESCAPE = /\x1b\[[0-9;:?]*[A-Za-z]/g;
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 const COLOURS = ["", "a-red", "a-green", "a-yellow", "a-blue", "a-magenta", "a-cyan", ""];
 
 export const PLAIN = Object.freeze({
@@ -93,4 +95,26 @@ function plainCode(code) {
   if (code >= 30 && code <= 37) return { colour: COLOURS[code - 30] };
   if (code >= 91 && code <= 97) return { colour: COLOURS[code - 90] };
   return {};
+}
+
+/** Text in parts, `[part, whether it is the needle]`; the needle is in lower case. */
+export function marked(text, needle) {
+  if (!needle) return [[text, false]];
+  const parts = [];
+  const lower = text.toLowerCase();
+  let at = 0;
+  // Some letters grow in lower case: places would no longer be the same.
+  const found = () => (lower.length === text.length ? lower.indexOf(needle, at) : -1);
+  for (let hit = found(); hit >= 0; hit = found()) {
+    if (hit > at) parts.push([text.slice(at, hit), false]);
+    parts.push([text.slice(hit, hit + needle.length), true]);
+    at = hit + needle.length;
+  }
+  if (at < text.length) parts.push([text.slice(at), false]);
+  return parts;
+}
+
+/** Without colours and controls: as the server compares lines. */
+export function bare(text) {
+  return text.replace(ESCAPE, "").replace(CONTROLS, " ").trim();
 }

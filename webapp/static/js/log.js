@@ -1,6 +1,7 @@
-// The log of one host: its attempts folded, the one that matters open, the end in view while it
-// grows.
+// The log of one host: its attempts folded, the one that matters open, and in it the line that tells
+// why it failed, or the end while it grows.
 
+import { bare } from "./ansi.js";
 import { element, setClass, setText } from "./dom.js";
 import { Fold } from "./fold.js";
 import { square, squareClass } from "./marks.js";
@@ -13,33 +14,68 @@ const NEAR = 32;
 export class LogPane {
   /**
    * @param root the section, its parts marked data-log @param download gives a log's address
-   * @param need reads an attempt's output, see Fold
+   * @param need reads an attempt's output, see Fold @param why the line that tells why a host failed
    */
-  constructor(root, { model, download, need }) {
+  constructor(root, { model, download, need, why }) {
     Object.assign(this, {
       root,
       model,
       download,
       need,
+      why,
       following: true,
       folds: new Map(),
       expectedTop: 0,
+      wanted: null,
+      explained: false,
+      needle: "",
     });
     this.parts = Object.fromEntries(
       [...root.querySelectorAll("[data-log]")].map((part) => [part.dataset.log, part]),
     );
     this.parts.folds.addEventListener("scroll", () => this.#scrolled());
-    this.parts.follow.addEventListener("click", () => this.#follow(!this.following));
+    this.parts.follow.addEventListener("click", () => this.toggleFollow());
+    this.parts.jump.addEventListener("click", () => this.#follow(true));
+    this.parts.wrap.addEventListener("click", () => this.toggleWrap());
+  }
+
+  toggleFollow() {
+    this.#follow(!this.following);
+  }
+
+  toggleWrap() {
+    const anchors = [...this.folds.values()].map(({ lines }) => lines.anchor());
+    const on = !this.parts.folds.classList.toggle("unwrapped");
+    anchors.find(Boolean)?.();
+    this.parts.wrap.setAttribute("aria-pressed", String(on));
+    this.paint();
+  }
+
+  /** Go to a line, as soon as it is here: `{step, n, kind, line}`. */
+  go(wanted) {
+    this.wanted = wanted;
+    this.#follow(false);
+    this.paint();
+  }
+
+  /** Show a text wherever it is; "" for none. */
+  highlight(needle) {
+    this.needle = needle;
+    for (const fold of this.folds.values()) fold.highlight(needle);
+    this.paint();
   }
 
   /** Show another host; its transcript may still be empty. */
   open(transcript, hostUrl) {
     this.transcript = transcript;
     this.folds.clear();
+    this.wanted = null;
+    this.explained = false;
     this.toCome = null;
     this.parts.folds.replaceChildren();
     this.parts.page.href = hostUrl;
     this.parts.download.href = this.download(transcript.host);
+    this.parts.raw.href = this.download(transcript.host, null, { safe: false });
     this.root.hidden = false;
     this.#follow(true);
     this.paint();
@@ -56,10 +92,46 @@ export class LogPane {
     const chosen = this.#chosen();
     for (const fold of this.folds.values()) {
       if (!fold.byHand) fold.details.open = fold.attempt === chosen;
-      fold.paint(now, this.#mode(fold));
+      fold.paint(now, { stick: this.following && fold.attempt === chosen });
     }
     this.#steps(host);
+    if (this.wanted) this.#bring();
+    else if (this.following) this.#explain(host, chosen);
     if (this.following) this.#toEnd(chosen);
+    this.expectedTop = this.parts.folds.scrollTop;
+    this.parts.jump.hidden = this.following || chosen?.state !== "running";
+  }
+
+  /** The line that somebody wants to see, once it is known where it is. */
+  #bring() {
+    const { step, n, kind, line } = this.wanted;
+    const fold = [...this.folds.values()].find(
+      ({ attempt }) => attempt.step === step && attempt.n === n && attempt.kind === kind,
+    );
+    if (!fold) return;
+    fold.byHand = true;
+    if (!fold.details.open) {
+      fold.details.open = true;
+      fold.paint(Date.now());
+    }
+    const { attempt } = fold;
+    if (attempt.origin === null) return;
+    const place = Math.min(attempt.origin + line - 1, attempt.printed.end - 1);
+    fold.reveal(place, "pointed");
+    // Until it has been read, those above it may still grow.
+    if (attempt.lineAt(place)) this.wanted = null;
+  }
+
+  /** Of a failed step, the line that tells why: once, and not to who has begun to read. */
+  #explain(host, chosen) {
+    const why = this.explained || host.state !== "failed" ? "" : this.why(host.name);
+    if (!why || !chosen || chosen.state !== "failed") return;
+    const { lines, first } = chosen.printed;
+    const place = lines.findLastIndex(({ text }) => bare(text).includes(why));
+    if (place < 0) return;
+    this.explained = true;
+    this.#follow(false);
+    this.folds.get(chosen).reveal(first + place, "tells");
   }
 
   /** Spans that grow, once a second. */
@@ -97,23 +169,19 @@ export class LogPane {
   }
 
   #add(attempt) {
-    const download = this.download(this.transcript.host, attempt);
-    const fold = new Fold(attempt, { download, need: this.need });
+    const { host } = this.transcript;
+    const download = this.download(host, attempt);
+    const scroller = this.parts.folds;
+    const fold = new Fold(attempt, { scroller, host, download, need: this.need });
+    fold.highlight(this.needle);
     // Whoever opens or closes a fold wants to read there, and not be carried to the end.
     fold.summary.addEventListener("click", () => {
       fold.byHand = true;
       this.#follow(false);
     });
-    fold.more.addEventListener("click", () => this.#follow(false));
-    fold.details.addEventListener("toggle", () => fold.paint(Date.now(), this.#mode(fold)));
+    fold.details.addEventListener("toggle", () => fold.paint(Date.now()));
     this.folds.set(attempt, fold);
     this.parts.folds.insertBefore(fold.details, this.toCome);
-  }
-
-  /** While a person reads up in the newest output, nothing moves; elsewhere nothing is cut. */
-  #mode(fold) {
-    const live = fold.attempt === this.#chosen();
-    return { growing: !live || this.following, trimming: live && this.following };
   }
 
   /** The steps that are still to come. */
@@ -144,9 +212,23 @@ export class LogPane {
   #scrolled() {
     const { folds } = this.parts;
     if (Math.abs(folds.scrollTop - this.expectedTop) < 2) return;
-    this.expectedTop = NaN;
-    const atEnd = Math.abs(folds.scrollTop - this.#endTop(this.#chosen())) < NEAR;
-    if (atEnd !== this.following) this.#follow(atEnd);
+    this.expectedTop = folds.scrollTop;
+    this.wanted = null;
+    const chosen = this.#chosen();
+    const atEnd = Math.abs(folds.scrollTop - this.#endTop(chosen)) < NEAR;
+    this.explained = true;
+    if (atEnd !== this.following && (!atEnd || chosen?.state === "running")) this.#follow(atEnd);
+    this.#soon();
+  }
+
+  /** Lines that come into view are drawn with the next frame. */
+  #soon() {
+    if (this.asked) return;
+    this.asked = true;
+    requestAnimationFrame(() => {
+      this.asked = false;
+      this.paint();
+    });
   }
 
   #toEnd(attempt) {

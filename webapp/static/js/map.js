@@ -62,6 +62,22 @@ export class HostMap {
     }
   }
 
+  /** The focus goes to the next host that failed. Gives whether there is one. */
+  nextFailure() {
+    if (this.root.hidden) return false;
+    const i = this.order.indexOf(document.activeElement.dataset?.host ?? this.chosen);
+    const around = [...this.order.slice(i + 1), ...this.order.slice(0, i)];
+    const next = around.find((name) => this.model.hosts.get(name).shown === "failed");
+    if (next) this.#focus(next);
+    return Boolean(next);
+  }
+
+  #focus(name) {
+    for (const cell of this.root.querySelectorAll("[tabindex='0']")) cell.tabIndex = -1;
+    this.cells.get(name).tabIndex = 0;
+    this.cells.get(name).focus();
+  }
+
   /** Which one is chosen, and which show: `shows(host)`. */
   mark(chosen, shows) {
     this.chosen = chosen;
@@ -95,9 +111,7 @@ export class HostMap {
     const to = this.#towards(event.key, name);
     if (to === undefined) return;
     event.preventDefault();
-    for (const cell of [this.cells.get(name), this.cells.get(to)]) cell.tabIndex = -1;
-    this.cells.get(to).tabIndex = 0;
-    this.cells.get(to).focus();
+    this.#focus(to);
   }
 
   #towards(key, name) {
@@ -115,17 +129,11 @@ export class HostMap {
         return this.#vertical(name, 1);
       case "ArrowUp":
         return this.#vertical(name, -1);
-      case "e":
-        return this.#nextFailure(i);
       default:
         return undefined;
     }
   }
 
-  #nextFailure(i) {
-    const around = [...this.order.slice(i + 1), ...this.order.slice(0, i)];
-    return around.find((name) => this.model.hosts.get(name).shown === "failed");
-  }
 
   /** The nearest square of the nearest row above or below. */
   #vertical(name, way) {

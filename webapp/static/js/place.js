@@ -12,12 +12,26 @@ export function read(search = location.search) {
   };
 }
 
-export function write({ host, show, cause, view }) {
+export function write({ host, show, cause, view }, hash = "") {
   const query = new URLSearchParams();
   if (show.size) query.set("show", [...show].join(","));
   if (cause) query.set("cause", cause);
   if (view) query.set("view", view);
   if (host) query.set("host", host);
   const text = query.toString().replaceAll("%2C", ",");
-  history.replaceState(null, "", text ? `?${text}` : location.pathname);
+  history.replaceState(null, "", (text ? `?${text}` : location.pathname) + hash);
+}
+
+/** A link to a line: `#eu-1/health/287`; `health@2` is its second attempt, `health@undo` an undo. */
+export function lineHash({ host, step, n, kind, line }) {
+  const which = `${kind === "undo" ? "undo" : ""}${n > 1 ? n : ""}`;
+  return `#${host}/${step}${which ? `@${which}` : ""}/${line}`;
+}
+
+/** `{host, step, n, kind, line}`, or null where the address names no line. */
+export function readLine(hash = location.hash) {
+  const found = /^#([^/]+)\/([^/@]+)(?:@(undo)?(\d*))?\/(\d+)$/.exec(hash);
+  if (!found) return null;
+  const [, host, step, undo, n, line] = found;
+  return { host, step, n: Number(n || 1), kind: undo ? "undo" : "do", line: Number(line) };
 }

@@ -6,7 +6,7 @@ import { PLAIN, styleAfter } from "./ansi.js";
 export const LINES_KEPT = 20_000;
 const LINE_KEPT = 8_192;
 
-/** A line has a place: places count on as more comes, and down when what came before is added. */
+/** A line has a place: places count on as more comes; the first that came is at 0. */
 export class Printed {
   lines = []; // {text, at, style, cut}: style is the one in force at its beginning
   first = 0; // the place of lines[0]
@@ -24,7 +24,7 @@ export class Printed {
       const last = i === parts.length - 1;
       if (last && part === "" && !this.#unended) break;
       if (!this.#unended) this.lines.push({ text: "", at, style: this.#style, cut: 0 });
-      extend(this.lines.at(-1), { text: part, cut: 0 });
+      extend(this.lines.at(-1), part);
       this.#unended = last;
       if (!last) this.#style = styleAfter(this.lines.at(-1).text, this.lines.at(-1).style);
     }
@@ -33,25 +33,10 @@ export class Printed {
       this.lines.splice(0, this.lines.length - LINES_KEPT);
     }
   }
-
-  /** What came before. Two halves of a line meet, and colours may go on into what is here. */
-  precede(before) {
-    if (!before.lines.length) return;
-    const met = before.#unended && this.lines.length > 0;
-    this.first -= before.lines.length - (met ? 1 : 0);
-    if (met) extend(before.lines.at(-1), this.lines.shift());
-    this.lines = [...before.lines, ...this.lines];
-    let style = PLAIN;
-    for (const line of this.lines) {
-      line.style = style;
-      style = styleAfter(line.text, style);
-    }
-    this.#style = this.#unended ? this.lines.at(-1).style : style;
-  }
 }
 
-function extend(line, { text, cut }) {
+function extend(line, text) {
   const room = Math.max(0, LINE_KEPT - line.text.length);
   line.text += text.slice(0, room);
-  line.cut += cut + Math.max(0, text.length - room);
+  line.cut += Math.max(0, text.length - room);
 }

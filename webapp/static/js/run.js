@@ -4,6 +4,7 @@ import { Activity } from "./activity.js";
 import { Causes } from "./causes.js";
 import { setText } from "./dom.js";
 import { Headline } from "./headline.js";
+import { listen } from "./keys.js";
 import { paintLink } from "./link.js";
 import { LogPane } from "./log.js";
 import { HostMap } from "./map.js";
@@ -16,6 +17,7 @@ import { Refused, read } from "./reading.js";
 import { ReadOut } from "./readout.js";
 import { retoldIn } from "./retelling.js";
 import { Score } from "./score.js";
+import { Search } from "./search.js";
 import { JobStream } from "./stream.js";
 import { HostTable } from "./table.js";
 import { Transcript } from "./transcript.js";
@@ -58,7 +60,15 @@ const activity = new Activity(byId("activity"), page.activity);
 const log = new LogPane(byId("log"), {
   model,
   download: downloadUrl,
-  need: (attempt, how) => past.output(attempt, how).catch(gone),
+  need: (attempt, lines) =>
+    (lines ? past.lines(attempt, lines) : past.output(attempt)).catch(gone),
+  why: (name) => causes.lineOf(name),
+});
+const search = new Search(byId("log"), {
+  url: page.urls.job,
+  onLook: (text) => log.highlight(text),
+  onGo: goTo,
+  onRefused: () => paintLink(byId("link"), { state: "refused" }),
 });
 const causes = new Causes(byId("causes"), {
   onShow: (cause) => filter({ cause, show: [] }),
@@ -85,6 +95,8 @@ const stream = new JobStream({
   onReset: () => location.reload(),
 });
 openHost(here.host && model.hosts.has(here.host) ? here.host : worst());
+goToLink();
+addEventListener("hashchange", goToLink);
 setInterval(tick, TICK);
 askAgain();
 askWhy();
@@ -158,9 +170,22 @@ function openHost(name) {
     present: stream.watch([name]),
     onRead: () => paintSoon({}),
   });
+  search.of(name);
   log.open(transcript, page.urls.host.replace("HOST", encodeURIComponent(name)));
   mark();
   past.attempts().catch(gone);
+}
+
+/** A line that a link, or a search, points to. */
+function goTo(line) {
+  if (!model.hosts.has(line.host)) return;
+  if (transcript?.host !== line.host) pick(line.host);
+  log.go(line);
+}
+
+function goToLink() {
+  const line = place.readLine();
+  if (line) goTo(line);
 }
 
 /** Where a person would look first. */
@@ -177,7 +202,7 @@ function worst() {
 
 function pick(name) {
   here.host = name;
-  place.write(here);
+  place.write(here, place.readLine()?.host === name ? location.hash : "");
   openHost(name);
   if (matchMedia("(max-width: 1180px)").matches) byId("log").scrollIntoView({ block: "start" });
 }
@@ -191,11 +216,10 @@ function hostUrl(host) {
   return `${page.urls.job}/hosts/${encodeURIComponent(host)}`;
 }
 
-function downloadUrl(host, attempt = null) {
-  const query = attempt
-    ? `?safe=1&step=${encodeURIComponent(attempt.step)}&attempt=${attempt.n}`
-    : "?safe=1";
-  return `${hostUrl(host)}/log${query}`;
+function downloadUrl(host, attempt = null, { safe = true } = {}) {
+  const query = new URLSearchParams(safe ? { safe: 1 } : {});
+  if (attempt) for (const [key, value] of [["step", attempt.step], ["attempt", attempt.n]]) query.set(key, value);
+  return `${hostUrl(host)}/log?${query}`;
 }
 
 // ---- which hosts show
@@ -220,13 +244,36 @@ function showing() {
     (!here.show.size || here.show.has(shown)) && (!ofCause || ofCause.has(name));
 }
 
-byId("show-all").addEventListener("click", () => filter({ show: [], cause: "" }));
+byId("show-all").addEventListener("click", clearFilter);
 
 byId("view").addEventListener("click", (event) => {
   here.view = event.target.dataset.view ?? here.view;
   place.write(here);
   paintSoon({ all: true });
 });
+
+// ---- keys
+
+listen({
+  "/": () => search.focus(),
+  n: () => search.step(1),
+  N: () => search.step(-1),
+  f: () => log.toggleFollow(),
+  w: () => log.toggleWrap(),
+  e: () => map.nextFailure(),
+  "g j": () => location.assign(page.urls.jobs),
+  "g d": () => location.assign("/"),
+  "g h": () => location.assign(page.urls.inventory),
+  "?": () => byId("keys-help").showModal(),
+  Escape: () => search.clear() || clearFilter(),
+  ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => [n, () => score.press(n)])),
+});
+
+function clearFilter() {
+  if (!here.show.size && !here.cause) return false;
+  filter({ show: [], cause: "" });
+  return true;
+}
 
 // ---- orders for one host
 

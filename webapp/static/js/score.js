@@ -22,6 +22,13 @@ export class Score {
     });
   }
 
+  /** The n-th of the entries that show. Gives whether there is one. */
+  press(n) {
+    const shown = this.entries.filter(({ chip }) => !chip.hidden)[n - 1];
+    shown?.chip.click();
+    return Boolean(shown);
+  }
+
   paint(counts, show) {
     for (const { shown, rare, hot, chip, count } of this.entries) {
       const n = counts[shown] ?? 0;

@@ -2,6 +2,7 @@
 // values. What was printed before is read over HTTP, from its end, when an attempt is opened; what
 // comes after arrives over the socket. Both are added here, by seq, once.
 
+import { styleAfter } from "./ansi.js";
 import { LINES_KEPT, Printed } from "./printed.js";
 
 export class Transcript {
@@ -75,6 +76,8 @@ export class Transcript {
 }
 
 export class AttemptLog {
+  #above = new Map(); // place -> line, of those before what `printed` holds
+
   /** As GET /jobs/{id}/hosts/{name}/attempts tells it, or what an item says of a new one. */
   constructor(row) {
     const told = { state: "running", rc: null, reason: "", seconds: null, at: null, bytes: 0, ...row };
@@ -89,6 +92,7 @@ export class AttemptLog {
     this.start = null; // the byte of its output from which on it is here; null: nothing is
     this.to = 0; // the last item that is here
     this.origin = null; // the place of its very first line, once that is known
+    this.uncountable = false; // it is too much for anybody to know
   }
 
   /** What comes over the socket is kept from here on, until what was before it is here. */
@@ -104,6 +108,7 @@ export class AttemptLog {
     this.start = start;
     this.to = Math.max(as_of_seq, events.at(-1)?.s ?? 0);
     this.origin = start === 0 ? 0 : null;
+    this.#above.clear();
   }
 
   /** There is no hole between what was loaded and what the socket tells. */
@@ -113,12 +118,24 @@ export class AttemptLog {
     for (const item of items) this.take(item);
   }
 
-  /** What comes before. */
-  loadEarlier({ events, start }) {
-    const before = printedIn(events);
-    this.printed.precede(before);
-    this.start = start;
-    if (start === 0) this.origin = this.printed.first - before.first;
+  /** Its first line here is the n-th of all; null where nobody counted so many. */
+  count(n) {
+    if (n === null) this.uncountable = true;
+    else this.origin = 1 - n;
+  }
+
+  /** Lines that are not here any more, or never were, from number `first` on. */
+  loadLines({ first, colours, lines }) {
+    let style = styleAfter(colours);
+    lines.forEach((line, i) => {
+      this.#above.set(this.origin + first - 1 + i, { ...line, style });
+      style = styleAfter(line.text, style);
+    });
+    // The oldest first; what is in view was read last.
+    for (const place of this.#above.keys()) {
+      if (this.#above.size <= LINES_KEPT) break;
+      this.#above.delete(place);
+    }
   }
 
   /** A live item of its output. */
@@ -134,17 +151,40 @@ export class AttemptLog {
   }
 
   get whole() {
-    return this.start === 0 || this.bytes === 0;
+    return this.origin !== null || this.bytes === 0;
   }
 
-  /** Is there more before what is here, and room for it? */
-  get canGoBack() {
-    return this.start > 0 && this.printed.lines.length < LINES_KEPT;
+  /** The place of the first line that can be shown. */
+  get low() {
+    return this.origin ?? this.printed.first;
+  }
+
+  /** The line at a place; null: it is to be read. */
+  lineAt(place) {
+    const { lines, first } = this.printed;
+    if (place >= first && !this.#isHalf(place)) return lines[place - first] ?? null;
+    return this.#above.get(place) ?? lines[place - first] ?? null;
+  }
+
+  /** Which of these places are to be read: `{from, to}`, or null. */
+  missing(from, to) {
+    if (this.origin === null) return null;
+    const wanted = (place) =>
+      (place < this.printed.first || this.#isHalf(place)) && !this.#above.has(place);
+    let first = from;
+    while (first < to && !wanted(first)) first += 1;
+    let last = to;
+    while (last > first && !wanted(last - 1)) last -= 1;
+    return first < last ? { from: first, to: last } : null;
   }
 
   get lineCount() {
-    const { lines, first } = this.printed;
-    return lines.length + (this.origin === null ? 0 : first - this.origin);
+    return this.printed.end - this.low;
+  }
+
+  /** The end of an output may begin amid a line. */
+  #isHalf(place) {
+    return place === 0 && this.start > 0;
   }
 
   /** Which line of its output is at a place, from 1 on; null where the beginning is not here. */
