@@ -30,9 +30,10 @@ def key_type(key: str) -> str:
     return key.split()[0]
 
 
-def labelled(hosts: QuerySet[Host], label: str, value: str) -> QuerySet[Host]:
+def labelled(hosts: QuerySet[Host], label: str, *values: str) -> QuerySet[Host]:
+    """Those of which the label has one of these values."""
     # Not labels__…: a label may hold what Django reads as a path.
-    return hosts.alias(wanted=KeyTransform(label, "labels")).filter(wanted=value)
+    return hosts.alias(wanted=KeyTransform(label, "labels")).filter(wanted__in=values)
 
 
 @transaction.atomic

@@ -87,6 +87,8 @@ class Link(TextChoices):
 
 JOB_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
+JOB_OPEN = frozenset(JobState) - JOB_ENDED
+
 #: Over, nothing more will happen by itself.
 HOST_ENDED = frozenset(
     {

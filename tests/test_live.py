@@ -44,6 +44,7 @@ def test_what_a_page_has_already_is_not_sent_again(boss: Client) -> None:
 
 def test_what_has_changed_is_sent(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "FRESH", 0.0)
+    monkeypatch.setattr(live, "WORTH", 0)
     first = boss.get("/", headers=AGAIN)
     scenes.midway(scenes.game("paper", hosts=5))
     now = boss.get("/", headers=AGAIN | {"If-None-Match": first["ETag"]})
@@ -86,6 +87,22 @@ def test_an_answer_is_good_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) ->
     later = time.monotonic() + 2.1
     monkeypatch.setattr("time.monotonic", lambda: later)
     assert view(request(user, **AGAIN)).content == b"the 2. answer"
+
+
+def test_an_answer_that_takes_long_is_made_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    def slow(_request: HttpRequest) -> HttpResponse:
+        now[0] += 1
+        return HttpResponse(str(now[0]))
+
+    view, user = live.live(slow), person("w", role=Role.VIEWER)
+    first = view(request(user, **AGAIN)).content
+    now[0] += 9
+    assert view(request(user, **AGAIN)).content == first
+    now[0] += 2
+    assert view(request(user, **AGAIN)).content != first
 
 
 def test_readers_with_other_rights_are_told_their_own() -> None:

@@ -263,7 +263,7 @@ def test_the_dashboard_counts_versions_and_what_is_to_go(squid: Game, viewer: Us
         version="2.0",
     )
     said = text(browser(viewer).get("/"))
-    assert "not seen yet 2 2.0 1" in said
+    assert "squid 3 2.0 1.0 1 2.0 1 not seen yet 2 – 2 to go" in said
     assert "2 to go" in said
 
 
@@ -285,11 +285,116 @@ def test_older_jobs_are_one_page_away(squid: Game, viewer: User) -> None:
     assert f">#{first.pk}<" in browser(viewer).get(f"/jobs/?{older[0]}").content.decode()
 
 
+def test_newer_jobs_are_one_page_away_too(squid: Game, viewer: User) -> None:
+    jobs = [factories.job(squid).pk for _ in range(120)]
+    client = browser(viewer)
+
+    def told(query: str) -> list[int]:
+        page = client.get(f"/jobs/?{query}").content.decode()
+        return [int(pk) for pk in re.findall(r">#(\d+)<", page)]
+
+    assert told(f"before={jobs[20]}") == jobs[19::-1]
+    assert told(f"after={jobs[19]}") == jobs[69:19:-1]
+    assert told(f"after={jobs[100]}") == told("") == jobs[:69:-1]
+
+
+def test_jobs_are_filtered_by_who_and_since_when(squid: Game, viewer: User) -> None:
+    old, other, mine = (factories.job(squid) for _ in range(3))
+    Job.objects.filter(pk=other.pk).update(by_name="jonas")
+    Job.objects.filter(pk=old.pk).update(created_at="2026-01-01T00:00Z")
+    said = text(browser(viewer).get("/jobs/?by=Mira&since=2026-01-02"))
+    assert f"#{mine.pk} " in said
+    assert f"#{other.pk} " not in said
+    assert f"#{old.pk} " not in said
+
+
+def test_what_is_not_over_yet_is_a_filter_of_its_own(squid: Game, viewer: User) -> None:
+    over, halted = (factories.job(squid, state=state) for state in ("failed", "halted"))
+    said = text(browser(viewer).get("/jobs/?state=open&since=nonsense"))
+    assert (f"#{halted.pk} " in said, f"#{over.pk} " in said) == (True, False)
+
+
 def test_hosts_are_found_by_name_and_by_label(squid: Game, viewer: User) -> None:
     client = browser(viewer)
     by_label, by_name = text(client.get("/hosts/?q=region=us")), text(client.get("/hosts/?q=eu-"))
     assert ("us-1" in by_label, "eu-1" in by_label) == (True, False)
     assert ("us-1" in by_name, "eu-1" in by_name) == (False, True)
+
+
+def test_labels_narrow_the_hosts_and_their_values_widen_them(squid: Game, viewer: User) -> None:
+    factories.host(squid, "ap-1", labels={"region": "ap", "shard": "a"})
+    factories.host(squid, "ap-2", labels={"region": "ap", "shard": "b"})
+    assert listed(viewer, "label=region=ap&label=region=us") == ["ap-1", "ap-2", "us-1"]
+    assert listed(viewer, "label=region=ap&label=region=us&label=shard=a") == ["ap-1"]
+    said = text(browser(viewer).get("/hosts/?game=squid"))
+    assert "region ap 2 eu 2 us 1 shard a 1 b 1" in said
+
+
+def listed(user: User, query: str) -> list[str]:
+    page = browser(user).get(f"/hosts/?{query}").content.decode()
+    return re.findall(r'<tr data-key="([^"]+)"', page)
+
+
+def test_hosts_are_found_by_what_they_said_last(squid: Game, viewer: User) -> None:
+    for name, version in (("eu-1", "1.0"), ("eu-1", "2.0"), ("eu-1", ""), ("us-1", "1.0")):
+        run(squid, name, HostRunState.FAILED, version=version)
+    assert listed(viewer, "version=2.0") == ["eu-1"]
+    assert listed(viewer, "version=1.0") == ["us-1"]
+    assert listed(viewer, "version=-") == ["eu-2"]
+
+
+def run(game: Game, name: str, state: HostRunState, **more: Any) -> HostRun:
+    return HostRun.objects.create(
+        job=factories.job(game),
+        host=game.hosts.get(name=name),
+        name=name,
+        state=state,
+        holds_host=False,
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ("trouble", ["eu-1", "us-1"]),
+        ("down", ["us-1"]),
+        ("failed", ["us-1"]),
+        ("unknown", ["eu-1"]),
+        ("done", ["eu-2"]),
+        ("never", ["ap-1"]),
+        ("unpinned", ["ap-1"]),
+        ("updating", []),
+    ],
+)
+def test_hosts_are_found_by_how_they_stand(
+    state: str, names: list[str], squid: Game, viewer: User
+) -> None:
+    factories.host(squid, "ap-1", pinned=False)
+    run(squid, "eu-2", HostRunState.FAILED)
+    run(squid, "eu-2", HostRunState.SUCCEEDED)
+    run(squid, "eu-1", HostRunState.UNKNOWN)
+    run(squid, "us-1", HostRunState.FAILED, down=True)
+    assert listed(viewer, f"state={state}") == names
+
+
+def test_a_host_that_failed_is_retried_by_whoever_may(
+    squid: Game, viewer: User, operator: User
+) -> None:
+    failed = run(squid, "eu-1", HostRunState.FAILED)
+    order = f'data-order="/api/v1/jobs/{failed.job_id}/retry"'
+    assert order in browser(operator).get("/hosts/eu-1/").content.decode()
+    assert order not in browser(viewer).get("/hosts/eu-1/").content.decode()
+
+
+def test_the_past_of_a_host_goes_on_on_the_next_page(squid: Game, viewer: User) -> None:
+    runs = [run(squid, "eu-1", HostRunState.SUCCEEDED, version=f"1.{n}") for n in range(35)]
+    first = browser(viewer).get("/hosts/eu-1/").content.decode()
+    assert f"before={runs[5].job_id}" in first
+    older = text(browser(viewer).get(f"/hosts/eu-1/?before={runs[5].job_id}"))
+    assert f"#{runs[4].job_id} " in older
+    assert f" #{runs[6].job_id} 2" not in older
+    assert "On disk 1.34" in older
 
 
 def test_a_job_page_says_how_it_stands_and_hands_over_what_the_script_needs(

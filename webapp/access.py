@@ -154,7 +154,8 @@ def visible_games(user: Visitor) -> QuerySet[Game]:
 
 
 def visible_jobs(user: Visitor) -> QuerySet[Job]:
-    return Job.objects.filter(game__in=visible_games(user))
+    # Asked of each job as it comes: `game__in` would have all of them sorted to give the newest.
+    return Job.objects.filter(Exists(visible_games(user).filter(pk=OuterRef("game"))))
 
 
 def viewers(job_id: int) -> QuerySet[User]:

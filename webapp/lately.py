@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from deploy_tasks.models import HostRun, Job
-from deploy_tasks.states import JOB_ENDED
+from deploy_tasks.states import JOB_OPEN
 from webapp import failures
 from webapp.failures import FAILED
 from webapp.shapes import CauseReport
@@ -42,7 +42,7 @@ class Cause:
 
 def failed(jobs: QuerySet[Job]) -> list[Cause]:
     """The newest jobs' first; of a job those of most hosts. What is still to do comes first."""
-    recent = jobs.filter(Q(ended_at__gte=timezone.now() - LATELY) | ~Q(state__in=JOB_ENDED))
+    recent = jobs.filter(Q(ended_at__gte=timezone.now() - LATELY) | Q(state__in=JOB_OPEN))
     newer = HostRun.objects.filter(host=OuterRef("host"), pk__gt=OuterRef("pk"))
     rows = (
         HostRun.objects.filter(job__in=recent, state__in=FAILED)

@@ -20,8 +20,9 @@ from webapp import access
 
 #: The header by which a page asks again.
 HEADER = "Patchwave-Live"
-#: Seconds that an answer is good for.
+#: Seconds that an answer is good for; one that took long to make, for so many times as long.
 FRESH = 2.0
+WORTH = 10
 #: Answers that are kept at a time.
 KEPT = 64
 
@@ -72,9 +73,10 @@ class _Answers:
             while len(self._kept) > KEPT:
                 del self._kept[next(iter(self._kept))]
         with answer.lock:
-            if time.monotonic() >= answer.until:
+            if (begun := time.monotonic()) >= answer.until:
                 answer.body = make()
-                answer.until = time.monotonic() + FRESH
+                made = time.monotonic()
+                answer.until = made + max(FRESH, WORTH * (made - begun))
             return answer.body
 
 

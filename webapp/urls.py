@@ -9,7 +9,7 @@ from webapp import admin
 from webapp.access import Open, takes
 from webapp.api import api
 from webapp.health import healthz, readyz
-from webapp.views import audit, calls, dashboard, games, hosts, jobs, start
+from webapp.views import audit, calls, dashboard, games, host_list, hosts, job_list, jobs, start
 from webapp.views.catalogue import catalogue
 from webapp.views.login import log_in
 
@@ -17,13 +17,13 @@ anybody = takes(Open.ANYBODY)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", dashboard.dashboard, name="dashboard"),
-    path("jobs/", jobs.jobs, name="jobs"),
+    path("jobs/", job_list.jobs, name="jobs"),
     path("jobs/new", start.new, name="job-new"),
     path("jobs/new/plan", start.plan, name="job-plan"),
     path("jobs/new/check", start.check, name="job-check"),
     path("jobs/<int:job_id>/", jobs.job, name="job"),
     path("jobs/<int:job_id>/steps", jobs.steps, name="job-steps"),
-    path("hosts/", hosts.hosts, name="hosts"),
+    path("hosts/", host_list.hosts, name="hosts"),
     path("hosts/<name:name>/", hosts.host, name="host"),
     path("hosts/<name:name>/test", hosts.test, name="host-test"),
     path("hosts/<name:name>/approve-key", hosts.approve_key, name="host-approve-key"),

@@ -1,43 +1,60 @@
-"""Which versions are out there: as the hosts said in their last job."""
+"""Which versions are out there, game by game: wanted, on disk, and reported by the games."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
-from deploy_tasks.models import Game, Host, HostRun, Release
+from deploy_tasks import truth
+from deploy_tasks.models import Game, Host, Release
+from webapp.standing import seen_version
 
 
 @dataclass
 class GameVersions:
-    """How many hosts of a game were last seen at which version; "" where none was ever seen.
+    """Hosts of a game by version; "" where it is not known.
 
-    ``newest`` is the release that was added last, the one to be at; "" where there is none.
+    ``wanted`` is what the last job left there; ``on_disk`` what the host said last, in a job or
+    since; ``reported`` what the running game says, of those that were asked. ``newest`` is the
+    release that was added last, the one to be at; "" where there is none.
     """
 
     game: Game
     newest: str
     hosts: int = 0
-    found: dict[str, int] = field(default_factory=dict)
+    wanted: Counter[str] = field(default_factory=Counter)
+    on_disk: Counter[str] = field(default_factory=Counter)
+    reported: Counter[str] = field(default_factory=Counter)
 
     @property
     def to_go(self) -> int:
-        return self.hosts - self.found.get(self.newest, 0) if self.newest else 0
+        return self.hosts - self.on_disk[self.newest] if self.newest else 0
+
+    @property
+    def columns(self) -> list[list[tuple[str, int]]]:
+        """Wanted, on disk, reported: the commonest versions first, what is not known last."""
+        return [_ordered(counts.items()) for counts in (self.wanted, self.on_disk, self.reported)]
 
 
 def versions(games: QuerySet[Game]) -> list[GameVersions]:
-    """In two queries, however many hosts there are."""
+    """In a fixed number of queries, however many hosts there are."""
     added = Release.objects.filter(game=OuterRef("pk")).order_by("-pk")
     listed = games.order_by("name").annotate(newest=Subquery(added.values("version")[:1]))
     table = {game.pk: GameVersions(game, game.newest or "") for game in listed}
-    seen = HostRun.objects.filter(host=OuterRef("pk")).exclude(version="").order_by("-pk")
-    rows = (
-        Host.objects.filter(game__in=list(table))
-        .annotate(seen=Subquery(seen.values("version")[:1]))
-        .values_list("game", "seen")
-        .annotate(count=Count("pk"))
-        .order_by("-count", "seen")
-    )
-    for game, version, count in rows:
-        table[game].found[version or ""] = count
-        table[game].hosts += count
+    hosts = Host.objects.filter(game__in=list(table))
+    known = truth.of(hosts)
+    for pk, game, seen in hosts.annotate(seen=seen_version()).values_list("pk", "game", "seen"):
+        row, told = table[game], known.get(pk, truth.Truth())
+        row.hosts += 1
+        # A host that waits in a job has what it had before.
+        row.on_disk[told.on_disk if told.on_disk_at else seen or ""] += 1
+        if told.wanted:
+            row.wanted[told.wanted] += 1
+        if told.asked_at:
+            row.reported[told.running] += 1
     return list(table.values())
+
+
+def _ordered(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    return sorted(counts, key=lambda one: (not one[0], -one[1], one[0]))

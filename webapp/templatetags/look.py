@@ -63,7 +63,7 @@ def when(at: datetime | str | None) -> SafeString:
     """A moment, or one as the reports tell it, in UTC; page.js turns it into the reader's time."""
     if not at:
         return SafeString("")
-    moment = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    moment = _moment(at)
     text = f"{moment:%Y-%m-%d %H:%M} UTC"
     return format_html('<time datetime="{}">{}</time>', iso(moment), text)
 
@@ -83,8 +83,8 @@ def changes(entry: AuditEntry) -> list[tuple[str, tuple[Any, Any]]]:
 
 
 @register.filter
-def took(begun: datetime | None, ended: datetime | None) -> str:
-    return duration(ended - begun) if begun and ended else ""
+def took(begun: datetime | str | None, ended: datetime | str | None) -> str:
+    return duration(_moment(ended) - _moment(begun)) if begun and ended else ""
 
 
 @register.filter
@@ -136,3 +136,7 @@ def retryable(run: HostRun) -> bool:
 @register.filter
 def as_list(one: str) -> list[str]:
     return [one]
+
+
+def _moment(at: datetime | str) -> datetime:
+    return at if isinstance(at, datetime) else datetime.fromisoformat(at)

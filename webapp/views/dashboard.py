@@ -1,17 +1,18 @@
 """The first page: what is wrong, what runs, what was, and which versions are out there."""
 
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from deploy_tasks import truth
-from deploy_tasks.models import Host, HostRun
-from deploy_tasks.states import HOST_ENDED, JOB_ENDED, HostRunState, Link
+from deploy_tasks.models import Host
+from deploy_tasks.states import JOB_OPEN
 from deploy_tasks.truth import Truth
 from webapp import access, health, lately, reports
 from webapp.access import Right, takes
 from webapp.calls.reports import undelivered
 from webapp.first_steps import first_steps
 from webapp.live import live, render
+from webapp.standing import in_trouble
 from webapp.versions import versions
 
 #: More than a person reads at once; the page says how many more there are.
@@ -19,14 +20,16 @@ TROUBLED_SHOWN = 20
 RUNNING_SHOWN = 20
 RECENT_SHOWN = 8
 DRIFTED_SHOWN = 10
+#: Of a host in trouble.
+TOLD = ("job__game", "job__release", "host__last_check")
 
 
 @takes(Right.SEE)
 @live
 def dashboard(request: HttpRequest) -> HttpResponse:
     jobs = access.visible_jobs(request.user).select_related("game", "release").order_by("-pk")
-    running = list(jobs.exclude(state__in=JOB_ENDED)[:RUNNING_SHOWN])
-    recent = list(jobs.filter(state__in=JOB_ENDED)[:RECENT_SHOWN])
+    running = list(jobs.filter(state__in=JOB_OPEN)[:RUNNING_SHOWN])
+    recent = list(jobs.exclude(state__in=JOB_OPEN)[:RECENT_SHOWN])
     told = reports.jobs([*running, *recent], request.user)
     troubled = in_trouble(access.visible_hosts(request.user))
     counts = troubled.aggregate(all=Count("pk"), down=Count("pk", filter=Q(down=True)))
@@ -39,7 +42,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "first_steps": first_steps(request.user),
             "running": told[: len(running)],
             "recent": told[len(running) :],
-            "troubled": troubled[:TROUBLED_SHOWN],
+            "troubled": troubled.select_related(*TOLD)[:TROUBLED_SHOWN],
             "more_troubled": max(0, counts["all"] - TROUBLED_SHOWN),
             "trouble_count": counts["all"],
             "down_count": counts["down"],
@@ -60,22 +63,3 @@ def hosts_that_drifted(hosts: QuerySet[Host]) -> list[tuple[Host, Truth]]:
     found = list(truth.drifted(hosts).select_related("game"))
     known = truth.of(Host.objects.filter(pk__in=[host.pk for host in found]))
     return [(host, known[host.pk]) for host in found]
-
-
-def in_trouble(hosts: QuerySet[Host]) -> QuerySet[HostRun]:
-    """The last host run of each host that needs a person: down first, then failed, unknown."""
-    last = HostRun.objects.filter(host=OuterRef("pk")).order_by("-pk").values("pk")[:1]
-    runs = HostRun.objects.filter(pk__in=hosts.annotate(last=Subquery(last)).values("last"))
-    silent = Q(link=Link.UNREACHABLE) & ~Q(state__in=HOST_ENDED)
-    bad = [HostRunState.FAILED, HostRunState.ROLLED_BACK, HostRunState.UNKNOWN]
-    rank = Case(
-        When(down=True, then=0),
-        When(state=HostRunState.FAILED, then=1),
-        default=2,
-        output_field=IntegerField(),
-    )
-    return (
-        runs.filter(Q(down=True) | Q(state__in=bad) | silent)
-        .select_related("job__game", "job__release", "host__last_check")
-        .order_by(rank, "-ended_at", "name")
-    )

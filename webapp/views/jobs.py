@@ -1,4 +1,4 @@
-"""The list of jobs, and the page of one."""
+"""The page of a job."""
 
 from collections import defaultdict
 from datetime import datetime
@@ -11,43 +11,16 @@ from django.urls import reverse
 
 from deploy_tasks.models import Attempt, Event, Job
 from deploy_tasks.rollout import Rollout
-from deploy_tasks.states import AttemptState, JobState
+from deploy_tasks.states import AttemptState
 from deploy_tasks.times import iso
 from webapp import access, reports
 from webapp.access import Right, takes
 from webapp.calls.reports import calls_of
 from webapp.terms import terms
 
-PAGE = 50
 #: Orders, gates and batches: the latest chapters of a job's story.
 ACTIVITY = 30
 TOLD_AS_ACTIVITY = [Event.Kind.ORDER, Event.Kind.JOB, Event.Kind.BATCH, Event.Kind.NOTE]
-
-
-@takes(Right.SEE)
-def jobs(request: HttpRequest) -> HttpResponse:
-    """``?state=``, ``?game=`` filter; ``?before=`` goes on below that number."""
-    found = access.visible_jobs(request.user).select_related("game", "release").order_by("-pk")
-    state, game, before = (request.GET.get(key, "") for key in ("state", "game", "before"))
-    if state in JobState:
-        found = found.filter(state=state)
-    if game:
-        found = found.filter(game__name=game)
-    if before.isdecimal():
-        found = found.filter(pk__lt=int(before))
-    page = list(found[: PAGE + 1])
-    return render(
-        request,
-        "jobs.html",
-        {
-            "jobs": reports.jobs(page[:PAGE], request.user),
-            "older_than": page[PAGE - 1].pk if len(page) > PAGE else None,
-            "states": JobState.choices,
-            "games": access.visible_games(request.user).order_by("name"),
-            "state": state,
-            "game": game,
-        },
-    )
 
 
 @takes(Right.SEE)
