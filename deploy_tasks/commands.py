@@ -61,6 +61,19 @@ class Script:
 
 
 @dataclass(frozen=True)
+class Artifact:
+    """What a host has to have before a plan starts: it is asked for its bytes where it has not."""
+
+    sha256: str
+    size: int
+
+    @property
+    def path(self) -> str:
+        """On a host, from the SSH user's home."""
+        return f".patchwave/artifacts/{self.sha256}"
+
+
+@dataclass(frozen=True)
 class Variables:
     """What every script of a host run is given, as shell variables that are not exported.
 
@@ -88,17 +101,27 @@ def launch(
     scripts: Sequence[Script],
     variables: Variables,
     *,
+    artifact: Artifact | None = None,
     follower: Follower = "tail",
 ) -> Program:
-    """Start a plan on the host, or follow it where it was started before: safe to send twice."""
+    """Start a plan on the host, or follow it where it was started before: safe to send twice.
+
+    A host that lacks the artifact answers ``wanted`` first, and goes on when its bytes have come.
+    """
     mark = _mark()
     files = {"vars": variables.assignments + "\n", "run": _runner(scripts, mark)}
+    stage = ""
+    if artifact:
+        place = {"PATH": artifact.path, "SIZE": str(artifact.size), "SUM": artifact.sha256}
+        stage = _source("stage.sh", **place) + "stage\n"
     for number, script in enumerate(scripts, 1):
         files |= _files_of(number, script, mark, with_secrets=bool(variables.secret))
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
         "launch.sh",
         FILES=lay,
+        STAGE=stage,
+        STAGED='echo "$staged" >staged || return 1' if artifact else "",
         SLOTS=" ".join(["P"] * (2 * len(scripts) + 1)),
         MARK=mark,
         SECRETS=variables.secret_assignments,
@@ -114,6 +137,11 @@ def attach(plan: str, nonce: str, offset: int, *, follower: Follower = "tail") -
 def abandon(plan: str, nonce: str, number: int) -> Program:
     """Make it true that script ``number`` and those after it never start, or learn they have."""
     return _program(plan, nonce, _source("abandon.sh", NUMBER=str(number)))
+
+
+def staged() -> str:
+    """The script of a step that brings the artifact, which was done before the plan began."""
+    return _source("staged.sh")
 
 
 def cancel(plan: str, nonce: str, *, force: bool = False) -> Program:
@@ -157,30 +185,6 @@ def sudo_rules(declared: Sequence[str], variables: Variables) -> tuple[Program, 
     return ask(source, variables)
 
 
-def has_artifact(sha256: str) -> tuple[Program, bytes]:
-    nonce = new_nonce()
-    body = f'[ -e "$HOME/{artifact_path(sha256)}" ] && head_ answer\n'
-    return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
-
-
-def receive_artifact(sha256: str, plan: str) -> Program:
-    """Takes the artifact from the rest of standard input; it appears whole or not at all.
-
-    Ends 65 when what came is not what was meant, 73 when there is no room.
-    """
-    body = f"""
-umask 077
-mkdir -p "$HOME/.patchwave/artifacts" && cd "$HOME/.patchwave/artifacts" || exit 73
-part={sha256}.{plan}.part
-trap 'rm -f "$part"' EXIT
-cat >"$part" || exit 73
-sum=$(sha256sum <"$part") || exit 69
-[ "${{sum%% *}}" = {sha256} ] || exit 65
-mv "$part" {sha256}
-"""
-    return _program("", new_nonce(), body)
-
-
 def sweep(plans: Sequence[str], *, keep_artifacts: int) -> Program:
     """Remove the directories of old plans, and all but the newest artifacts."""
     remove = "\n".join(f"rm -rf runs/{shlex.quote(plan)}" for plan in plans)
@@ -191,11 +195,6 @@ cd artifacts 2>/dev/null || exit 0
 ls -t | tail -n +{keep_artifacts + 1} | while read -r old; do rm -f "$old"; done
 """
     return _program("", new_nonce(), body)
-
-
-def artifact_path(sha256: str) -> str:
-    """Where an artifact lies on a host, from the SSH user's home."""
-    return f".patchwave/artifacts/{sha256}"
 
 
 def new_plan_id() -> str:

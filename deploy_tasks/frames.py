@@ -94,12 +94,14 @@ class Position:
 class LogReader:
     """Turns bytes of the log into frames. ``position`` is always a place to go on from.
 
-    ``consumed`` are the bytes of the log that the last `feed` moved it by.
+    ``consumed`` are the bytes of the log that the last `feed` moved it by. ``wanted``: the host
+    has asked for the artifact, and answers when it has it.
     """
 
     def __init__(self, nonce: str, position: Position) -> None:
         self.position = position
         self.header: Header | None = None
+        self.wanted = False
         self.finished = False
         self.consumed = b""
         self._mark = f"\x1e{nonce} ".encode()
@@ -139,6 +141,9 @@ class LogReader:
             self._held = buffer[begin:] if begin >= 0 else buffer[-LONGEST:]
             return b""
         _, word, uptime = buffer[begin + len(self._mark) : end].split()[:3]
+        if word == b"wanted":
+            self.wanted = True
+            return self._read_header(buffer[end + 1 :])
         self.header = Header(word.decode(), float(uptime))
         return buffer[end + 1 :]
 

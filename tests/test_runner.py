@@ -527,6 +527,46 @@ steps:
     assert list(states) == ["succeeded", "succeeded", "skipped"]
 
 
+def test_without_room_for_the_artifact_nothing_begins(
+    own_fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
+) -> None:
+    settings.HOME, settings.ARTIFACTS = tmp_path, tmp_path / "artifacts"
+    vault.ensure_keys()
+    (tmp_path / "build").write_bytes(b"a build")
+    sha256, size = artifacts.add(tmp_path / "build")
+    text = """\
+recipe: steps
+on_failure: undo
+steps:
+  - {name: stop, disruptive: true, run: 'touch stopped', undo: 'touch undone'}
+  - {name: bring, upload: artifact, retries: {times: 1, delay: 0.1s}}
+"""
+    game = make_game(own_fleet, text, sha256=sha256, size=size)
+    host = own_fleet.hosts[0]
+    shutil.rmtree(host.home / ".patchwave", ignore_errors=True)
+    (host.home / ".patchwave").mkdir()
+    (host.home / ".patchwave/artifacts").touch()
+    job = start(game, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    run = job.host_runs.get()
+    assert run.error == "step “bring”: no space left on the host for the artifact"
+    assert (run.step, run.down) == (0, False)
+    states = run.attempts.order_by("pk").values_list("name", "number", "state")
+    assert list(states) == [
+        ("stop", 1, "abandoned"),
+        ("bring", 1, "failed"),
+        ("stop", 2, "abandoned"),
+        ("bring", 2, "failed"),
+    ]
+    assert not (host.home / "stopped").exists()
+    assert not (host.home / "undone").exists()
+    # There is room again: it goes on where it stood, at the very beginning.
+    (host.home / ".patchwave/artifacts").unlink()
+    orders.retry(job, by=factories.user("jonas"))
+    until(ended(job, "succeeded"), "the job succeeds")
+    assert (host.home / "stopped").exists()
+
+
 def test_secrets_are_masked_before_they_are_stored(
     fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
 ) -> None:
@@ -579,7 +619,7 @@ def test_an_error_of_ours_leaves_the_host_to_a_person(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("deploy_tasks.runner.work.plans.together", broken)
+    monkeypatch.setattr("deploy_tasks.runner.work.plans.new_plan", broken)
     job = start(game, hosts=[fleet.hosts[0].name])
     until(ended(job, "halted"), "the job halts")
     run = job.host_runs.get()

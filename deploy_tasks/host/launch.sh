@@ -2,13 +2,16 @@
 # Sent over standard input and run by the log-in shell's sh; the claim is mkdir, which one caller wins.
 lay() {
 @FILES@
+@STAGED@
 for name in now why probe; do printf '%-63s\n' '0 0' >"$name" || return 1; done
 printf '%-63s\n' @SLOTS@ >st && : >log
 }
 login_umask=$(umask)
 umask 077
+if [ -L "$HOME/.patchwave" ] || { [ -e "$HOME/.patchwave" ] && [ ! -O "$HOME/.patchwave" ]; }
+then head_ foreign; exit 75; fi
+@STAGE@
 if { mkdir "$D" || { [ ! -d "$D" ] && mkdir -p "${D%/*}" && mkdir "$D"; }; } 2>/dev/null; then
-  if [ -L "$HOME/.patchwave" ] || [ ! -O "$HOME/.patchwave" ]; then head_ foreign; exit 75; fi
   cd "$D" || exit 75
   # A full disk shows here: the runner is not started, and the plan is abandoned later.
   lay 2>/dev/null || { head_ noroom; exit 75; }

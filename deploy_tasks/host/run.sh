@@ -58,6 +58,8 @@ $secrets
   done
   note=-
   read -r whose why <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi
+  # It ended well in the very moment in which it was to be ended.
+  if [ "$status" = 0 ] && [ "$note" = cancelled ]; then note=-; fi
   case $note in timeout|cancelled) wait_for_group;; esac
   write now "0 0"
   write probe 0

@@ -19,6 +19,7 @@ from deploy_tasks.masking import Mask
 from deploy_tasks.runner.plans import LivePlan, Way
 from deploy_tasks.runner.story import Story
 from deploy_tasks.runner.telling import Teller
+from deploy_tasks.runner.uploading import Upload
 from deploy_tasks.states import AttemptState, Link
 from deploy_tasks.wishes import Wish
 
@@ -36,12 +37,22 @@ SUM_LIMIT = 30.0
 SEND_LIMIT = 30.0
 #: Bytes kept of what came on standard error.
 NOISE = 65_536
+#: Bytes of an artifact that are brought without a word.
+SOON_SENT = 4 << 20
+#: ``HostRun.activity`` while a larger one is brought.
+UPLOADING = "uploading"
 
 
 #: Words of a header that say why nothing will run.
 REFUSALS = {
     "noroom": gettext_lazy("no space left on the host for the runner's files"),
     "foreign": gettext_lazy("~/.patchwave on the host is a link or belongs to somebody else"),
+}
+#: The same, of the artifact.
+UPLOAD_REFUSALS = {
+    "damaged": gettext_lazy("the artifact arrived damaged"),
+    "nosum": gettext_lazy("the host has no sha256sum"),
+    "nospace": gettext_lazy("no space left on the host for the artifact"),
 }
 
 
@@ -60,6 +71,8 @@ class End(StrEnum):
     STUCK = "stuck"
     #: The host has ended our program without an answer.
     SILENT = "silent"
+    #: The host asks for the artifact, and begins when it has it.
+    WANTED = "wanted"
     #: A person wishes something that the host must be told.
     WISH = "wish"
     #: The host's follower has ended by itself: this host needs another kind.
@@ -67,10 +80,22 @@ class End(StrEnum):
 
 
 class Follower:
-    """``told_wish`` is the wish the host knows of already."""
+    """``told_wish`` is the wish the host knows of already.
 
-    def __init__(self, plan: LivePlan, story: Story, mask: Mask, *, told_wish: Wish) -> None:
+    ``upload`` brings the artifact, for a plan that begins only then.
+    """
+
+    def __init__(
+        self,
+        plan: LivePlan,
+        story: Story,
+        mask: Mask,
+        *,
+        told_wish: Wish,
+        upload: Upload | None = None,
+    ) -> None:
         self._plan, self._story, self._told_wish = plan, story, told_wish
+        self._upload = upload
         self._carriage = story.carriage
         self.teller = Teller(plan, story, mask)
         self._reader = frames.LogReader(plan.nonce, plan.position)
@@ -88,23 +113,63 @@ class Follower:
         for one that cannot run plans."""
         channel = session.open(program.command)
         failpoint("launch.opened")
-        self._plan.sent = True
+        was_sent, self._plan.sent = self._plan.sent, True
         try:
             self._carriage.wake = channel.wake
             channel.write(program.stdin, timeout=SEND_LIMIT)
             failpoint("launch.sent")
             end = self._read(channel)
+            if end == End.WANTED:
+                # It does not begin before it has the last byte.
+                self._plan.sent = was_sent
+                end = self._bring(session, channel) or self._read(channel)
         except TimeoutError as error:
             session.close()
             raise LinkLost(str(error)) from error
         else:
-            if end in (End.DONE, End.FAILED, End.CANCELLED):
+            if end in (End.DONE, End.FAILED, End.CANCELLED) and self._reader.header:
                 self._compare(channel)
             return end
         finally:
             self._carriage.wake = lambda: None
             channel.close()
             self.teller.give_back()
+
+    def _bring(self, session: ssh.Session, channel: ssh.Channel) -> End | None:
+        assert self._upload
+        is_long = self._upload.artifact.size > SOON_SENT
+        if is_long:
+            self._story.activity(UPLOADING)
+        # An order need not wait for a host that takes nothing.
+        self._carriage.wake = session.close
+        try:
+            is_sent = self._upload.send(channel, goes_on=self._goes_on)
+        except HostFailed as failure:
+            session.close()
+            return self._refused(str(failure))
+        except LinkLost:
+            if self._goes_on():
+                raise
+            is_sent = False
+        finally:
+            self._carriage.wake = channel.wake
+            if is_long:
+                self._story.activity("")
+        if is_sent:
+            self._plan.sent = True
+            return None
+        self.teller.abandon_the_rest()
+        return End.CANCELLED
+
+    def _goes_on(self) -> bool:
+        self._carriage.look()
+        return self._carriage.wish == self._told_wish
+
+    def _refused(self, why: str) -> End:
+        """The artifact cannot be brought: its step has failed, and none has begun."""
+        assert self._upload
+        self.teller.refuse(self._upload.attempt, why)
+        return End.FAILED
 
     def _read(self, channel: ssh.Channel) -> End:
         began = time.monotonic()
@@ -145,6 +210,9 @@ class Follower:
         is_first = self._reader.header is None
         failpoint("log.read")
         found = self._reader.feed(data)
+        if self._upload and self._reader.wanted and not self._reader.header:
+            self._reader.wanted = False
+            return End.WANTED
         if is_first and self._reader.header:
             failpoint("launch.answered")
             self._story.link(Link.CONNECTED)
@@ -160,6 +228,8 @@ class Follower:
 
     def _answered(self, header: frames.Header) -> End | None:
         self._plan.seen = self._plan.seen or header.word in ("launched", "exists")
+        if header.word in UPLOAD_REFUSALS:
+            return self._refused(str(UPLOAD_REFUSALS[header.word]))
         if header.word in REFUSALS:
             # The claim is taken, and nothing will ever be started from it.
             self.teller.abandon_the_rest()

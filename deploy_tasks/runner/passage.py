@@ -15,7 +15,7 @@ from deploy_tasks.runner import target, unended
 from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Skipped, Unknown
 from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
-from deploy_tasks.runner.work import NEVER_BEGUN, Work
+from deploy_tasks.runner.work import Work, has_begun
 from deploy_tasks.states import HostRunState
 from deploy_tasks.wishes import Wish
 
@@ -187,7 +187,7 @@ class Passage:
         if state == HostRunState.ROLLED_BACK:
             return False
         disruptive = [n for n, step in enumerate(self._recipe.steps) if step.disruptive]
-        begun = [one.step for one in self._work.attempts if one.state not in NEVER_BEGUN]
+        begun = [one.step for one in self._work.attempts if has_begun(one)]
         return bool(disruptive) and any(step >= disruptive[0] for step in begun)
 
     # The version

@@ -105,22 +105,13 @@ def next_number(step: int, kind: AttemptKind, earlier: Sequence[Attempt]) -> int
     return max(numbers, default=0) + 1
 
 
-def together(recipe: recipes.Recipe, steps: Sequence[int]) -> list[int]:
-    """The steps at the front that need no word with us between them."""
-    found: list[int] = []
-    for step in steps:
-        if recipe.steps[step].upload:
-            break
-        found.append(step)
-    return found
-
-
 def script(step: recipes.Step, way: Way) -> Script:
     if way == Way.BACK:
         return Script(text=step.undo or "", limit=step.timeout, interrupt="after")
     wait = step.wait
+    text = commands.staged() if step.upload else wait.run if wait else step.run
     return Script(
-        text=wait.run if wait else step.run or "",
+        text=text or "",
         limit=step.timeout,
         done_if=step.done_if,
         probe=Probe(wait.every, wait.stable_for, wait.at_most) if wait else None,

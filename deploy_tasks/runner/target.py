@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import commands, recipes, ssh, vault
 from deploy_tasks.errors import HostFailed
-from deploy_tasks.models import Credential, Host, HostRun
+from deploy_tasks.models import Credential, Host, HostRun, Release
 
 
 def snapshot(run: HostRun, recipe: recipes.Recipe) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def variables(run: HostRun, snapshot: dict[str, Any]) -> commands.Variables:
     release = run.job.release
     literal = {"artifact": '""'}
     if release.sha256:
-        literal["artifact"] = f'"$HOME/{commands.artifact_path(release.sha256)}"'
+        literal["artifact"] = f'"$HOME/{artifact_of(release).path}"'
     return commands.Variables(
         plain={
             **snapshot["vars"],
@@ -92,6 +92,10 @@ def variables(run: HostRun, snapshot: dict[str, Any]) -> commands.Variables:
         literal=literal,
         secret={name: _secret(credential) for name, credential in snapshot["secrets"].items()},
     )
+
+
+def artifact_of(release: Release) -> commands.Artifact:
+    return commands.Artifact(release.sha256, release.size)
 
 
 def _secret(name: str) -> str:

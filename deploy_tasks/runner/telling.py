@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from deploy_tasks import cksum, frames
+from deploy_tasks import cksum, clock, frames
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import News
 from deploy_tasks.masking import Mask
@@ -143,6 +143,18 @@ class Teller:
             _apply(attempt, told)
         if rest:
             self._story.tell(attempt_changes={attempt.pk: told for attempt in rest})
+
+    def refuse(self, attempt: Attempt, why: str) -> None:
+        """It failed before the plan could begin: the others never start. All in one entry."""
+        reason = _("step “%(step)s”: %(failure)s") % {"step": attempt.name, "failure": why}
+        failed = {"state": AttemptState.FAILED.value, "reason": reason, "ended_at": clock.now()}
+        never = {"state": AttemptState.ABANDONED.value}
+        told: dict[int, dict[str, Any]] = {one.pk: never for one in self._plan.attempts}
+        told[attempt.pk] = failed
+        for one in self._plan.attempts:
+            _apply(one, told[one.pk])
+        news = [self._story.step_news(attempt, AttemptState.FAILED.value, reason=reason)]
+        self._story.tell(attempt_changes=told, news=news)
 
     def mismatch(self, host: frames.HostSum) -> None:
         """What lies on the host is not what is stored of it."""

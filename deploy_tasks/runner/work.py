@@ -1,4 +1,4 @@
-"""Carries out steps of a host run: plans on the host, uploads over our connection."""
+"""Carries out steps of a host run, in plans: all that are left go over together."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.masking import Mask
 from deploy_tasks.models import Attempt, Event, HostRun
-from deploy_tasks.runner import plans
+from deploy_tasks.runner import plans, target
 from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Unknown
 from deploy_tasks.runner.following import End, Follower, abandon, pass_on
@@ -26,6 +26,16 @@ PAUSE = 1.0
 NOT_BEGUN_LIMIT = 2
 STANDING = (AttemptState.SUCCEEDED, AttemptState.SKIPPED)
 NEVER_BEGUN = (AttemptState.NEW, AttemptState.ABANDONED)
+
+
+def has_begun(attempt: Attempt) -> bool:
+    """Whether anything of it may have run on the host."""
+    return attempt.state not in NEVER_BEGUN and not _was_refused(attempt)
+
+
+def _was_refused(attempt: Attempt) -> bool:
+    """Its artifact could not be brought: for that reason its whole plan did not begin."""
+    return attempt.state == AttemptState.FAILED and attempt.started_at is None
 
 
 class Work:
@@ -51,7 +61,7 @@ class Work:
 
     @property
     def launched(self) -> bool:
-        return any(one.state not in NEVER_BEGUN for one in self.attempts)
+        return any(has_begun(one) for one in self.attempts)
 
     def forward(self, steps: Sequence[int]) -> None:
         """Do steps, in this order. A cancel ends it: see `Cancelled`."""
@@ -85,7 +95,7 @@ class Work:
             if one.kind == AttemptKind.UNDO:
                 if one.state == AttemptState.SUCCEEDED:
                     needed.discard(one.step)
-            elif one.state not in (*NEVER_BEGUN, AttemptState.SKIPPED):
+            elif has_begun(one) and one.state != AttemptState.SKIPPED:
                 needed.add(one.step)
         return [n for n in sorted(needed, reverse=True) if self._recipe.steps[n].undo]
 
@@ -119,12 +129,7 @@ class Work:
             self._story.carriage.look()
             if way == Way.FORWARD:
                 self._heed_wish()
-            if way != Way.BACK and self._recipe.steps[left[0]].upload:
-                attempts = [self._upload(left[0], way)]
-            else:
-                together = left if way == Way.BACK else plans.together(self._recipe, left)
-                attempts = self._carry_out(self._new_plan(together, way))
-            done = self._sum_up(attempts)
+            done = self._sum_up(self._carry_out(self._new_plan(left, way)))
             left = [n for n in left if n not in done]
 
     # Plans
@@ -142,12 +147,15 @@ class Work:
     def _carry_out(self, plan: LivePlan) -> list[Attempt]:
         """Launch or attach, and follow until the runner is through, however often it takes."""
         end = None
+        upload = self._upload(plan)
         while plan.is_open:
             launched = self.launched or plan.sent
             session = self._contact.session(launched=launched)
-            follower = Follower(plan, self._story, self._mask, told_wish=self._told_wish)
+            follower = Follower(
+                plan, self._story, self._mask, told_wish=self._told_wish, upload=upload
+            )
             try:
-                end = follower.follow(session, self._program(plan))
+                end = follower.follow(session, self._program(plan, upload))
                 if end == End.WISH:
                     self._pass_on_wish(session, plan)
                 elif end == End.FOLLOWER:
@@ -171,13 +179,29 @@ class Work:
         if self._wish == Wish.PAUSE:
             raise Paused
 
-    def _program(self, plan: LivePlan) -> commands.Program:
+    def _upload(self, plan: LivePlan) -> Upload | None:
+        """What a plan needs on the host before it begins."""
+        if plan.way == Way.BACK:
+            return None
+        for one in plan.attempts:
+            step = self._recipe.steps[one.step]
+            if step.upload:
+                artifact = target.artifact_of(self._run.job.release)
+                return Upload(artifact, one, limit=step.timeout)
+        return None
+
+    def _program(self, plan: LivePlan, upload: Upload | None) -> commands.Program:
         if plan.seen:
             offset = plan.position.offset
             return commands.attach(plan.id, plan.nonce, offset, follower=self._follower)
         scripts = [plans.script(self._recipe.steps[one.step], plan.way) for one in plan.attempts]
         return commands.launch(
-            plan.id, plan.nonce, scripts, self._variables, follower=self._follower
+            plan.id,
+            plan.nonce,
+            scripts,
+            self._variables,
+            artifact=upload.artifact if upload else None,
+            follower=self._follower,
         )
 
     def _pass_on_wish(self, session: ssh.Session, plan: LivePlan) -> None:
@@ -234,7 +258,7 @@ class Work:
     def _sum_up(self, attempts: Sequence[Attempt]) -> list[int]:
         """The steps that need no more work; raises what ends the way."""
         done = []
-        for attempt in attempts:
+        for attempt in [one for one in attempts if _was_refused(one)] or attempts:
             step = self._recipe.steps[attempt.step]
             if attempt.state in STANDING:
                 done.append(attempt.step)
@@ -243,7 +267,8 @@ class Work:
             elif attempt.state == AttemptState.FAILED and not self._tries_again(step, attempt):
                 if not step.optional:
                     raise Failed(attempt.reason)
-                self._story.tell(changes={"warned": True, "step": attempt.step + 1})
+                moved = {"step": attempt.step + 1} if has_begun(attempt) else {}
+                self._story.tell(changes={"warned": True, **moved})
                 done.append(attempt.step)
             elif doubtful := self._doubtful(attempts):
                 raise Unknown(
@@ -278,31 +303,6 @@ class Work:
         said = orders.filter(data__what="retry").order_by("seq").values_list("at", flat=True).last()
         return sum(
             (one.step, one.kind, one.state) == (attempt.step, attempt.kind, AttemptState.FAILED)
-            and (said is None or one.started_at is None or one.started_at > said)
+            and (said is None or one.ended_at is None or one.ended_at > said)
             for one in self.attempts
         )
-
-    # Uploads
-
-    def _upload(self, number: int, way: Way) -> Attempt:
-        """Sending again does no harm: an upload that its worker left is gone on with."""
-        step = self._recipe.steps[number]
-        left = [one for one in self.attempts if one.step == number and one.state in plans.OPEN]
-        launched = any(one.state not in NEVER_BEGUN for one in self.attempts if one not in left)
-        attempt = left[0] if left else self._new_upload(number, way)
-        upload = Upload(self._run, step, attempt, way, self._story, self._contact)
-        upload.carry_out(self._variables, launched=launched, look=lambda: self._look_at_wish(step))
-        return attempt
-
-    def _new_upload(self, number: int, way: Way) -> Attempt:
-        plan = plans.new_plan(self._run.pk, self._recipe, [number], self.attempts, way)
-        (attempt,) = plan.attempts
-        self._story.tell(attempts=[attempt], changes=way.changes_at_start(attempt)).wait()
-        self.attempts.append(attempt)
-        failpoint("upload.committed")
-        return attempt
-
-    def _look_at_wish(self, step: recipes.Step) -> None:
-        wish = self._wish
-        if wish.cancels and wish != self._told_wish and (step.interrupt == "now" or wish.forces):
-            raise Cancelled

@@ -147,7 +147,7 @@ def a_plan_that_never_began(scene: Scene) -> Job:
     scene.kill()
     scene.crew.start()
     wait_for_end(job, "succeeded")
-    assert run.attempts.filter(state="abandoned", uid__startswith=run.plan).count() == 3
+    assert run.attempts.filter(state="abandoned", uid__startswith=run.plan).count() == 4
     return job
 
 

@@ -1,0 +1,19 @@
+# Has the artifact brought before anything starts: when it is asked for, its bytes are all that is
+# left on standard input. It appears whole or not at all. Sets "staged" to what was found.
+refuse() { rm -f "$part"; head_ "$1"; exit 75; }
+stage() {
+  artifact=$HOME/@PATH@
+  staged=had
+  if [ -e "$artifact" ]; then return; fi
+  part=$artifact.$$.part
+  if ! mkdir -p "${artifact%/*}" 2>/dev/null || ! true >"$part"; then refuse nospace; fi
+  if ! command -v sha256sum >/dev/null; then refuse nosum; fi
+  head_ wanted
+  began=${up%.*}
+  head -c @SIZE@ >"$part" || refuse nospace
+  sum=$(sha256sum <"$part")
+  if [ "${sum%% *}" != @SUM@ ]; then refuse damaged; fi
+  mv "$part" "$artifact" || refuse nospace
+  read -r up _ </proc/uptime
+  staged="@SIZE@ bytes in $((${up%.*} - began)) s"
+}
