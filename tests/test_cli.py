@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from pydantic import SecretStr
 from pytest_django.live_server_helper import LiveServer
 
@@ -254,8 +255,9 @@ class TestWatch:
         run = job.host_runs.get(name=name)
         job.host_runs.update(state="failed", holds_host=False)
         news = {"to": "failed", "error": "no room"}
-        journal.append(job.pk, [News(Event.Kind.HOST, news, host_run=run.pk)])
-        Job.objects.filter(pk=job.pk).update(state="failed")
+        with transaction.atomic():
+            journal.append(job.pk, [News(Event.Kind.HOST, news, host_run=run.pk)])
+            Job.objects.filter(pk=job.pk).update(state="failed")
         with contextlib.suppress(OSError):  # the far side of a terminal that was left
             while piece := os.read(ours, 4096):
                 shown += piece.decode()
