@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import revisions
 from deploy_tasks.models import Credential, Game, Host, Job, Machine, Pager, Recipe, Release
-from webapp.models import ApiToken, Grant, Role
+from webapp.models import ApiToken, Grant, Role, Scope
 
 
 class Right(IntEnum):
@@ -49,6 +49,13 @@ GIVEN_BY = {
     Role.OPERATOR: Right.OPERATE,
     Role.MAINTAINER: Right.MAINTAIN,
     Role.ADMINISTRATOR: Right.ADMINISTER,
+}
+
+LEFT_BY = {
+    Scope.READ: Right.SEE,
+    Scope.OPERATE: Right.OPERATE,
+    Scope.MAINTAIN: Right.MAINTAIN,
+    Scope.ADMINISTER: Right.ADMINISTER,
 }
 
 #: As the request carries it: logged in, or not.
@@ -82,10 +89,15 @@ def takes(right: Takes) -> Callable[[V], V]:
     return declare
 
 
-def limit(user: User, limits: Limits) -> User:
-    """The user, with no more than these rights from here on."""
-    user.limits = limits  # type: ignore[attr-defined]
+def limit(user: User, token: ApiToken) -> User:
+    """The user, with no more rights from here on than the token leaves."""
+    user.limits = Limits(LEFT_BY[Scope(token.scope)], token.game_id)  # type: ignore[attr-defined]
     return user
+
+
+def may_on_their_own(user: Visitor, right: Right) -> bool:
+    """Whether they may do such a thing with what is theirs alone: a token may leave less."""
+    return user.is_active and _limits(user).right >= right
 
 
 # ---- in a game, or in all of them

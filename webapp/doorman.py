@@ -30,6 +30,8 @@ class Login:
     session: str = field(default="", repr=False)
     #: A whole ``Authorization`` header; a session beside it is not looked at.
     bearer: str = field(default="", repr=False)
+    #: Where from; the same log-in from elsewhere is the same.
+    address: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Guest:
 
 def login_of(scope: Scope) -> Login:
     if bearer := _bearer(scope):
-        return Login(bearer=bearer)
+        return Login(bearer=bearer, address=(scope.get("client") or ("",))[0])
     return Login(session=_session_key(scope))
 
 
@@ -66,7 +68,10 @@ def language_of(scope: Scope) -> str:
 
 def admit(login: Login, job_id: int, language: str) -> Guest | Close:
     """Lets somebody in to watch the job, or says why not. No event is read."""
-    user = _user(login)
+    try:
+        user = _user(login)
+    except tokens.TooManyGuesses:
+        return Close.TOO_MANY
     if user is None:
         return Close.LOG_IN
     # Not through visible_jobs: when a thousand come back at once, this is what they wait for.
@@ -132,7 +137,7 @@ class SameSite(OriginValidator):  # type: ignore[misc]
 
 def _user(login: Login) -> AbstractBaseUser | None:
     if login.bearer:
-        return tokens.authenticate(login.bearer)
+        return tokens.authenticate(login.bearer, login.address)
     if not login.session:
         return None
     request = HttpRequest()

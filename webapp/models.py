@@ -69,8 +69,21 @@ class Grant(models.Model):
         return f"{self.user or self.group} {self.role} {self.game or '*'}"
 
 
+class Scope(models.TextChoices):
+    """What a token leaves of its user's rights, at the most."""
+
+    READ = "read", _("read")
+    OPERATE = "operate", _("operate")
+    MAINTAIN = "maintain", _("maintain")
+    ADMINISTER = "administer", _("administer")
+
+
 class ApiToken(models.Model):
-    """Lets a program act as a user. Only the sha256 of the token is stored; it is shown once."""
+    """Lets a program act as a user. Only the sha256 of the token is stored; it is shown once.
+
+    ``game``: good in this one alone; null: wherever its user has a role. To revoke one is to
+    delete it.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -79,6 +92,17 @@ class ApiToken(models.Model):
         verbose_name=_("user"),
     )
     digest = models.CharField(max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=64, blank=True)
+    scope = models.CharField(_("scope"), max_length=16, choices=Scope, default=Scope.ADMINISTER)
+    game = models.ForeignKey(
+        Game,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("game"),
+    )
+    expires_at = models.DateTimeField(_("good until"), null=True, blank=True)
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
 
@@ -86,4 +110,4 @@ class ApiToken(models.Model):
         verbose_name, verbose_name_plural = _("token"), _("tokens")
 
     def __str__(self) -> str:
-        return f"{self.user} {self.created_at:%Y-%m-%d}"
+        return f"{self.user} {self.name or self.created_at.date().isoformat()}"

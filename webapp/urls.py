@@ -9,7 +9,18 @@ from webapp import admin
 from webapp.access import Open, takes
 from webapp.api import api
 from webapp.health import healthz, readyz
-from webapp.views import audit, calls, dashboard, games, host_list, hosts, job_list, jobs, start
+from webapp.views import (
+    account,
+    audit,
+    calls,
+    dashboard,
+    games,
+    host_list,
+    hosts,
+    job_list,
+    jobs,
+    start,
+)
 from webapp.views.catalogue import catalogue
 from webapp.views.login import log_in
 
@@ -34,6 +45,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/", audit.audit, name="audit"),
     path("audit/export.<slug:form>", audit.export, name="audit-export"),
     path("login", log_in, name="login"),
+    path("account/", account.account, name="account"),
+    path("account/password", account.password, name="password"),
+    path("account/tokens/<int:token_id>/revoke", account.revoke, name="token-revoke"),
     path("logout", anybody(LogoutView.as_view()), name="logout"),
     # The sentences of the JavaScript modules, in the reader's language.
     path("catalogue.js", catalogue, name="catalogue"),

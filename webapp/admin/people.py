@@ -145,8 +145,9 @@ class GroupAdmin(Admin):
 
 @admin.register(ApiToken, site=site)
 class ApiTokenAdmin(ReadOnly):
-    """Made by the command, shown once; here they can be taken away."""
+    """Made by the command or on a person's own page, shown once; here they can be taken away."""
 
-    list_display = ("user", "created_at", "last_used_at")
-    list_filter = ("user",)
-    fields = ("user", "created_at", "last_used_at")
+    list_display = ("user", "name", "scope", "game", "expires_at", "created_at", "last_used_at")
+    list_filter = ("user", "scope", "game")
+    list_select_related = ("user", "game")
+    fields = ("user", "name", "scope", "game", "expires_at", "created_at", "last_used_at")

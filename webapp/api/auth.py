@@ -21,7 +21,10 @@ class ApiRequest(HttpRequest):
 
 class Token(HttpBearer):
     def __call__(self, request: HttpRequest) -> User | None:
-        return tokens.authenticate(request.headers.get("Authorization", ""))
+        header = request.headers.get("Authorization", "")
+        if not header:
+            return None
+        return tokens.authenticate(header, request.META.get("REMOTE_ADDR", ""))
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         raise NotImplementedError

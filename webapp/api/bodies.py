@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from deploy_tasks.inventory.schema import GameEntry, HostEntry
 
 #: The statuses that carry an error; OpenAPI lists them for every call.
-REFUSALS = frozenset({400, 401, 403, 404, 409, 422})
+REFUSALS = frozenset({400, 401, 403, 404, 409, 422, 429})
 
 
 class Body(BaseModel):

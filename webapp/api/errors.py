@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from deploy_tasks.errors import InvalidInput, InvalidInputs, KeyReused, OrderRefused
 from deploy_tasks.yamlfile import field_of
 from webapp.api.auth import CsrfMissing
+from webapp.tokens import TooManyGuesses
 
 
 def answer_errors(api: NinjaAPI) -> None:
@@ -43,6 +44,13 @@ def _not_logged_in(error: AuthenticationError) -> HttpResponse:
     message = _("Log in, or send a token: Authorization: Bearer …")
     answer = refusal(401, "not_logged_in", message)
     answer["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _slow_down(error: TooManyGuesses) -> HttpResponse:
+    message = _("Too many wrong tokens came from your address; try again in a minute.")
+    answer = refusal(429, "slow_down", message)
+    answer["Retry-After"] = "60"
     return answer
 
 
@@ -109,6 +117,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], HttpResponse]] = {
     HttpError: _unreadable,
     SuspiciousOperation: _too_much,
     AuthenticationError: _not_logged_in,
+    TooManyGuesses: _slow_down,
     PermissionDenied: _not_allowed,
     CsrfMissing: _no_csrf_token,
     Http404: _not_there,

@@ -53,13 +53,19 @@ def visible(user: access.Visitor) -> QuerySet[Pager]:
 
 def may(user: access.Visitor, right: Right, pager: Pager) -> bool:
     """To its owner everything is allowed, else what the game's role gives."""
-    return pager.user_id == user.pk if pager.user_id else access.may(user, right, pager.game)
+    if pager.user_id:
+        # A viewer's own is theirs to keep; what a token only reads with, it does not change.
+        lasting = min(right, Right.OPERATE)
+        return pager.user_id == user.pk and access.may_on_their_own(user, lasting)
+    return access.may(user, right, pager.game)
 
 
 def add(wanted: Wanted, *, by: User) -> Pager:
     """Raises PermissionDenied, InvalidInput, OrderRefused for a name that is taken."""
     if wanted.game or not wanted.mine:  # one's own is told only of what one may see
         access.require(by, Right.SEE if wanted.mine else Right.ADMINISTER, wanted.game)
+    if not access.may_on_their_own(by, Right.OPERATE):
+        raise PermissionDenied(_("Your role does not allow this."))
     try:
         valid_name(wanted.name)
     except ValueError as rule:

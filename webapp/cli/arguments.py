@@ -217,6 +217,16 @@ def _local(names: Any) -> None:
     command.add_argument(
         "user", metavar="USER", help=_("made an administrator if there is none by that name")
     )
+    command.add_argument("--name", metavar="TEXT", help=_("what it is for"))
+    command.add_argument(
+        "--scope",
+        choices=("read", "operate", "maintain", "administer"),
+        help=_("the most that it may; default: all that the user may"),
+    )
+    command.add_argument("--game", metavar="GAME", help=_("good in this game alone"))
+    command.add_argument(
+        "--days", type=int, metavar="N", help=_("good for so long; default: until it is revoked")
+    )
 
 
 def _audit(names: Any) -> None:

@@ -136,7 +136,9 @@ def audit_archive(given: argparse.Namespace) -> int:
 
 
 def token(given: argparse.Namespace) -> int:
-    return local.manage("token", given.user, *_json(given))
+    chosen = {"name": given.name, "scope": given.scope, "game": given.game, "days": given.days}
+    options = [f"--{option}={value}" for option, value in chosen.items() if value is not None]
+    return local.manage("token", given.user, *options, *_json(given))
 
 
 def _json(given: argparse.Namespace) -> list[str]:

@@ -10,7 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from deploy_tasks.models import Game
 from webapp import tokens
+from webapp.models import Scope
 
 
 class Command(BaseCommand):
@@ -22,11 +24,36 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("user", metavar="USER")
         parser.add_argument("--json", action="store_true", help='print {"token": …}')
+        parser.add_argument("--name", default="", help="what it is for")
+        parser.add_argument(
+            "--scope", choices=Scope.values, default=Scope.ADMINISTER.value, help="what it may"
+        )
+        parser.add_argument("--game", metavar="GAME", help="good in this game alone")
+        parser.add_argument(
+            "--days", type=int, help="good for so many days (default: until it is revoked)"
+        )
 
     @transaction.atomic
     def handle(self, *args: Any, user: str, json: bool, **options: Any) -> str:
-        token = tokens.create(_user(user))
+        if options["days"] is not None and options["days"] < 1:
+            raise CommandError(_("--days: give a number from 1 on"))
+        token = tokens.issue(
+            _user(user),
+            by=None,
+            name=options["name"][:64],
+            scope=Scope(options["scope"]),
+            game=_game(options["game"]),
+            days=options["days"],
+        )
         return _as_json(token) if json else token
+
+
+def _game(name: str | None) -> Game | None:
+    if name is None:
+        return None
+    if found := Game.objects.filter(name=name).first():
+        return found
+    raise CommandError(_("there is no game “%s”") % name)
 
 
 def _user(name: str) -> User:
