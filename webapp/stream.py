@@ -36,6 +36,8 @@ SHARED = 64
 #: Seconds of rest per watcher that was fed: the more there are, the fewer and larger the batches.
 PACE = 0.000_1
 MAX_WATCHERS = 10_000
+#: Of one user: nobody keeps everybody else out.
+MAX_PER_USER = 2_000
 
 T = TypeVar("T")
 
@@ -62,7 +64,8 @@ class Watcher(Protocol):
 def join(job_id: int, watcher: Watcher) -> "Reader":
     """The reader of the job, with one more watcher. Raises TooMany."""
     readers = _readers.setdefault(asyncio.get_running_loop(), {})
-    if sum(len(reader.watchers) for reader in readers.values()) >= MAX_WATCHERS:
+    there = [one.guest.user_id for reader in readers.values() for one in reader.watchers]
+    if len(there) >= MAX_WATCHERS or there.count(watcher.guest.user_id) >= MAX_PER_USER:
         raise TooMany
     reader = readers.get(job_id)
     if reader is None:
