@@ -61,6 +61,8 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/jobs/{job_id}/cancel"): Call(OPERATE),
     ("post", "/jobs/{job_id}/pause"): Call(OPERATE),
     ("post", "/jobs/{job_id}/resume"): Call(OPERATE),
+    ("post", "/jobs/{job_id}/skip"): Call(OPERATE, {"rest": True}),
+    ("post", "/jobs/{job_id}/change"): Call(OPERATE, {"parallel": 3}),
     ("post", "/jobs/{job_id}/promote"): Call(OPERATE),
     ("post", "/jobs/{job_id}/rollback"): Call(OPERATE),
     ("post", "/jobs/{job_id}/hosts/{name}/answer"): Call(OPERATE, ANSWER),

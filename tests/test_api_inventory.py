@@ -363,7 +363,12 @@ class TestGames:
     def test_a_game_is_added_with_a_recipe_that_we_ship(self, chief: Caller) -> None:
         answer = chief.post("/games", {"name": "paper", "recipe": "symlink-release"})
         assert answer.status_code == 201, answer.content
-        assert answer.json() == {"name": "paper", "recipe": "symlink-release", "vars": {}}
+        assert answer.json() == {
+            "name": "paper",
+            "recipe": "symlink-release",
+            "vars": {},
+            "rollouts": {},
+        }
         assert answer.json() in chief.get("/games").json()["games"]
 
     def test_the_same_game_again_changes_nothing(self, chief: Caller) -> None:

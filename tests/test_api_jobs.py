@@ -259,17 +259,17 @@ class TestReading:
                     "budget": 1,
                 },
             ],
-            "can": ["retry", "cancel", "pause"],
+            "can": ["retry", "cancel", "skip", "change", "pause"],
             "url": f"http://127.0.0.1:8000/jobs/{job.pk}/",
         }
 
     @pytest.mark.parametrize(
         ("job_state", "host_state", "can"),
         [
-            ("waiting", "waiting", ["cancel", "pause"]),
-            ("running", "running", ["cancel", "pause"]),
-            ("running", "unknown", ["cancel", "answer", "pause"]),
-            ("halted", "succeeded", ["retry", "cancel"]),
+            ("waiting", "waiting", ["cancel", "skip", "change", "pause"]),
+            ("running", "running", ["cancel", "change", "pause"]),
+            ("running", "unknown", ["cancel", "answer", "change", "pause"]),
+            ("halted", "succeeded", ["retry", "cancel", "change"]),
             ("failed", "failed", ["retry"]),
             ("cancelled", "cancelled", ["retry"]),
             ("failed", "rolled_back", ["retry"]),
@@ -722,9 +722,29 @@ class TestOrders:
     def test_a_job_is_paused_and_resumed(self, operator: Caller, squid: Game) -> None:
         job = factories.job(squid, hosts=1, state="running")
         told = operator.post(f"/jobs/{job.pk}/pause", {"after": "step"}).json()
-        assert (told["pause"], told["can"]) == ("step", ["cancel", "resume"])
+        assert (told["pause"], told["can"]) == ("step", ["cancel", "skip", "change", "resume"])
         told = operator.post(f"/jobs/{job.pk}/resume").json()
-        assert (told["pause"], told["can"]) == ("", ["cancel", "pause"])
+        assert (told["pause"], told["can"]) == ("", ["cancel", "skip", "change", "pause"])
+
+    def test_hosts_are_left_out_and_terms_are_changed(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=2, state="running")
+        assert operator.post(f"/jobs/{job.pk}/change", {"soak": "5m"}).status_code == 200
+        job.refresh_from_db()
+        assert job.rollout["soak"] == 300
+        refused = operator.post(f"/jobs/{job.pk}/change", {"soak": "soon"})
+        assert (refused.status_code, error(refused)["field"]) == (422, "soak")
+        told = operator.post(f"/jobs/{job.pk}/skip", {"rest": True}).json()
+        assert told["counts"]["skipped"] == 2
+
+    def test_a_preset_is_named(self, operator: Caller, squid: Game) -> None:
+        Game.objects.update(rollouts={"night": {"canary": 2, "soak": 600}})
+        factories.host(squid, "eu-1")
+        order = {"game": "squid", "version": "2.0", "all": True, "preset": "night"}
+        told = operator.post("/jobs/plan", order).json()
+        assert (told["rollout"]["canary"], told["rollout"]["soak"]) == (2, 600)
+        refused = operator.post("/jobs/plan", order | {"preset": "day"})
+        assert (refused.status_code, error(refused)["field"]) == (422, "preset")
+        assert error(refused)["message"].endswith("it has: standard, careful, at_once, night")
 
     def test_a_gate_is_opened_once_however_often_that_is_said(
         self, operator: Caller, squid: Game

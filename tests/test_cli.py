@@ -336,6 +336,27 @@ class TestOrders:
         job.refresh_from_db()
         assert job.pause == ""
 
+    def test_hosts_are_left_out(self, run: Run, squid: Game) -> None:
+        job = factories.job(squid, hosts=2, state="running")
+        name = job.host_runs.first().name  # type: ignore[union-attr]
+        assert run("skip", str(job.pk), "--hosts", name)[0] == 0
+        assert run("skip", str(job.pk), "--rest", "--note", "enough")[0] == 0
+        assert set(job.host_runs.values_list("state", flat=True)) == {"skipped"}
+
+    def test_terms_are_changed(self, run: Run, squid: Game) -> None:
+        job = factories.job(squid, hosts=1, state="running")
+        assert run("change", str(job.pk), "--parallel", "3", "--max-failed", "5%")[0] == 0
+        job.refresh_from_db()
+        assert (job.rollout["parallel"], job.rollout["max_failed"]) == (3, "5%")
+
+    def test_a_preset_is_named_and_not_mixed(self, run: Run, squid: Game) -> None:
+        factories.host(squid, "eu-1")
+        start = ("start", "squid", "2.0", "--all", "--preset", "careful")
+        status, _, err = run(*start, "--parallel", "3")
+        assert (status, "either rollout or preset" in err) == (3, True)
+        assert run(*start)[0] == 0
+        assert Job.objects.get().rollout["gate"] == "manual"
+
     def test_a_gate_is_opened(self, run: Run, squid: Game) -> None:
         job = factories.job(squid, hosts=1, state="paused")
         job.batches.update(gate="waiting")

@@ -518,3 +518,21 @@ class TestCommand:
         path.write_text(path.read_text().replace(host_key(1), host_key(2)))
         call_command("import_inventory", str(path), "--replace-host-keys")
         assert HostKey.objects.get().key == host_key(2)
+
+
+def test_a_game_brings_presets_of_its_own(folder: Path) -> None:
+    rollouts = "vars: {min_free_mb: 10}, rollouts: {night: {canary: {tier: test}, soak: 10m}}"
+    changed(folder, "vars: {min_free_mb: 10}", rollouts)
+    assert Game.objects.get(name="squid").rollouts == {
+        "night": {"canary": {"tier": "test"}, "soak": 600.0}
+    }
+    take(folder)
+    assert "night" in Game.objects.get(name="squid").rollouts, "the file does not name them"
+
+
+def test_a_preset_that_cannot_be_is_refused_with_its_line(folder: Path) -> None:
+    said = refused(
+        folder, "vars: {min_free_mb: 10}", "rollouts: {night: {batches: [double, 5], soak: 10}}"
+    )
+    assert "inventory.yml:5" in said
+    assert "games[0].rollouts.night.batches: how batches go on" in said

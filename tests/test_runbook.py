@@ -18,6 +18,7 @@ MODULES = [
     *("deploy_tasks/runner", "deploy_tasks/retention.py", "deploy_tasks/hosts.py"),
     "deploy_tasks/audit",
     *("deploy_tasks/orders/changes.py", "deploy_tasks/orders/starting.py"),
+    *("deploy_tasks/orders/adjusting.py", "deploy_tasks/orders/records.py"),
     *("deploy_tasks/orders/pausing.py", "deploy_tasks/rollout/policy.py"),
     *("deploy_tasks/ssh/channel.py", "deploy_tasks/ssh/dial.py"),
     *("deploy_tasks/ssh/handshake.py", "deploy_tasks/ssh/session.py"),
@@ -33,6 +34,7 @@ MODULES = [
 GOOD_NEWS = {
     "already at it",
     "its work is there already",
+    "left out by …",
     "it is on the host already",
     "a person says that it ran",
     "Start Patchwave.",

@@ -13,22 +13,20 @@ from deploy_tasks import recipes, revisions
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, Release
 from deploy_tasks.orders import JobOrder
+from deploy_tasks.rollout import presets
+from webapp.terms import terms
 
 #: Up to so many hosts are picked from a list; more are named in a text.
 PICK_UP_TO = 60
 VERSIONS_SHOWN = 6
 
 ALL, LABELS, NAMES = "all", "label", "names"
-STANDARD, CAREFUL, AT_ONCE, CUSTOM = "standard", "careful", "at_once", "custom"
-ROLLOUTS: dict[str, dict[str, Any]] = {
-    STANDARD: {"canary": 1, "batches": ["10%", "50%", "100%"]},
-    CAREFUL: {
-        "canary": 1,
-        "batches": ["5%", "25%", "50%", "100%"],
-        "parallel": 10,
-        "max_failed": 0,
-    },
-    AT_ONCE: {},
+#: Not the name of a preset: the rollout is in the fields beside it.
+BY_HAND = "custom"
+TITLES = {
+    "standard": gettext_lazy("Standard"),
+    "careful": gettext_lazy("Careful"),
+    "at_once": gettext_lazy("All at once"),
 }
 
 
@@ -46,13 +44,13 @@ class JobForm(forms.Form):
     )
     host = forms.MultipleChoiceField(required=False)
     names = forms.CharField(required=False)
-    rollout = forms.ChoiceField(
-        choices=[(one, "") for one in (*ROLLOUTS, CUSTOM)], initial=STANDARD, required=False
-    )
+    rollout = forms.ChoiceField(initial="standard", required=False)
     canary = forms.IntegerField(required=False, min_value=0)
     batches = forms.CharField(required=False)
     parallel = forms.IntegerField(required=False, min_value=1)
     max_failed = forms.CharField(required=False)
+    soak = forms.CharField(required=False)
+    gate = forms.ChoiceField(choices=[("auto", ""), ("manual", "")], required=False)
     note = forms.CharField(required=False, max_length=2000)
     force = forms.BooleanField(required=False)
 
@@ -63,6 +61,8 @@ class JobForm(forms.Form):
         self.recipe = revisions.recipe_of(revision)
         self.releases = list(game.releases.order_by("-pk"))
         self.hosts = list(Host.objects.filter(game=game).order_by("name").only("name", "labels"))
+        self._presets = presets(game.rollouts)
+        self._choice("rollout").choices = [(name, "") for name in (*self._presets, BY_HAND)]
         self._choice("version").choices = [(one.version, "") for one in self.releases]
         self._choice("host").choices = [(host.name, host.name) for host in self.hosts]
         for label, values in self.labels().items():
@@ -111,6 +111,14 @@ class JobForm(forms.Form):
         """The hosts to pick from, where they are few."""
         return self.hosts if len(self.hosts) <= PICK_UP_TO else []
 
+    @property
+    def presets(self) -> list[tuple[str, str, str]]:
+        """Name, title, and what it says."""
+        return [
+            (name, str(TITLES.get(name, name)), terms(rollout))
+            for name, rollout in self._presets.items()
+        ]
+
     def order(self) -> JobOrder | None:
         """None where it cannot be one; then ``errors`` say why."""
         given = self.cleaned_data
@@ -118,10 +126,10 @@ class JobForm(forms.Form):
             return JobOrder(
                 game=self.game.name,
                 version=given["version"],
-                rollout=self._rollout(),
                 vars=self._vars(),
                 note=given["note"],
                 force=given["force"],
+                **self._how(),
                 **self._which(),
             )
         except ValidationError as error:
@@ -147,17 +155,19 @@ class JobForm(forms.Form):
             return {"labels": labels} if labels else {"all": True}
         return {"all": True}
 
-    def _rollout(self) -> Any:
+    def _how(self) -> dict[str, Any]:
         given = self.cleaned_data
-        if given["rollout"] != CUSTOM:
-            return ROLLOUTS.get(given["rollout"], ROLLOUTS[STANDARD])
+        if given["rollout"] != BY_HAND:
+            return {"preset": given["rollout"] or "standard"}
         asked = {
             "canary": given["canary"],
             "batches": _sizes(given["batches"]),
             "parallel": given["parallel"],
             "max_failed": _size(given["max_failed"]),
+            "soak": given["soak"].strip(),
+            "gate": given["gate"],
         }
-        return {name: value for name, value in asked.items() if value not in (None, [], "")}
+        return {"rollout": {k: v for k, v in asked.items() if v not in (None, [], "")}}
 
     def _vars(self) -> dict[str, Any]:
         given = {field.name: self.cleaned_data.get(field.name) for field in self.var_fields}

@@ -59,7 +59,12 @@ def release(release: Release) -> ReleaseReport:
 
 
 def game(game: Game) -> GameReport:
-    return {"name": game.name, "recipe": game.recipe.name, "vars": game.vars}
+    return {
+        "name": game.name,
+        "recipe": game.recipe.name,
+        "vars": game.vars,
+        "rollouts": game.rollouts,
+    }
 
 
 # Plain rows: with 5,000 hosts the objects would take most of the time.

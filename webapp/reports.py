@@ -245,6 +245,8 @@ def _possible(job: Job, tally: _Tally) -> list[str]:
         # Also a second time: with force, or to repeat an order whose answer was lost.
         "cancel": not ended,
         "answer": bool(counts[HostRunState.UNKNOWN]),
+        "skip": bool(counts[HostRunState.WAITING]) and not ended and not being_cancelled,
+        "change": not ended and not being_cancelled,
         "pause": job.state in GOING and not being_cancelled and job.pause != Pause.STEP,
         "resume": bool(job.pause) and not ended and not being_cancelled,
         "promote": bool(tally.gates) and job.state in GOING and not being_cancelled,

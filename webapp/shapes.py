@@ -289,6 +289,7 @@ class GameReport(TypedDict):
     name: str
     recipe: str
     vars: dict[str, Any]
+    rollouts: dict[str, dict[str, Any]]
 
 
 class GameList(TypedDict):

@@ -5,12 +5,21 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from django.utils.translation import gettext as _
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from deploy_tasks import ssh
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Credential
 from deploy_tasks.names import Name
+from deploy_tasks.rollout import Rollout
 
 Section = Literal["credentials", "games", "releases", "hosts"]
 
@@ -71,6 +80,11 @@ def _host_key(given: object) -> str:
 
 Text = Annotated[str, AfterValidator(_filled)]
 Vars = dict[str, Any]
+#: Presets by name; spelled out where a job is started.
+Rollouts = Annotated[
+    dict[Name, Rollout],
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "object"}}),
+]
 
 
 class _Entry(BaseModel):
@@ -108,6 +122,7 @@ class GameEntry(_Entry):
     name: Name
     recipe: Text
     vars: Vars | None = None
+    rollouts: Rollouts | None = None
 
     @property
     def recipe_is_path(self) -> bool:

@@ -81,11 +81,19 @@ class _Writer:
         recipe, is_new_text = self._recipe(entry)
         row = self.stock.games.get(entry.name)
         if row is None:
-            row = Game.objects.create(name=entry.name, recipe=recipe, vars=entry.vars or {})
+            row = Game.objects.create(
+                name=entry.name,
+                recipe=recipe,
+                vars=entry.vars or {},
+                rollouts=_rollouts(entry),
+            )
             self.stock.games[entry.name] = row
             self.changes.add("games", entry.name, "created")
             return
-        values = _assign(row, {"recipe": recipe, **_given(entry, "vars")})
+        given = _given(entry, "vars")
+        if "rollouts" in entry.model_fields_set:
+            given["rollouts"] = _rollouts(entry)
+        values = _assign(row, {"recipe": recipe, **given})
         changed = list(values)
         if changed:
             row.save()
@@ -229,6 +237,12 @@ def _given(entry: GameEntry | HostEntry, *names: str) -> dict[str, Any]:
     """Of these keys, those that the entry gives; null stands for the empty mapping."""
     given = {name: getattr(entry, name) for name in names if name in entry.model_fields_set}
     return {name: {} if value is None else value for name, value in given.items()}
+
+
+def _rollouts(entry: GameEntry) -> dict[str, Any]:
+    """As they are stored: what the entry says, and no defaults of today."""
+    given = (entry.rollouts or {}).items()
+    return {name: one.model_dump(mode="json", exclude_unset=True) for name, one in given}
 
 
 def _assign(row: Model, columns: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -24,6 +24,8 @@ class Game(models.Model):
         Recipe, models.PROTECT, related_name="games", verbose_name=_("recipe")
     )
     vars = models.JSONField(_("variables"), default=dict, blank=True)
+    #: Its own presets by name.
+    rollouts = models.JSONField(_("rollouts"), default=dict, blank=True)
 
     class Meta:
         verbose_name, verbose_name_plural = _("game"), _("games")

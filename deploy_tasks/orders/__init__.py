@@ -6,6 +6,7 @@ Whoever calls has checked the permission. Refusals are `OrderRefused`, `HostsBus
 `InvalidInput` and `KeyReused`; after one of them nothing has changed.
 """
 
+from deploy_tasks.orders.adjusting import change, skip
 from deploy_tasks.orders.changes import answer, cancel, retry
 from deploy_tasks.orders.pausing import pause, promote, resume
 from deploy_tasks.orders.planning import JobOrder, Plan, PlanBatch, plan_job
@@ -17,10 +18,12 @@ __all__ = [
     "PlanBatch",
     "answer",
     "cancel",
+    "change",
     "pause",
     "plan_job",
     "promote",
     "resume",
     "retry",
+    "skip",
     "start_job",
 ]

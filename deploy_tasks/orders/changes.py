@@ -11,10 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from deploy_tasks import bells, clock, journal, revisions
-from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
+from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, Event, Host, HostRun, Job
-from deploy_tasks.orders.planning import busy
-from deploy_tasks.orders.records import rung, tell
+from deploy_tasks.orders.records import hosts_busy, rung, take_hosts, tell
 from deploy_tasks.states import (
     HOST_ACTIVE,
     HOST_RETRYABLE,
@@ -73,13 +72,9 @@ def retry(
                 HostRunState.WAITING,
                 **changes,
             )
-            # A halted job had let its waiting hosts go.
-            job.host_runs.filter(state=HostRunState.WAITING).update(holds_host=True)
+            take_hosts(job)
     except IntegrityError:
-        waiting = [run.host for run in job.host_runs.filter(holds_host=False) if run.host]
-        taken = busy(waiting)
-        names = ", ".join(f"{one['host']} (#{one['job']})" for one in taken)
-        raise HostsBusy(_("busy: %s") % names, hosts=taken) from None
+        raise hosts_busy(job) from None
     journal.close_gates(job, {run.batch for run in again})
     tell(job, by, "retry", hosts=len(again), from_step=from_step)
     Job.objects.filter(pk=job.pk).update(cancelled=False, ended_at=None)

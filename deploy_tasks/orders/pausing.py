@@ -7,8 +7,8 @@ from django.utils.translation import gettext as _
 from deploy_tasks import journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Batch, Job
-from deploy_tasks.orders.records import rung, tell
-from deploy_tasks.states import JOB_ENDED, Gate, HostRunState, JobState, Pause
+from deploy_tasks.orders.records import opened, rung, tell
+from deploy_tasks.states import Gate, HostRunState, JobState, Pause
 from deploy_tasks.wishes import Wish
 
 
@@ -18,7 +18,7 @@ def pause(job: Job, *, by: User, after: Pause = Pause.HOST) -> Job:
 
     Raises OrderRefused for a job that is over, halted, or being cancelled.
     """
-    job = _open(job)
+    job = opened(job)
     if job.state == JobState.HALTED:
         raise OrderRefused(_("the job is halted: nothing new starts"))
     if job.pause == after:
@@ -44,7 +44,7 @@ def resume(job: Job, *, by: User) -> Job:
 
     Raises OrderRefused where nobody has paused the job, though it stands at a gate or is halted.
     """
-    job = _open(job)
+    job = opened(job)
     if not job.pause:
         if job.state in (JobState.PAUSED, JobState.HALTED):
             raise OrderRefused(_("nobody has paused the job: %s") % job.reason)
@@ -61,7 +61,7 @@ def promote(job: Job, *, by: User, batch: int | None = None) -> Job:
     ``batch``: the one whose gate is meant; pressed again, it does not open the next one's.
     Raises OrderRefused where no gate can be opened, InvalidInput for a batch that is not there.
     """
-    job = _open(job)
+    job = opened(job)
     row = _gate(job, batch)
     if row is None:
         return rung(job)
@@ -70,15 +70,6 @@ def promote(job: Job, *, by: User, batch: int | None = None) -> Job:
     journal.move_gate(job, row.n, Gate(row.gate), Gate.OPEN, told=ended.value)
     _unpause(job)
     return rung(job)
-
-
-def _open(job: Job) -> Job:
-    job = journal.lock(job.pk)
-    if job.state in JOB_ENDED:
-        raise OrderRefused(_("the job is over"))
-    if job.cancelled:
-        raise OrderRefused(_("the job is being cancelled"))
-    return job
 
 
 def _gate(job: Job, n: int | None) -> Batch | None:

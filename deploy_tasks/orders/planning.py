@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from deploy_tasks import recipes, revisions, rollout, truth
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, HostKey, HostRun, RecipeRevision, Release
+from deploy_tasks.names import Name
 from deploy_tasks.rollout import Cut, Placed, Rollout
 from deploy_tasks.times import iso
 
@@ -28,6 +29,8 @@ class JobOrder(BaseModel):
     all: bool = False
     vars: dict[str, Any] = Field(default_factory=dict)
     rollout: Rollout = Rollout()
+    #: The name of a rollout, instead of one.
+    preset: Name | None = None
     note: str = Field(default="", max_length=2000)
     force: bool = False
     start_at: datetime | None = None
@@ -37,6 +40,8 @@ class JobOrder(BaseModel):
         chosen = [self.hosts is not None, self.labels is not None, self.all]
         if chosen.count(True) != 1:
             raise ValueError(_("say which hosts: exactly one of hosts, labels and all"))
+        if self.preset is not None and "rollout" in self.model_fields_set:
+            raise ValueError(_("say how: either rollout or preset"))
         return self
 
 
@@ -57,6 +62,7 @@ class Plan:
     game: str
     version: str
     recipe: str
+    rollout: dict[str, Any]
     batches: list[PlanBatch]
     steps: list[dict[str, Any]]
     skipped: list[dict[str, Any]] = field(default_factory=list)
@@ -79,12 +85,13 @@ class Choice:
     revision: RecipeRevision
     recipe: recipes.Recipe
     hosts: list[Host]
+    rollout: Rollout
 
     @property
     def cut(self) -> Cut:
         """Names by batch."""
         placed = [Placed(host.name, host.labels) for host in self.hosts]
-        return rollout.batches(placed, self.order.rollout)
+        return rollout.batches(placed, self.rollout)
 
 
 def plan_job(order: JobOrder, *, by: User) -> Plan:
@@ -94,6 +101,7 @@ def plan_job(order: JobOrder, *, by: User) -> Plan:
         game=choice.game.name,
         version=choice.release.version,
         recipe=str(choice.revision),
+        rollout=choice.rollout.model_dump(mode="json"),
         batches=[
             PlanBatch(number, len(names), names)
             for number, names in enumerate(choice.cut.batches, 1)
@@ -124,14 +132,29 @@ def choose(order: JobOrder) -> Choice:
             % {"recipe": recipe.name, "version": release.version},
             field="version",
         )
-    choice = Choice(order, game, release, revision, recipe, _hosts(order, game))
+    choice = Choice(
+        order, game, release, revision, recipe, _hosts(order, game), _rollout(order, game)
+    )
     _check_canary(choice)
     return choice
 
 
+def _rollout(order: JobOrder, game: Game) -> Rollout:
+    if order.preset is None:
+        return order.rollout
+    known = rollout.presets(game.rollouts)
+    if order.preset not in known:
+        raise InvalidInput(
+            _("%(game)s has no preset “%(name)s”; it has: %(known)s")
+            % {"game": game, "name": order.preset, "known": ", ".join(known)},
+            field="preset",
+        )
+    return known[order.preset]
+
+
 def _check_canary(choice: Choice) -> None:
     """Who names a canary means it: none at all would be the opposite of careful."""
-    canary = choice.order.rollout.canary
+    canary = choice.rollout.canary
     if isinstance(canary, tuple):
         there = {host.name for host in choice.hosts}
         for index, name in enumerate(canary):

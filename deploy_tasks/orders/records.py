@@ -4,14 +4,45 @@ from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from deploy_tasks import audit, bells, journal
+from deploy_tasks.errors import HostsBusy, OrderRefused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, Job
+from deploy_tasks.orders.planning import busy
+from deploy_tasks.states import JOB_ENDED, HostRunState
 
 #: Orders that begin nothing.
-CALMING = frozenset({"cancel", "pause"})
+CALMING = frozenset({"cancel", "pause", "skip"})
+
+
+def opened(job: Job) -> Job:
+    """The job, locked. Raises OrderRefused where nothing can be ordered any more."""
+    job = journal.lock(job.pk)
+    if job.state in JOB_ENDED:
+        raise OrderRefused(_("the job is over"))
+    if job.cancelled:
+        raise OrderRefused(_("the job is being cancelled"))
+    return job
+
+
+def take_hosts(job: Job) -> None:
+    """A halted job had let its waiting hosts go. Raises HostsBusy."""
+    try:
+        with transaction.atomic():
+            job.host_runs.filter(state=HostRunState.WAITING).update(holds_host=True)
+    except IntegrityError:
+        raise hosts_busy(job) from None
+
+
+def hosts_busy(job: Job) -> HostsBusy:
+    """What another job has of those that this one has to take again."""
+    waiting = [run.host for run in job.host_runs.filter(holds_host=False) if run.host]
+    taken = busy(waiting)
+    names = ", ".join(f"{one['host']} (#{one['job']})" for one in taken)
+    return HostsBusy(_("busy: %s") % names, hosts=taken)
 
 
 def tell(job: Job, by: User, what: str, **details: Any) -> None:

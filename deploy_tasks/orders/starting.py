@@ -55,7 +55,7 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
         game=choice.game,
         release=choice.release,
         revision=choice.revision,
-        rollout=order.rollout.model_dump(mode="json"),
+        rollout=choice.rollout.model_dump(mode="json"),
         vars=order.vars,
         force=order.force,
         note=order.note,

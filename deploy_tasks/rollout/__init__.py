@@ -2,6 +2,17 @@
 
 from deploy_tasks.rollout.cutting import Cut, Placed, batches
 from deploy_tasks.rollout.policy import BatchStand, Decision, Situation, decide
+from deploy_tasks.rollout.presets import presets
 from deploy_tasks.rollout.value import Rollout
 
-__all__ = ["BatchStand", "Cut", "Decision", "Placed", "Rollout", "Situation", "batches", "decide"]
+__all__ = [
+    "BatchStand",
+    "Cut",
+    "Decision",
+    "Placed",
+    "Rollout",
+    "Situation",
+    "batches",
+    "decide",
+    "presets",
+]

@@ -25,10 +25,11 @@ class GameForm(EntryForm):
 
     class Meta:
         model = Game
-        fields = ("name", "vars")
-        labels = {"name": _("Name"), "vars": _("Variables")}
+        fields = ("name", "vars", "rollouts")
+        labels = {"name": _("Name"), "vars": _("Variables"), "rollouts": _("Rollouts")}
         help_texts = {
-            "vars": _("JSON. They override the recipe's defaults, a host's override them.")
+            "vars": _("JSON. They override the recipe's defaults, a host's override them."),
+            "rollouts": _("JSON. Presets by name; see docs/ROLLOUTS.md for what they may say."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,13 +45,18 @@ class GameForm(EntryForm):
     def entry(self) -> dict[str, Any]:
         given = self.cleaned_data
         name = self.instance.name if self.instance.pk else given["name"]
-        return {"name": name, "recipe": given["recipe_name"], "vars": given["vars"] or {}}
+        return {
+            "name": name,
+            "recipe": given["recipe_name"],
+            "vars": given["vars"] or {},
+            "rollouts": given["rollouts"] or {},
+        }
 
 
 @admin.register(Game, site=site)
 class GameAdmin(EntryAdmin):
     form = GameForm
-    fields = ("name", "recipe_name", "vars")
+    fields = ("name", "recipe_name", "vars", "rollouts")
     list_display = ("name", "recipe", "hosts_counted", "releases_counted")
     list_filter = (("recipe", admin.RelatedOnlyFieldListFilter),)
     search_fields = ("name",)

@@ -63,6 +63,25 @@ class PromoteOrder(Body):
     batch: int | None = None
 
 
+class SkipOrder(Body):
+    """Hosts that have not begun: those named, or with ``rest`` all of them."""
+
+    hosts: list[str] | None = None
+    rest: bool = False
+    note: str = Field(default="", max_length=2000)
+
+
+class ChangeOrder(Body):
+    """Other terms from here on; what is left out stays. See ``rollout`` of a job."""
+
+    parallel: int | None = None
+    stagger: str | float | None = None
+    max_failed: int | str | None = None
+    max_failed_in_batch: int | str | None = None
+    gate: Literal["auto", "manual"] | None = None
+    soak: str | float | None = None
+
+
 class Answer(Body):
     """What became of a step whose outcome is not known."""
 
@@ -253,6 +272,24 @@ def promote(request: ApiRequest, job_id: int, order: PromoteOrder | None = None)
     """Open the gate after a batch that is done: soak no longer, wait no longer."""
     job, wanted = _job_to_operate(request, job_id), order or PromoteOrder()
     return reports.job(orders.promote(job, by=request.auth, batch=wanted.batch), request.auth)
+
+
+@router.post("/{int:job_id}/skip", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
+def skip(request: ApiRequest, job_id: int, order: SkipOrder) -> JobReport:
+    """Leave out hosts that have not begun."""
+    job = _job_to_operate(request, job_id)
+    job = orders.skip(job, by=request.auth, **order.model_dump())
+    return reports.job(job, request.auth)
+
+
+@router.post("/{int:job_id}/change", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
+def change(request: ApiRequest, job_id: int, order: ChangeOrder) -> JobReport:
+    """Go on with another width, budget, gate or soak; a larger budget ends a halt."""
+    job = _job_to_operate(request, job_id)
+    job = orders.change(job, by=request.auth, **order.model_dump(exclude_unset=True))
+    return reports.job(job, request.auth)
 
 
 @router.post("/{int:job_id}/rollback", response={201: JobReport, REFUSALS: Refusal})

@@ -30,6 +30,8 @@ def parser() -> argparse.ArgumentParser:
     }.items():
         _job(_command(names, name, commands.order, help_)).set_defaults(order=name)
     _promote(names)
+    _skip(names)
+    _change(names)
     _hosts(names)
     _pagers(names)
     _local(names)
@@ -80,6 +82,9 @@ def _start(names: Any) -> None:
 
 def _rollout(command: argparse.ArgumentParser) -> None:
     command.add_argument(
+        "--preset", metavar="NAME", help=_("a rollout of the game by name, such as careful")
+    )
+    command.add_argument(
         "--canary",
         type=_canary,
         metavar="N|A,B|KEY=VALUE",
@@ -95,6 +100,14 @@ def _rollout(command: argparse.ArgumentParser) -> None:
             " without that the rest comes last"
         ),
     )
+    _careful(command)
+    command.add_argument(
+        "--order-by", metavar="LABEL", help=_("update hosts in the order of this label")
+    )
+
+
+def _careful(command: argparse.ArgumentParser) -> None:
+    """What may also be changed while a job runs."""
     command.add_argument("--parallel", type=int, metavar="N", help=_("at most N hosts at a time"))
     command.add_argument(
         "--stagger", metavar="TIME", help=_("between the starts of two hosts, such as 10s")
@@ -113,9 +126,6 @@ def _rollout(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--soak", metavar="TIME", help=_("how long a batch must stay well, such as 5m")
-    )
-    command.add_argument(
-        "--order-by", metavar="LABEL", help=_("update hosts in the order of this label")
     )
 
 
@@ -169,6 +179,20 @@ def _promote(names: Any) -> None:
     command.add_argument(
         "--batch", type=int, metavar="N", help=_("whose gate: given twice, it opens no other")
     )
+
+
+def _skip(names: Any) -> None:
+    help_ = _("leave out hosts that have not begun")
+    command = _job(_command(names, "skip", commands.skip, help_))
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--hosts", type=_list, metavar="A,B", help=_("only these"))
+    which.add_argument("--rest", action="store_true", help=_("all that have not begun"))
+    command.add_argument("--note", default="", help=_("why, for those who read it later"))
+
+
+def _change(names: Any) -> None:
+    help_ = _("go on with another width, budget, gate or soak")
+    _careful(_job(_command(names, "change", commands.change, help_)))
 
 
 def _hosts(names: Any) -> None:

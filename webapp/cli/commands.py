@@ -68,6 +68,15 @@ def promote(given: argparse.Namespace) -> int:
     return _order(given, "promote", None if given.batch is None else {"batch": given.batch})
 
 
+def skip(given: argparse.Namespace) -> int:
+    body = {"hosts": given.hosts, "rest": given.rest, "note": given.note}
+    return _order(given, "skip", {key: value for key, value in body.items() if value})
+
+
+def change(given: argparse.Namespace) -> int:
+    return _order(given, "change", _careful(given))
+
+
 def order(given: argparse.Namespace) -> int:
     """Resume, roll back: what takes no more than the job."""
     return _order(given, given.order, None)
@@ -146,17 +155,8 @@ def _json(given: argparse.Namespace) -> list[str]:
 
 
 def _job_order(given: argparse.Namespace) -> dict[str, Any]:
-    rollout = {
-        "canary": given.canary,
-        "batches": given.batch,
-        "parallel": given.parallel,
-        "stagger": given.stagger,
-        "max_failed": given.max_failed,
-        "max_failed_in_batch": given.max_failed_in_batch,
-        "gate": given.gate,
-        "soak": given.soak,
-        "order_by": given.order_by,
-    }
+    rollout = {"canary": given.canary, "batches": given.batch, "order_by": given.order_by}
+    by_hand = _given(rollout) | _careful(given)
     order = {
         "game": given.game,
         "version": given.version,
@@ -164,11 +164,21 @@ def _job_order(given: argparse.Namespace) -> dict[str, Any]:
         "labels": dict(given.label) if given.label else None,
         "all": given.all,
         "vars": dict(given.var),
-        "rollout": {key: value for key, value in rollout.items() if value is not None},
+        "rollout": by_hand,
+        "preset": given.preset,
         "note": given.note,
         "force": given.force,
     }
     return {key: value for key, value in order.items() if value not in (None, False, "", {})}
+
+
+def _careful(given: argparse.Namespace) -> dict[str, Any]:
+    names = ("parallel", "stagger", "max_failed", "max_failed_in_batch", "gate", "soak")
+    return _given({name: getattr(given, name) for name in names})
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _order(given: argparse.Namespace, name: str, body: Any) -> int:

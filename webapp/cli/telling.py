@@ -66,7 +66,8 @@ def _link(item: Item) -> str:
 def _order(item: Item) -> str:
     note = f": {item['note']}" if item.get("note") else ""
     after = _(" after the %s") % item["after"] if item.get("after") else ""
-    return f"{item['what']}{after} ({item['who']}){note}"
+    terms = "".join(f" {name} {value}" for name, value in item.get("terms", {}).items())
+    return f"{item['what']}{after}{terms} ({item['who']}){note}"
 
 
 def _because(item: Item) -> str:

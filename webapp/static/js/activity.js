@@ -65,7 +65,7 @@ const PAUSE = {
   step: gettext("%(who)s paused the job after the steps that run."),
 };
 
-function order({ who, what, hosts, host, note, after, batch }) {
+function order({ who, what, hosts, host, note, after, batch, terms }) {
   const many =
     hosts === undefined
       ? ""
@@ -77,6 +77,13 @@ function order({ who, what, hosts, host, note, after, batch }) {
       retry: fill(gettext("%(who)s retried %(hosts)s."), values),
       cancel: fill(gettext("%(who)s cancelled the job."), values),
       pause: fill(PAUSE[after] ?? PAUSE.host, values),
+      skip: fill(gettext("%(who)s left out %(hosts)s."), values),
+      change: fill(gettext("%(who)s changed the terms: %(terms)s."), {
+        who,
+        terms: Object.entries(terms ?? {})
+          .map((pair) => pair.join(" "))
+          .join(", "),
+      }),
       resume: fill(gettext("%(who)s resumed the job."), values),
       promote: fill(gettext("%(who)s promoted batch %(n)s."), values),
       answer: fill(gettext("%(who)s said what became of %(host)s."), values),

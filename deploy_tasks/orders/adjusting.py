@@ -1,0 +1,93 @@
+"""Orders that change a job's course: leave hosts out, change how careful it goes on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+from pydantic import ValidationError
+
+from deploy_tasks import clock, journal
+from deploy_tasks.errors import InvalidInput, OrderRefused
+from deploy_tasks.models import HostRun, Job
+from deploy_tasks.orders.records import opened, rung, take_hosts, tell
+from deploy_tasks.rollout import Rollout
+from deploy_tasks.states import HostRunState, JobState
+
+LEFT_OUT = gettext_noop("left out by %s")
+#: What of a rollout may be changed while it runs; the batches are cut.
+CHANGEABLE = frozenset({"parallel", "stagger", "max_failed", "max_failed_in_batch", "gate", "soak"})
+BUDGETS = frozenset({"max_failed", "max_failed_in_batch"})
+
+
+@transaction.atomic
+def skip(
+    job: Job, *, by: User, hosts: Sequence[str] | None = None, rest: bool = False, note: str = ""
+) -> Job:
+    """Leave out hosts that have not begun: those named, or with ``rest`` all of them.
+
+    Raises InvalidInput for a host that is not there, OrderRefused for one that has begun.
+    """
+    job = opened(job)
+    if (hosts is None) != rest:
+        raise InvalidInput(_("say which: either hosts or rest"), field="hosts")
+    left = _untouched(job) if hosts is None else _named(job, hosts)
+    ids = list(left.values_list("pk", flat=True))
+    if not ids:
+        return rung(job)
+    tell(job, by, "skip", hosts=len(ids), note=note)
+    journal.move_host_runs(
+        job,
+        ids,
+        [HostRunState.WAITING, HostRunState.QUEUED],
+        HostRunState.SKIPPED,
+        reason=LEFT_OUT % by.get_username(),
+        holds_host=False,
+        ended_at=clock.now(),
+    )
+    return rung(job)
+
+
+def _untouched(job: Job) -> QuerySet[HostRun]:
+    """Nobody has claimed them, now or before a retry."""
+    return job.host_runs.filter(state__in=[HostRunState.WAITING, HostRunState.QUEUED], fence=0)
+
+
+def _named(job: Job, names: Sequence[str]) -> QuerySet[HostRun]:
+    states = dict(job.host_runs.filter(name__in=names).values_list("name", "state"))
+    untouched = set(_untouched(job).filter(name__in=names).values_list("name", flat=True))
+    for index, name in enumerate(names):
+        if name not in states:
+            raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")
+        if name not in untouched and states[name] != HostRunState.SKIPPED:
+            raise OrderRefused(_("%s has begun already") % name)
+    return _untouched(job).filter(name__in=names)
+
+
+@transaction.atomic
+def change(job: Job, *, by: User, **terms: Any) -> Job:
+    """Go on with other terms: keys of the rollout in `CHANGEABLE`.
+
+    A larger budget lets a job go on that was halted by it. Raises InvalidInput, OrderRefused,
+    HostsBusy.
+    """
+    job = opened(job)
+    before = Rollout.model_validate(job.rollout)
+    try:
+        after = Rollout.model_validate(job.rollout | terms)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        raise InvalidInput(message, field=str(first["loc"][0])) from None
+    changed = {name: terms[name] for name in terms if getattr(before, name) != getattr(after, name)}
+    if not changed:
+        return rung(job)
+    Job.objects.filter(pk=job.pk).update(rollout=after.model_dump(mode="json"))
+    tell(job, by, "change", terms=changed)
+    if job.state == JobState.HALTED and BUDGETS & changed.keys():
+        take_hosts(job)
+        journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
+    return rung(job)

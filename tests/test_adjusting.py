@@ -1,0 +1,154 @@
+"""Orders that change a job's course: hosts are left out, terms are changed."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from deploy_tasks import bells, conductor, orders
+from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
+from deploy_tasks.models import AuditEntry, Event, HostRun, Job
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_bells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bells, "ring_job", lambda pk: None)
+    monkeypatch.setattr(bells, "ring_host_runs", lambda pks: None)
+
+
+@pytest.fixture
+def mira() -> User:
+    return factories.user("mira")
+
+
+def running(hosts: int = 3, **more: Any) -> Job:
+    return factories.job(factories.game(), hosts=hosts, **({"state": "running"} | more))
+
+
+def states(job: Job) -> list[str]:
+    return list(job.host_runs.order_by("position").values_list("state", flat=True))
+
+
+def names(job: Job) -> list[str]:
+    return list(job.host_runs.order_by("position").values_list("name", flat=True))
+
+
+def told(job: Job) -> list[Any]:
+    return [event.data for event in Event.objects.filter(job=job, kind="order").order_by("seq")]
+
+
+def test_a_named_host_is_left_out_and_free_again(mira: User) -> None:
+    job = running()
+    orders.skip(job, by=mira, hosts=[names(job)[1]], note="its disk is full")
+    assert states(job) == ["waiting", "skipped", "waiting"]
+    left = job.host_runs.get(position=1)
+    assert (left.holds_host, left.reason) == (False, "left out by mira")
+    assert told(job) == [{"who": "mira", "what": "skip", "hosts": 1, "note": "its disk is full"}]
+    assert AuditEntry.objects.get().action == "skip_job"
+
+
+def test_left_out_twice_is_left_out_once(mira: User) -> None:
+    job = running()
+    for _ in range(2):
+        orders.skip(job, by=mira, hosts=[names(job)[0]])
+    assert len(told(job)) == 1
+
+
+def test_the_rest_is_left_out_and_what_runs_goes_on(mira: User) -> None:
+    job = running()
+    job.host_runs.filter(position=0).update(state="running", fence=1)
+    job.host_runs.filter(position=1).update(state="queued")
+    orders.skip(job, by=mira, rest=True)
+    assert states(job) == ["running", "skipped", "skipped"]
+
+
+def test_a_job_whose_rest_is_left_out_ends(mira: User) -> None:
+    job = running(state="halted")
+    job.host_runs.filter(position=0).update(state="failed", holds_host=False, fence=1)
+    orders.skip(job, by=mira, rest=True)
+    conductor.conduct(job.pk)
+    job.refresh_from_db()
+    assert job.state == "failed"
+
+
+def test_a_host_that_has_begun_is_not_left_out(mira: User) -> None:
+    job = running()
+    job.host_runs.filter(position=0).update(state="waiting", fence=2)  # it waits for its retry
+    with pytest.raises(OrderRefused, match="has begun already"):
+        orders.skip(job, by=mira, hosts=[names(job)[0]])
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [({"hosts": ["nowhere"]}, "hosts[0]"), ({}, "hosts"), ({"hosts": [], "rest": True}, "hosts")],
+)
+def test_what_cannot_be_left_out_is_refused(mira: User, given: Any, field: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        orders.skip(running(), by=mira, **given)
+    assert refusal.value.field == field
+
+
+def test_a_job_goes_on_with_another_width(mira: User) -> None:
+    job = running(rollout={"parallel": 1})
+    conductor.conduct(job.pk)
+    assert states(job) == ["queued", "waiting", "waiting"]
+    orders.change(job, by=mira, parallel=2)
+    conductor.conduct(job.pk)
+    assert states(job) == ["queued", "queued", "waiting"]
+    assert told(job) == [{"who": "mira", "what": "change", "terms": {"parallel": 2}}]
+
+
+def test_changed_twice_is_changed_once(mira: User) -> None:
+    job = running()
+    for _ in range(2):
+        orders.change(job, by=mira, soak="5m", gate="manual")
+    job.refresh_from_db()
+    assert (job.rollout["soak"], job.rollout["gate"]) == (300, "manual")
+    assert len(told(job)) == 1
+
+
+def test_a_larger_budget_ends_the_halt_that_it_made(mira: User) -> None:
+    job = running(rollout={"parallel": 1, "max_failed": 0})
+    conductor.conduct(job.pk)
+    job.host_runs.filter(position=0).update(state="failed", holds_host=False, fence=1)
+    conductor.conduct(job.pk)
+    job.refresh_from_db()
+    assert job.state == "halted"
+    assert orders.change(job, by=mira, max_failed=1).state == "running"
+    conductor.conduct(job.pk)
+    assert states(job) == ["failed", "queued", "waiting"]
+
+
+def test_a_halted_job_whose_hosts_are_taken_stays_halted(mira: User) -> None:
+    job = running(state="halted", rollout={"max_failed": 0})
+    job.host_runs.update(holds_host=False)
+    run = job.host_runs.first()
+    assert run
+    other = factories.job(job.game)
+    HostRun.objects.create(job=other, host=run.host, name=run.name)
+    with pytest.raises(HostsBusy):
+        orders.change(job, by=mira, max_failed=5)
+    job.refresh_from_db()
+    assert (job.state, job.rollout) == ("halted", {"max_failed": 0})
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"), [({"parallel": 0}, "parallel"), ({"max_failed": "many"}, "max_failed")]
+)
+def test_terms_that_cannot_be_are_refused_with_their_field(
+    mira: User, terms: Any, field: str
+) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        orders.change(running(), by=mira, **terms)
+    assert refusal.value.field == field
+
+
+def test_a_job_that_is_over_has_its_course_behind_it(mira: User) -> None:
+    job = running(state="succeeded")
+    with pytest.raises(OrderRefused, match="the job is over"):
+        orders.skip(job, by=mira, rest=True)
+    with pytest.raises(OrderRefused, match="the job is over"):
+        orders.change(job, by=mira, parallel=3)
