@@ -223,6 +223,8 @@ class TestReading:
             "game": "squid",
             "version": "2.0",
             "by": "mira",
+            "rolls_back": None,
+            "rolled_back_by": None,
             "created_at": "2026-01-31T23:59:59.123Z",
             "started_at": "2026-02-01T00:00:00.000Z",
             "ended_at": None,
@@ -269,11 +271,11 @@ class TestReading:
             ("waiting", "waiting", ["cancel", "skip", "change", "pause"]),
             ("running", "running", ["cancel", "change", "pause"]),
             ("running", "unknown", ["cancel", "answer", "change", "pause"]),
-            ("halted", "succeeded", ["retry", "cancel", "change"]),
-            ("failed", "failed", ["retry"]),
-            ("cancelled", "cancelled", ["retry"]),
+            ("halted", "succeeded", ["retry", "cancel", "rollback", "change"]),
+            ("failed", "failed", ["retry", "rollback"]),
+            ("cancelled", "cancelled", ["retry", "rollback"]),
             ("failed", "rolled_back", ["retry"]),
-            ("succeeded", "succeeded", []),
+            ("succeeded", "succeeded", ["rollback"]),
             ("succeeded", "skipped", []),
         ],
     )
@@ -421,7 +423,7 @@ class TestReading:
             HostRun(job=job, name=f"eu-{n}", holds_host=False, position=n) for n in range(300)
         )
         operator.get(f"/jobs/{job.pk}")  # the token's use is noted
-        with django_assert_num_queries(5):  # token, job, counts, gates, rights
+        with django_assert_num_queries(6):  # token, job, counts, rollback, gates, rights
             operator.get(f"/jobs/{job.pk}")
         with django_assert_num_queries(3):  # token, job, hosts
             assert len(operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]) == 300
@@ -432,7 +434,7 @@ class TestReading:
         for _ in range(5):
             factories.job(squid, hosts=2)
         operator.get("/jobs")
-        with django_assert_num_queries(5):  # token, jobs, counts, gates, rights
+        with django_assert_num_queries(6):  # token, jobs, counts, rollbacks, gates, rights
             operator.get("/jobs")
 
 

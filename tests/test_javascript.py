@@ -33,6 +33,7 @@ def test_the_javascript_modules_pass_their_own_tests() -> None:
 def test_the_server_says_of_a_job_what_the_page_says(case: dict[str, Any]) -> None:
     times = ("start_at", "created_at", "started_at", "ended_at")
     values = {key: moment(at) if key in times else at for key, at in case["job"].items()}
+    values["rolls_back_id"] = values.pop("rolls_back", None)
     said = verdict(
         cast(Job, SimpleNamespace(**values)),
         [BatchCounts(batch["n"], batch["counts"]) for batch in case["batches"]],

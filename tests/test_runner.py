@@ -422,6 +422,36 @@ def test_a_cancel_undoes_what_was_launched_unless_told_not_to(
     assert count(host) == ["look", "stop", "switch", *undone, "tidy"]
 
 
+def test_a_whole_job_is_taken_back_step_by_step(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    revision = undoable.recipe.newest()
+    text = UNDOABLE.replace(
+        'to $previous" >>count', 'to $previous" >>count; echo "$previous" >version'
+    )
+    undoable.recipe.revisions.create(number=revision.number + 1, text=text, sha256="1" * 64)
+    job = start(undoable)
+    until(ended(job, "succeeded"), "the job succeeds")
+    for host in fleet.hosts:
+        (host.home / "count").unlink()
+    stuck = fleet.hosts[1]
+    (stuck.home / "stuck").touch()
+    jonas = factories.user("jonas")
+    back, _ = orders.rollback(job, by=jonas)
+    until(ended(back, "failed"), "one host does not go back")
+    for host in (fleet.hosts[0], *fleet.hosts[2:]):
+        assert count(host) == ["undo-switch to 1.0", "undo-stop", "tidy"]
+        assert (host.home / "version").read_text() == "1.0\n"
+    run = back.host_runs.get(name=stuck.name)
+    assert (run.state, run.down) == ("failed", True)
+    assert run.error.endswith("left to undo by hand: stop")
+    (stuck.home / "stuck").unlink()
+    orders.retry(back, by=jonas)
+    until(ended(back, "succeeded"), "the retry goes on where the undoing stopped")
+    assert count(stuck) == ["undo-switch to 1.0", "tidy", "undo-stop"]
+    assert back.host_runs.get(name=stuck.name).version == "1.0"
+
+
 def test_a_log_that_differs_from_the_hosts_is_told(
     fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
 ) -> None:

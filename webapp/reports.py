@@ -19,6 +19,7 @@ from deploy_tasks.models import Attempt, Batch, HostRun, Job, RecipeRevision
 from deploy_tasks.preflight import Finding
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import (
+    HOST_ACTIVE,
     HOST_ENDED,
     HOST_RETRYABLE,
     JOB_ENDED,
@@ -152,6 +153,7 @@ class _Tally:
         #: What is said of batches that are done, and whose gate is not open yet.
         self.gates: dict[int, str] = {}
         self.soaks: dict[int, str] = {}
+        self.rolled_back_by: int | None = None
         self.unreachable = 0
         self.down = 0
 
@@ -159,6 +161,9 @@ class _Tally:
     def counts(self) -> dict[str, int]:
         total: Counter[str] = sum(self.of_batch.values(), Counter())
         return {state.value: total[state.value] for state in HostRunState}
+
+    def counts_of(self, *states: HostRunState) -> int:
+        return sum(found[state] for found in self.of_batch.values() for state in states)
 
     @property
     def batches(self) -> list[BatchCounts]:
@@ -182,6 +187,9 @@ def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
         tally.down += row["downs"]
         if row["state"] not in HOST_ENDED:
             tally.unreachable += row["unreachables"]
+    takers = Job.objects.filter(rolls_back__in=[job.pk for job in jobs])
+    for taker, taken in takers.values_list("pk", "rolls_back"):
+        tallies[int(taken or 0)].rolled_back_by = taker
     for job, n, canary, gate, soak_until in Batch.objects.filter(
         Q(canary=True) | Q(gate__in=GATES), job__in=[job.pk for job in jobs]
     ).values_list("job", "n", "canary", "gate", "soak_until"):
@@ -208,6 +216,8 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "game": job.game.name,
         "version": job.release.version,
         "by": job.by_name,
+        "rolls_back": job.rolls_back_id,
+        "rolled_back_by": tally.rolled_back_by,
         "created_at": iso(job.created_at),
         "started_at": iso(job.started_at) if job.started_at else None,
         "ended_at": iso(job.ended_at) if job.ended_at else None,
@@ -245,6 +255,7 @@ def _possible(job: Job, tally: _Tally) -> list[str]:
         # Also a second time: with force, or to repeat an order whose answer was lost.
         "cancel": not ended,
         "answer": bool(counts[HostRunState.UNKNOWN]),
+        "rollback": _can_go_back(job, tally),
         "skip": bool(counts[HostRunState.WAITING]) and not ended and not being_cancelled,
         "change": not ended and not being_cancelled,
         "pause": job.state in GOING and not being_cancelled and job.pause != Pause.STEP,
@@ -252,6 +263,15 @@ def _possible(job: Job, tally: _Tally) -> list[str]:
         "promote": bool(tally.gates) and job.state in GOING and not being_cancelled,
     }
     return [order for order, possible in orders.items() if possible]
+
+
+def _can_go_back(job: Job, tally: _Tally) -> bool:
+    """As far as counts tell; the order itself looks at every step."""
+    still_runs = tally.counts_of(*HOST_ACTIVE, HostRunState.UNKNOWN)
+    done = tally.counts_of(HostRunState.SUCCEEDED, HostRunState.FAILED, HostRunState.CANCELLED)
+    stands_still = job.state in (*JOB_ENDED, JobState.HALTED) and not still_runs
+    known = job.rolls_back_id or tally.rolled_back_by
+    return bool(stands_still and done and not known)
 
 
 def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:

@@ -24,7 +24,8 @@ class BatchReport(TypedDict):
 
 class JobReport(TypedDict):
     """``counts`` has every host state, zeros too; ``can`` what its reader may order now;
-    ``pause`` what a person has asked for: after the batch, host or step; empty: nothing."""
+    ``pause`` what a person has asked for: after the batch, host or step; empty: nothing.
+    ``rolls_back``: the job that it takes back; ``rolled_back_by``: the one that does so to it."""
 
     id: int
     state: str
@@ -34,6 +35,8 @@ class JobReport(TypedDict):
     game: str
     version: str
     by: str
+    rolls_back: int | None
+    rolled_back_by: int | None
     created_at: str
     started_at: str | None
     ended_at: str | None

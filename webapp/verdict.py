@@ -49,7 +49,10 @@ def verdict(
     """``unreachable`` and ``down`` count host runs of this job; ``now`` for what lies ahead."""
     if job.state == JobState.WAITING:
         return _ahead(job, batches, now)
-    so_far = _(", ").join(_findings(batches, unreachable=unreachable, down=down)) + _(".")
+    done = _("%(updated)d of %(total)d updated")
+    if job.rolls_back_id:
+        done = _("%(updated)d of %(total)d taken back")
+    so_far = _(", ").join(_findings(done, batches, unreachable=unreachable, down=down)) + _(".")
     opening = _opening(job, batches)
     return opening + _(": ") + so_far if opening else so_far
 
@@ -103,7 +106,9 @@ def _current(batches: Sequence[BatchCounts]) -> int:
     return under_way[0] if under_way else begun[-1].n if begun else 1
 
 
-def _findings(batches: Sequence[BatchCounts], *, unreachable: int, down: int) -> list[str]:
+def _findings(
+    done: str, batches: Sequence[BatchCounts], *, unreachable: int, down: int
+) -> list[str]:
     def count(*states: HostRunState) -> int:
         return sum(batch.count(*states) for batch in batches)
 
@@ -120,6 +125,6 @@ def _findings(batches: Sequence[BatchCounts], *, unreachable: int, down: int) ->
         (down, _("%(count)d down")),
     ]
     return [
-        _("%(updated)d of %(total)d updated") % {"updated": updated, "total": total},
+        done % {"updated": updated, "total": total},
         *(text % {"count": n} for n, text in further if n),
     ]

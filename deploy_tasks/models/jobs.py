@@ -32,6 +32,10 @@ class Job(models.Model):
     revision = models.ForeignKey(RecipeRevision, models.PROTECT, related_name="jobs")
     rollout = models.JSONField(default=dict)
     vars = models.JSONField(default=dict)
+    #: The job whose steps this one undoes; one takes it back, not two.
+    rolls_back = models.OneToOneField(
+        "self", models.PROTECT, null=True, blank=True, related_name="rolled_back_by"
+    )
     force = models.BooleanField(default=False)
     note = models.TextField(blank=True)
     state = models.CharField(max_length=16, choices=JobState, default=JobState.WAITING)
@@ -138,6 +142,10 @@ class HostRun(models.Model):
     #: When its Celery bell was rung last; a lost one is rung again.
     rung_at = models.DateTimeField(null=True, blank=True)
     target = models.JSONField(null=True, blank=True)
+    #: The host run whose steps this one undoes; None: it does its own.
+    undoes = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="undone_by"
+    )
     #: Index of the step it is at, or comes to next, in the frozen recipe.
     step = models.PositiveIntegerField(default=0)
     #: What ``current`` printed before the first step; never read again. None: not asked yet.

@@ -10,6 +10,7 @@ from deploy_tasks.orders.adjusting import change, skip
 from deploy_tasks.orders.changes import answer, cancel, retry
 from deploy_tasks.orders.pausing import pause, promote, resume
 from deploy_tasks.orders.planning import JobOrder, Plan, PlanBatch, plan_job
+from deploy_tasks.orders.rolling_back import rollback
 from deploy_tasks.orders.starting import start_job
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "promote",
     "resume",
     "retry",
+    "rollback",
     "skip",
     "start_job",
 ]

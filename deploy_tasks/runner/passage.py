@@ -15,7 +15,8 @@ from deploy_tasks.runner import target, unended
 from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Skipped, Unknown
 from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
-from deploy_tasks.runner.work import Work, has_begun
+from deploy_tasks.runner.work import Work
+from deploy_tasks.standing import has_begun
 from deploy_tasks.states import HostRunState
 from deploy_tasks.wishes import Wish
 
@@ -120,6 +121,10 @@ class Passage:
             undo = Wish(self._story.carriage.wish).undoes
             self._wind_up(HostRunState.CANCELLED, "", undo=undo)
         except (Failed, HostFailed) as failure:
+            if self._run.undoes_id:
+                left = self._left_for_the_hand()
+                self._wind_up(HostRunState.FAILED, "; ".join(filter(None, [str(failure), left])))
+                return
             undo = self._recipe.on_failure == "undo"
             self._wind_up(HostRunState.FAILED, str(failure), undo=undo)
         else:
@@ -133,14 +138,20 @@ class Passage:
             raise Cancelled
         if run.error:
             raise Failed(run.error)  # found by an earlier worker, which got no further
-        if self._recipe.current and run.previous is None:
-            self._ask_previous()
-        steps = enumerate(self._recipe.steps)
-        self._work.forward([n for n, step in steps if not step.always and n >= run.step])
+        if run.undoes_id:
+            self._work.back()
+        else:
+            self._go_forward()
         self._work.last_things()
         self._check_version()
 
-    def _wind_up(self, state: HostRunState, error: str, *, undo: bool) -> None:
+    def _go_forward(self) -> None:
+        if self._recipe.current and self._run.previous is None:
+            self._ask_previous()
+        steps = enumerate(self._recipe.steps)
+        self._work.forward([n for n, step in steps if not step.always and n >= self._run.step])
+
+    def _wind_up(self, state: HostRunState, error: str, *, undo: bool = False) -> None:
         """After an end that is no success: take back what is to be taken back, then the rest."""
         undo = undo or self._run.activity == UNDOING
         self._story.tell(changes={"error": error})
@@ -213,7 +224,8 @@ class Passage:
             return
         version = self._run.version = self._ask_version()
         failpoint("version.asked")
-        if version != self._run.job.release.version:
+        wanted = self._run.previous if self._run.undoes_id else self._run.job.release.version
+        if version != wanted:
             self._story.tell(changes={"version": version})
             raise Failed(
                 _("all steps ended well, but the host still says %s") % (version or _("nothing"))

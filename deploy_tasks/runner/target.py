@@ -19,15 +19,21 @@ def snapshot(run: HostRun, recipe: recipes.Recipe) -> dict[str, Any]:
     host = run.host
     if host is None:
         raise HostFailed(_("this host is no longer in the inventory"))
-    job = run.job
-    values = recipes.resolve(recipe, game=job.game.vars, host=host.vars, job=job.vars)
     return {
         **_place(host),
         "via": _place(host.via) if host.via else None,
         "labels": host.labels,
-        "vars": values.plain,
-        "secrets": values.secrets,
+        **_given(run, recipe, host),
     }
+
+
+def _given(run: HostRun, recipe: recipes.Recipe, host: Host) -> dict[str, Any]:
+    """What is taken back is taken back with the values that it was done with."""
+    if run.undoes and run.undoes.target:
+        return {name: run.undoes.target[name] for name in ("vars", "secrets")}
+    job = run.job
+    values = recipes.resolve(recipe, game=job.game.vars, host=host.vars, job=job.vars)
+    return {"vars": values.plain, "secrets": values.secrets}
 
 
 def _place(host: Host) -> dict[str, Any]:

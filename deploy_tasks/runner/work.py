@@ -17,6 +17,7 @@ from deploy_tasks.runner.following import End, Follower, abandon, pass_on
 from deploy_tasks.runner.plans import LivePlan, Way
 from deploy_tasks.runner.story import Story
 from deploy_tasks.runner.uploading import Upload
+from deploy_tasks.standing import has_begun, standing, without_previous
 from deploy_tasks.states import AttemptKind, AttemptState
 from deploy_tasks.wishes import Wish
 
@@ -25,17 +26,6 @@ PAUSE = 1.0
 #: So many plans that came to nothing are enough to give a host up.
 NOT_BEGUN_LIMIT = 2
 STANDING = (AttemptState.SUCCEEDED, AttemptState.SKIPPED)
-NEVER_BEGUN = (AttemptState.NEW, AttemptState.ABANDONED)
-
-
-def has_begun(attempt: Attempt) -> bool:
-    """Whether anything of it may have run on the host."""
-    return attempt.state not in NEVER_BEGUN and not _was_refused(attempt)
-
-
-def _was_refused(attempt: Attempt) -> bool:
-    """Its artifact could not be brought: for that reason its whole plan did not begin."""
-    return attempt.state == AttemptState.FAILED and attempt.started_at is None
 
 
 class Work:
@@ -48,6 +38,8 @@ class Work:
         self._story, self._contact = story, contact
         # Before its first claim a host run has none.
         self.attempts = list(run.attempts.order_by("pk")) if run.fence else []
+        #: What an earlier job did, where this host run takes it back.
+        self._earlier = list(run.undoes.attempts.order_by("pk")) if run.undoes else []
         self._follower: commands.Follower = "tail"
         #: Plans that the host has taken and not begun.
         self._not_begun = 0
@@ -90,18 +82,15 @@ class Work:
 
     def to_undo(self) -> list[int]:
         """Steps that were launched, not skipped, not undone since, and can be; last first."""
-        needed: set[int] = set()
-        for one in self.attempts:
-            if one.kind == AttemptKind.UNDO:
-                if one.state == AttemptState.SUCCEEDED:
-                    needed.discard(one.step)
-            elif has_begun(one) and one.state != AttemptState.SKIPPED:
-                needed.add(one.step)
-        return [n for n in sorted(needed, reverse=True) if self._recipe.steps[n].undo]
+        own = self.attempts
+        if self._earlier:  # what it did itself are the steps that run at every end
+            own = [one for one in own if one.kind == AttemptKind.UNDO]
+        found = standing([*self._earlier, *own])
+        return [n for n in found if self._recipe.steps[n].undo]
 
     def _refuse_undo_without_previous(self, steps: Sequence[int]) -> None:
         for n in steps:
-            if "previous" in (self._recipe.steps[n].undo or "") and not self._run.previous:
+            if without_previous(self._recipe.steps[n].undo, self._run.previous or ""):
                 raise Failed(
                     _("step “%s” cannot be undone: no version was on the host before")
                     % self._recipe.steps[n].name

@@ -26,9 +26,14 @@ function host(name, more = {}) {
   };
 }
 
+const BATCHES = [
+  { n: 1, canary: true, state: "gate", soak_until: null },
+  { n: 2, canary: false, state: "waiting", soak_until: null },
+];
+
 function model(...hosts) {
   const made = new JobModel({
-    job: { id: 1, state: "running", reason: "", started_at: AT, ended_at: null, batches: [] },
+    job: { id: 1, state: "running", reason: "", started_at: AT, ended_at: null, batches: BATCHES },
     steps: STEPS,
   });
   made.load({ as_of_seq: 10, hosts });
@@ -148,4 +153,25 @@ test("a running host is never drawn full", () => {
   );
   assert.ok(job.progress(job.hosts.get("eu-1")) <= 6);
   assert.equal(job.progress(job.hosts.get("eu-2")), 0);
+});
+
+test("a batch that is done tells of its gate, until that is open", () => {
+  const job = model(host("eu-1", { batch: 1, state: "succeeded" }), host("eu-2", { batch: 2 }));
+  const gate = () => job.batches().map(({ canary, gate, until }) => [canary, gate, until]);
+  assert.deepEqual(gate(), [
+    [true, "gate", undefined],
+    [false, undefined, undefined],
+  ]);
+  job.apply([{ s: 11, k: "batch", n: 1, to: "soaking", until: AT, at: AT }]);
+  assert.deepEqual(gate()[0], [true, "soaking", AT]);
+  job.apply([{ s: 12, k: "batch", n: 1, to: "succeeded", at: AT }]);
+  assert.deepEqual(gate()[0], [true, undefined, undefined]);
+});
+
+test("a pause is known until somebody takes it back", () => {
+  const job = model(host("eu-1"));
+  job.apply([{ s: 11, k: "order", what: "pause", after: "step", who: "mira", at: AT }]);
+  assert.equal(job.job.pause, "step");
+  job.apply([{ s: 12, k: "order", what: "resume", who: "mira", at: AT }]);
+  assert.equal(job.job.pause, "");
 });

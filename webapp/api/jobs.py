@@ -9,7 +9,7 @@ from ninja import Header, Query, Status
 from pydantic import Field
 
 from deploy_tasks import events, orders, preflight
-from deploy_tasks.errors import InvalidInput, OrderRefused
+from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import HostRun, Job
 from deploy_tasks.names import Name
 from deploy_tasks.states import AttemptKind, JobState, Pause
@@ -292,12 +292,12 @@ def change(request: ApiRequest, job_id: int, order: ChangeOrder) -> JobReport:
     return reports.job(job, request.auth)
 
 
-@router.post("/{int:job_id}/rollback", response={201: JobReport, REFUSALS: Refusal})
+@router.post("/{int:job_id}/rollback", response={201: JobReport, 200: JobReport, REFUSALS: Refusal})
 @takes(Right.OPERATE)
-def rollback(request: ApiRequest, job_id: int) -> JobReport:
-    """Start a job that brings the hosts back to what they ran before this one."""
-    _job_to_operate(request, job_id)
-    raise OrderRefused(_("jobs cannot be rolled back yet: start one with the former version"))
+def rollback(request: ApiRequest, job_id: int) -> Status[JobReport]:
+    """Start a job that undoes on every host what this one did; again: 200 and the same job."""
+    job, created = orders.rollback(_job_to_operate(request, job_id), by=request.auth)
+    return Status(201 if created else 200, reports.job(job, request.auth))
 
 
 @router.post("/{int:job_id}/hosts/{name:name}/answer", response={200: JobReport, REFUSALS: Refusal})

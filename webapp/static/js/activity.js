@@ -65,7 +65,7 @@ const PAUSE = {
   step: gettext("%(who)s paused the job after the steps that run."),
 };
 
-function order({ who, what, hosts, host, note, after, batch, terms }) {
+function order({ who, what, hosts, host, note, after, batch, terms, by_job }) {
   const many =
     hosts === undefined
       ? ""
@@ -83,6 +83,10 @@ function order({ who, what, hosts, host, note, after, batch, terms }) {
         terms: Object.entries(terms ?? {})
           .map((pair) => pair.join(" "))
           .join(", "),
+      }),
+      rollback: fill(gettext("%(who)s rolled the job back, with job #%(n)s."), {
+        who,
+        n: by_job ?? "",
       }),
       resume: fill(gettext("%(who)s resumed the job."), values),
       promote: fill(gettext("%(who)s promoted batch %(n)s."), values),

@@ -119,7 +119,8 @@ export class JobModel {
   }
 
   setGate(n, to, until) {
-    if (to === "soaking" || to === "gate") this.gates.set(n, { gate: to, until });
+    if (to === "soaking" || to === "gate")
+      this.gates.set(n, { gate: to, until: until ?? undefined });
     else this.gates.delete(n);
   }
 

@@ -51,7 +51,15 @@ export class Orders {
     this.pausing = document.getElementById("pause");
     this.pause = this.#button("", () => this.pausing.showModal());
     this.cancel = this.#button("danger", () => this.dialog.showModal());
-    root.append(this.promote, this.resume, this.retry, this.pause, this.cancel);
+    this.going = document.getElementById("rollback");
+    this.rollback = this.#button("danger", () => this.going.showModal());
+    root.append(this.promote, this.resume, this.retry, this.pause, this.rollback, this.cancel);
+    this.going.addEventListener("close", async () => {
+      if (this.going.returnValue !== "rollback") return;
+      this.going.returnValue = "";
+      const back = await this.give("rollback", {}, this.rollback);
+      if (back) location.assign(back.url);
+    });
     this.pausing.addEventListener("close", () => {
       const after = this.pausing.returnValue;
       if (after) this.give("pause", { after }, this.pause);
@@ -85,6 +93,7 @@ export class Orders {
           : fill(ngettext("Retry %(n)s host", "Retry %(n)s hosts", again), { n: number(again) }),
         ngettext("from its failed step", "each from its failed step", again),
       );
+    this.#paintRollback(can, count(counts, ["succeeded", "failed", "cancelled"]));
     this.#paintHolds(can, waiting, count(counts, ["running"]));
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
     this.#paintCancel(waiting, active);
@@ -128,6 +137,23 @@ export class Orders {
       fill(
         ngettext("%(n)s stands still after its step", "%(n)s stand still after their step", running),
         { n: number(running) },
+      ),
+    );
+  }
+
+  #paintRollback(can, done) {
+    this.rollback.hidden = !can.includes("rollback");
+    const hosts = fill(ngettext("%(n)s host", "%(n)s hosts", done), { n: number(done) });
+    this.#label(this.rollback, gettext("Roll back…"), hosts);
+    setText(
+      this.going.querySelector("[data-say]"),
+      fill(
+        ngettext(
+          "What was done on up to %(n)s host is undone.",
+          "What was done on up to %(n)s hosts is undone.",
+          done,
+        ),
+        { n: number(done) },
       ),
     );
   }
@@ -204,17 +230,19 @@ export class Orders {
     );
   }
 
-  /** Give one order; `button` is the one that was pressed. */
+  /** Give one order; `button` is the one that was pressed. Gives the answer, if it was taken. */
   async give(order, body, button, { refusal = this.refusal, url = `${this.url}/${order}` } = {}) {
-    if (button.disabled) return;
+    if (button.disabled) return null;
     button.disabled = true;
     setText(refusal, "");
     try {
-      await post(url, body);
+      const told = await post(url, body);
       this.onGiven();
+      return told;
     } catch (refused) {
       if (!(refused instanceof Refused)) throw refused;
       setText(refusal, refused.message);
+      return null;
     } finally {
       button.disabled = false;
     }

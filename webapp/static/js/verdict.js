@@ -18,7 +18,10 @@ export function verdict(job, batches, situation) {
 export function pieces(job, batches, { unreachable = 0, down = 0, now = Date.now() } = {}) {
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
   const opening = open(job, batches);
-  const found = findings(batches, { unreachable, down }).flatMap((piece, i) =>
+  const done = job.rolls_back
+    ? gettext("%(updated)d of %(total)d taken back")
+    : gettext("%(updated)d of %(total)d updated");
+  const found = findings(done, batches, { unreachable, down }).flatMap((piece, i) =>
     i ? [{ text: gettext(", "), tone: "" }, piece] : [piece],
   );
   return [
@@ -75,7 +78,7 @@ function open(job, batches) {
   return batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "";
 }
 
-function findings(batches, { unreachable, down }) {
+function findings(done, batches, { unreachable, down }) {
   const over = (...states) => batches.reduce((sum, batch) => sum + count(batch.counts, states), 0);
   const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
   const further = [
@@ -90,7 +93,7 @@ function findings(batches, { unreachable, down }) {
   ];
   return [
     {
-      text: fill(gettext("%(updated)d of %(total)d updated"), {
+      text: fill(done, {
         updated: over("succeeded"),
         total,
       }),

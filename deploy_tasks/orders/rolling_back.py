@@ -1,0 +1,147 @@
+"""Take a whole job back: a job of its own, as careful as the first, that undoes its steps."""
+
+from collections import defaultdict
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from deploy_tasks import bells, journal, revisions, rollout
+from deploy_tasks.errors import HostsBusy, OrderRefused
+from deploy_tasks.models import Attempt, Batch, HostRun, Job
+from deploy_tasks.orders.planning import busy
+from deploy_tasks.orders.records import tell
+from deploy_tasks.orders.starting import CHUNK
+from deploy_tasks.rollout import Placed, Rollout
+from deploy_tasks.standing import irreversible, standing
+from deploy_tasks.states import HOST_ACTIVE, JOB_ENDED, HostRunState, JobState
+
+#: Where something may stand that can be taken back.
+ENDED_WITH_WORK = [HostRunState.SUCCEEDED, HostRunState.FAILED, HostRunState.CANCELLED]
+
+
+def rollback(job: Job, *, by: User) -> tuple[Job, bool]:
+    """The job that takes ``job`` back, and whether it is new: there is one of each job.
+
+    A halted job is ended by it. Raises OrderRefused where the job still runs, a host has moved on
+    or a step cannot be undone; HostsBusy.
+    """
+    if earlier := Job.objects.filter(rolls_back=job).first():
+        return earlier, False
+    try:
+        with transaction.atomic():
+            return _create(journal.lock(job.pk), by), True
+    except IntegrityError:
+        # Somebody was quicker: with the same order, or with one of these hosts.
+        if earlier := Job.objects.filter(rolls_back=job).first():
+            return earlier, False
+        hosts = [run.host for run in job.host_runs.select_related("host") if run.host]
+        raise _busy(busy(hosts)) from None
+
+
+def _create(job: Job, by: User) -> Job:
+    _refuse_what_still_runs(job)
+    runs = _to_take_back(job)
+    hosts = [run.host for run in runs if run.host]
+    if taken := busy(hosts):
+        raise _busy(taken)
+    back = Job.objects.create(
+        game=job.game,
+        release=job.release,
+        revision=job.revision,
+        rollout=job.rollout,
+        vars=job.vars,
+        rolls_back=job,
+        by=by,
+        by_name=by.get_username(),
+    )
+    by_name = {run.name: run for run in runs}
+    placed = [Placed(host.name, host.labels) for host in hosts]
+    cut = rollout.batches(placed, Rollout.model_validate(job.rollout))
+    Batch.objects.bulk_create(
+        Batch(job=back, n=n, canary=cut.canary and n == 1) for n in range(1, len(cut.batches) + 1)
+    )
+    numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
+    HostRun.objects.bulk_create(
+        [
+            HostRun(
+                job=back,
+                host=run.host,
+                name=run.name,
+                batch=n,
+                position=position,
+                undoes=run,
+                previous=run.previous,
+            )
+            for position, (n, run) in enumerate(numbered)
+        ],
+        batch_size=CHUNK,
+    )
+    if job.state == JobState.HALTED:
+        _end(job)
+    tell(job, by, "rollback", hosts=len(runs), by_job=back.pk)
+    tell(back, by, "start", hosts=len(runs), rolls_back=job.pk)
+    for one in (job, back):
+        transaction.on_commit(partial(bells.ring_job, one.pk), robust=True)
+    back.refresh_from_db(fields=["last_seq"])
+    return back
+
+
+def _refuse_what_still_runs(job: Job) -> None:
+    if job.rolls_back_id:
+        raise OrderRefused(_("the job is a rollback itself: start the update again"))
+    if job.state not in (*JOB_ENDED, JobState.HALTED):
+        raise OrderRefused(_("the job is not over: cancel it first"))
+    under_way = job.host_runs.filter(state__in=[*HOST_ACTIVE, HostRunState.UNKNOWN])
+    if run := under_way.first():
+        raise OrderRefused(_("%s has not ended yet: wait for it, or answer for it") % run.name)
+
+
+def _to_take_back(job: Job) -> list[HostRun]:
+    """Host runs of which something stands. Raises OrderRefused for one that cannot go back."""
+    ended = job.host_runs.filter(state__in=ENDED_WITH_WORK).select_related("host")
+    runs = {run.pk: run for run in ended.order_by("position")}
+    attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
+    for attempt in Attempt.objects.filter(host_run__in=runs).order_by("pk"):
+        attempts[attempt.host_run_id].append(attempt)
+    recipe = revisions.recipe_of(job.revision)
+    found = []
+    for pk, run in runs.items():
+        steps = standing(attempts[pk])
+        if reason := irreversible(recipe, steps, previous=run.previous or ""):
+            raise OrderRefused(f"{run.name}: {reason}")
+        if any(recipe.steps[n].undo for n in steps):
+            found.append(run)
+    if not found:
+        raise OrderRefused(_("nothing stands on any host that could be taken back"))
+    _refuse_those_that_moved_on(job, found)
+    return found
+
+
+def _refuse_those_that_moved_on(job: Job, runs: list[HostRun]) -> None:
+    for run in runs:
+        if run.host is None:
+            raise OrderRefused(_("%s is no longer in the inventory") % run.name)
+    hosts = [run.host_id for run in runs]
+    newer = Attempt.objects.filter(host_run__host__in=hosts, host_run__job__gt=job.pk)
+    if later := newer.select_related("host_run").first():
+        raise OrderRefused(
+            _("%(host)s has moved on with job #%(job)s")
+            % {"host": later.host_run.name, "job": later.host_run.job_id}
+        )
+
+
+def _end(job: Job) -> None:
+    """Its waiting hosts will not be updated any more; the conductor does the rest."""
+    waiting = job.host_runs.filter(state=HostRunState.WAITING)
+    ids = list(waiting.values_list("pk", flat=True))
+    Job.objects.filter(pk=job.pk).update(cancelled=True)
+    journal.move_host_runs(
+        job, ids, [HostRunState.WAITING], HostRunState.CANCELLED, holds_host=False
+    )
+
+
+def _busy(taken: list[dict[str, object]]) -> HostsBusy:
+    named = ", ".join(f"{one['host']} (#{one['job']})" for one in taken)
+    return HostsBusy(_("busy: %s") % named, hosts=taken)
