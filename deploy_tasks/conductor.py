@@ -5,14 +5,16 @@ together may both ring, and the second finds nothing to do.
 """
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from deploy_tasks import bells, clock, journal, refusals, rollout
+from deploy_tasks import bells, clock, floors, journal, refusals, rollout
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.rollout import BatchStand, Decision, Rollout, Situation
@@ -26,6 +28,10 @@ from deploy_tasks.states import (
     Pause,
 )
 
+#: Pauses in which no host may begin to go down.
+STANDING_STILL = (Pause.HOST, Pause.STEP)
+#: Between two looks at whether a held host run may go down; other jobs' hosts come up meanwhile.
+LOOK_AGAIN = timedelta(seconds=2)
 GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
 SUCCEEDED = (HostRunState.SUCCEEDED, HostRunState.SKIPPED)
 FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
@@ -85,7 +91,10 @@ def _go_on(job: Job) -> bool:
         )
         return True
     terms = Rollout.model_validate(job.rollout)
+    some_wait = job.pause not in STANDING_STILL and _let_in(job)
     decision = rollout.decide(terms, batches, _situation(job))
+    if some_wait:
+        decision = _looking_again(decision)
     _move_gates(job, decision, batches)
     if decision.halt:
         halt(job, decision.halt)
@@ -98,14 +107,40 @@ def _go_on(job: Job) -> bool:
 
 def _wake_paused(job: Job) -> None:
     """Also those that had not yet heard that the pause is over."""
-    paused = list(job.host_runs.filter(state=HostRunState.PAUSED).values_list("pk", flat=True))
-    if paused:
-        _queue(job, paused, HostRunState.PAUSED)
+    paused = job.host_runs.filter(state=HostRunState.PAUSED)
+    if not job.cancelled:
+        paused = paused.filter(held=False)
+    if ids := list(paused.values_list("pk", flat=True)):
+        _queue(job, ids, HostRunState.PAUSED)
 
 
-def _queue(job: Job, ids: list[int], come_from: HostRunState) -> None:
-    moved = journal.move_host_runs(job, ids, [come_from], HostRunState.QUEUED, rung_at=clock.now())
+def _let_in(job: Job) -> bool:
+    """Let held host runs go down as far as every job's limits allow; whether some still wait."""
+    paused = job.host_runs.filter(state=HostRunState.PAUSED, held=True)
+    held = list(paused.select_related("host__machine").order_by("position"))
+    if not held:
+        return False
+    admission = floors.let_in(job, held)
+    entering = [run.pk for run in held if run.name in admission.enter]
+    _queue(job, entering, HostRunState.PAUSED, out=True)
+    for run in held:
+        why = admission.wait.get(run.name)
+        if why and run.reason != why:
+            journal.move_host_runs(
+                job, [run.pk], [HostRunState.PAUSED], HostRunState.PAUSED, reason=why
+            )
+    return len(entering) < len(held)
+
+
+def _queue(job: Job, ids: list[int], come_from: HostRunState, **changes: Any) -> None:
+    changes = {"held": False, "rung_at": clock.now(), **changes}
+    moved = journal.move_host_runs(job, ids, [come_from], HostRunState.QUEUED, **changes)
     transaction.on_commit(partial(bells.ring_host_runs, moved), robust=True)
+
+
+def _looking_again(decision: Decision) -> Decision:
+    soon = clock.now() + LOOK_AGAIN
+    return replace(decision, look_at=min(decision.look_at or soon, soon))
 
 
 def _situation(job: Job) -> Situation:
@@ -147,7 +182,8 @@ def _tell_state(job: Job, decision: Decision) -> None:
             journal.move_job(job, GOING, JobState.PAUSED, reason=decision.hold)
         return
     began = job.started_at or (clock.now() if decision.start else None)
-    state = JobState.RUNNING if began else JobState.WAITING
+    has_begun = began or job.state == JobState.RUNNING
+    state = JobState.RUNNING if has_begun else JobState.WAITING
     if job.state != state:
         journal.move_job(job, GOING, state, started_at=began)
 

@@ -26,10 +26,10 @@ class Tried(Protocol):
 
 def has_begun(attempt: Tried) -> bool:
     """Whether anything of it may have run on the host."""
-    return attempt.state not in NEVER_BEGUN and not _was_refused(attempt)
+    return attempt.state not in NEVER_BEGUN and not was_refused(attempt)
 
 
-def _was_refused(attempt: Tried) -> bool:
+def was_refused(attempt: Tried) -> bool:
     """Its artifact could not be brought: for that reason its whole plan did not begin."""
     return attempt.state == AttemptState.FAILED and attempt.started_at is None
 

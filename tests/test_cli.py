@@ -96,6 +96,7 @@ class TestStart:
         words = "start squid 2.0 --label region=eu --label shard=a --canary 1 --batch 50% --batch 3"
         words += " --batch double --parallel 7 --max-failed 5% --max-failed-in-batch 2"
         words += " --gate manual --soak 5m --stagger 10s --order-by shard"
+        words += " --max-down region=50% --max-down shard=1 --per-machine 2"
         words += " --note why --force --key k1"
         status, _, err = run(*words.split())
         assert (status, err) == (0, "")
@@ -112,6 +113,8 @@ class TestStart:
             "gate": "manual",
             "soak": 300,
             "order_by": "shard",
+            "max_down": {"region": "50%", "shard": 1},
+            "per_machine": 2,
         }
 
     @pytest.mark.parametrize(

@@ -97,6 +97,18 @@ def test_batches_follow_the_rollout(game: Game, mira: User) -> None:
     assert list(rows) == [("eu-1", 1), ("eu-2", 2), ("us-1", 2)]
 
 
+def test_a_share_that_lets_nobody_go_down_is_refused_before_it_waits_for_ever(
+    game: Game, mira: User
+) -> None:
+    given = {"rollout": {"max_down": {"region": "50%"}}}
+    (refusal,) = orders.plan_job(order(**given), by=mira).refusals
+    assert refusal["host"] == "us-1"
+    assert refusal["reason"].startswith("none of region=us may ever be down: 50% of so few")
+    with pytest.raises(InvalidInput, match="none of region=us may ever be down"):
+        start(mira, **given)
+    start(mira, rollout={"max_down": {"region": 1}})
+
+
 def test_the_plan_starts_nothing(game: Game, mira: User) -> None:
     plan = orders.plan_job(order(rollout={"canary": 1}), by=mira).as_json()
     assert [batch["hosts"] for batch in plan["batches"]] == [["eu-1"], ["eu-2", "us-1"]]

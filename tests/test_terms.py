@@ -21,6 +21,11 @@ from webapp.terms import terms
             " each batch stays well for 5 min 0 s, each next batch waits to be promoted",
         ),
         (
+            {"max_down": {"region": "25%"}, "per_machine": 1},
+            "batches 100%, 50 at a time, at most 25% of each region down,"
+            " at most 1 down on a machine",
+        ),
+        (
             {"stagger": "10s", "order_by": "shard"},
             "batches 100%, 50 at a time, 10 s between two starts, in the order of shard",
         ),

@@ -29,6 +29,10 @@ def _parts(rollout: Rollout) -> Iterator[str]:
         yield _("each batch stays well for %(time)s") % {"time": _time(rollout.soak)}
     if rollout.gate == "manual":
         yield _("each next batch waits to be promoted")
+    for label, most in rollout.max_down.items():
+        yield _("at most %(n)s of each %(label)s down") % {"n": most, "label": label}
+    if rollout.per_machine is not None:
+        yield _("at most %(n)s down on a machine") % {"n": rollout.per_machine}
     if rollout.order_by:
         yield _("in the order of %(label)s") % {"label": rollout.order_by}
 

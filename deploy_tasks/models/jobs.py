@@ -134,6 +134,10 @@ class HostRun(models.Model):
     refused_credential = models.CharField(max_length=64, blank=True)
     warned = models.BooleanField(default=False)
     down = models.BooleanField(default=False)
+    #: Its host is down, or may be: counted where jobs limit how many are at a time.
+    out = models.BooleanField(default=False)
+    #: It is paused before its first disruptive step until the conductor lets it in.
+    held = models.BooleanField(default=False)
     fence = models.PositiveIntegerField(default=0)
     owner = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -175,6 +179,9 @@ class HostRun(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["job", "state"], name="host_runs_by_state"),
+            models.Index(
+                fields=["host"], condition=Q(out=True) | Q(down=True), name="hosts_that_are_out"
+            ),
             models.Index(
                 fields=["job"], condition=~Q(refused_credential=""), name="refused_log_ins"
             ),

@@ -56,6 +56,8 @@ def retry(
         "wish": "",
         "activity": "",
         "refused_credential": "",
+        # Until it has gone through: its host is not up again by being tried again.
+        "out": F("down"),
         "down": False,
         "warned": False,
         "ended_at": None,

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deploy_tasks import recipes, revisions, rollout, truth
+from deploy_tasks import floors, recipes, revisions, rollout, truth
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, HostKey, HostRun, RecipeRevision, Release
 from deploy_tasks.names import Name
@@ -108,7 +108,10 @@ def plan_job(order: JobOrder, *, by: User) -> Plan:
         ],
         steps=[_step(step) for step in choice.recipe.steps],
         refusals=[{"host": b["host"], "reason": busy_reason(b), **b} for b in busy(choice.hosts)]
-        + [{"host": unfit.host, "reason": unfit.error.message} for unfit in misfits(choice)],
+        + [
+            {"host": unfit.host, "reason": unfit.error.message}
+            for unfit in [*misfits(choice), *never_let_in(choice)]
+        ],
         drifted=_drifted(choice.hosts),
     )
 
@@ -238,6 +241,23 @@ class Purse:
         if host.via_id is not None:
             needed.append(self.ways[host.via_id])
         return any(credential not in self.credentials for credential in needed)
+
+
+def never_let_in(choice: Choice) -> list[Misfit]:
+    """Hosts of which none may ever be down: the share of a small group is less than one."""
+    limits = floors.own_limits(choice.rollout, choice.game.pk, choice.hosts)
+    found = []
+    for host in choice.hosts:
+        for group in sorted(floors.groups(host)):
+            if limits.get(group) == 0:
+                label, value = floors.named(group)
+                message = _(
+                    "none of %(label)s=%(value)s may ever be down: %(share)s of so few is less"
+                    " than one; allow a number instead"
+                ) % {"label": label, "value": value, "share": choice.rollout.max_down[label]}
+                error = InvalidInput(message, field="rollout.max_down")
+                found.append(Misfit(host.name, error))
+    return found
 
 
 def _check(choice: Choice, host: Host, where: str, pinned: Collection[int], purse: Purse) -> None:

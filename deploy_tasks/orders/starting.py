@@ -11,7 +11,7 @@ from deploy_tasks import audit, bells, journal
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Batch, Event, HostRun, Job
-from deploy_tasks.orders.planning import Choice, JobOrder, busy, choose, misfits
+from deploy_tasks.orders.planning import Choice, JobOrder, busy, choose, misfits, never_let_in
 
 #: Rows a statement when 5,000 host runs are made at once.
 CHUNK = 1000
@@ -26,7 +26,7 @@ def start_job(order: JobOrder, *, by: User, key: str | None = None) -> tuple[Job
     if earlier := _earlier(by, key, digest):
         return earlier, False
     choice = choose(order)
-    if wrong := misfits(choice):
+    if wrong := [*misfits(choice), *never_let_in(choice)]:
         raise wrong[0].error
     try:
         with transaction.atomic():

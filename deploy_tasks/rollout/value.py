@@ -26,6 +26,10 @@ def _size(given: object) -> int | str:
 def _batch_size(given: object) -> int | str:
     if isinstance(given, str) and (given in GROWTHS or re.fullmatch(GROWTH, given)):
         return given
+    return _some(given)
+
+
+def _some(given: object) -> int | str:
     if (size := _size(given)) in (0, "0%"):
         raise ValueError(_("must be more than nothing"))
     return size
@@ -52,6 +56,7 @@ def _canary(given: object) -> object:
 
 BatchSize = Annotated[int | str, BeforeValidator(_batch_size)]
 MaxFailed = Annotated[int | str | None, BeforeValidator(_max_failed)]
+MaxDown = Annotated[int | str, BeforeValidator(_some)]
 Canary = Annotated[int | tuple[str, ...] | dict[str, str], BeforeValidator(_canary)]
 
 
@@ -75,6 +80,13 @@ class Rollout(BaseModel):
     gate: Literal["auto", "manual"] = Field("auto", description="who opens the next batch")
     soak: DurationOrSeconds = Field(0.0, description="seconds a batch must stay well")
     order_by: str | None = Field(None, description="the label that orders the hosts")
+    max_down: dict[str, MaxDown] = Field(
+        default_factory=dict,
+        description="label: how many of the game's hosts with the same value may be down at a time",
+    )
+    per_machine: int | None = Field(
+        None, ge=1, description="hosts of one machine that may be down at a time"
+    )
 
     @field_validator("batches")
     @classmethod
@@ -87,6 +99,14 @@ class Rollout(BaseModel):
                 _("a share says where its batch ends, so each must be larger than the one before")
             )
         return sizes
+
+    @property
+    def limits_others(self) -> bool:
+        return bool(self.max_down) or self.per_machine is not None
+
+    def down_at_most(self, label: str, hosts: int) -> int:
+        """Of the ``hosts`` that have a value of this label; shares are rounded down."""
+        return _allowed(self.max_down[label], hosts) or 0
 
     def budget(self, hosts: int) -> int | None:
         """How many of the job's ``hosts`` may fail; None: no limit. Shares are rounded down."""

@@ -13,6 +13,10 @@ class Paused(Exception):
     """It stands still between two steps, until a person lets it go on."""
 
 
+class Held(Exception):
+    """It stands before its first disruptive step, until it may go down."""
+
+
 class Unknown(Exception):
     """The outcome of a step cannot be known; only a person's answer leads on."""
 

@@ -3,17 +3,19 @@
 import logging
 import secrets
 from contextlib import suppress
+from typing import NoReturn
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import clock, commands, owner, revisions
+from deploy_tasks import clock, commands, floors, owner, revisions
 from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, Writer
 from deploy_tasks.models import Event, HostRun
+from deploy_tasks.rollout import Rollout
 from deploy_tasks.runner import target, unended
 from deploy_tasks.runner.contact import Contact
-from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Skipped, Unknown
+from deploy_tasks.runner.ends import Cancelled, Failed, Held, Paused, Skipped, Unknown
 from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
 from deploy_tasks.runner.work import Work
 from deploy_tasks.standing import has_begun
@@ -64,6 +66,8 @@ class Passage:
     def __init__(self, run: HostRun, story: Story) -> None:
         self._run, self._story = run, story
         self._recipe = revisions.recipe_of(run.job.revision)
+        self._border = floors.border(self._recipe)
+        self._limited = Rollout.model_validate(run.job.rollout).limits_others
 
     def go(self) -> None:
         refusal = self._set_target()
@@ -104,7 +108,10 @@ class Passage:
             text = _("its worker is gone; another goes on where it stopped")
             news = [self._story.news(Event.Kind.NOTE, {"text": text})]
         began = run.started_at or clock.now()
-        claim = self._story.claim({"started_at": began, "target": run.target}, news)
+        changes = {"started_at": began, "target": run.target}
+        if self._border is not None and not self._limited:
+            run.out = changes["out"] = True
+        claim = self._story.claim(changes, news)
         failpoint("claim.told")
         return claim
 
@@ -117,6 +124,8 @@ class Passage:
             self._leave_unknown(unknown)
         except Paused:
             self._story.pause()
+        except Held:
+            self._story.pause(held=True)
         except Cancelled:
             undo = Wish(self._story.carriage.wish).undoes
             self._wind_up(HostRunState.CANCELLED, "", undo=undo)
@@ -139,6 +148,7 @@ class Passage:
         if run.error:
             raise Failed(run.error)  # found by an earlier worker, which got no further
         if run.undoes_id:
+            self._go_down()
             self._work.back()
         else:
             self._go_forward()
@@ -149,7 +159,32 @@ class Passage:
         if self._recipe.current and self._run.previous is None:
             self._ask_previous()
         steps = enumerate(self._recipe.steps)
-        self._work.forward([n for n, step in steps if not step.always and n >= self._run.step])
+        left = [n for n, step in steps if not step.always and n >= self._run.step]
+        if not self._may_go_down():
+            self._work.forward([n for n in left if self._border is None or n < self._border])
+            self._hold()
+        self._work.forward(left)
+
+    def _go_down(self) -> None:
+        if not self._may_go_down():
+            self._hold()
+
+    def _hold(self) -> NoReturn:
+        self._work.heed_wish()
+        raise Held
+
+    def _may_go_down(self) -> bool:
+        """Whether its host is counted as down already, or no job limits how many are."""
+        if self._border is None:
+            return True
+        if self._limited or not self._run.out:
+            return self._run.out
+        # Others see that it is counted before it looks for their limits.
+        self._contact.session(launched=self._work.launched)
+        if floors.limits_in_force(self._run.job.game_id, own=self._run.job_id):
+            self._story.tell(changes={"out": False})
+            self._run.out = False
+        return self._run.out
 
     def _wind_up(self, state: HostRunState, error: str, *, undo: bool = False) -> None:
         """After an end that is no success: take back what is to be taken back, then the rest."""

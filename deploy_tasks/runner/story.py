@@ -146,18 +146,20 @@ class Story:
             "link": Link.NONE.value,
             "ended_at": None if state == HostRunState.UNKNOWN else clock.now(),
         }
+        if state != HostRunState.UNKNOWN:
+            over["out"] = False
         told = {name: changes[name] for name in SHOWN if changes.get(name)}
         news = self.news(Event.Kind.HOST, {"to": state.value, **told})
         failpoint("end.before")
         self.tell(changes={**over, **changes}, news=[news]).wait()
         failpoint("end.committed")
 
-    def pause(self) -> None:
-        """It stands still, without a worker, until the conductor lets it go on."""
+    def pause(self, *, held: bool = False) -> None:
+        """It stands still, without a worker, until the conductor lets it go on, or in."""
         still = {"owner": "", "lease_until": None, "activity": "", "link": Link.NONE.value}
         state = HostRunState.PAUSED.value
         news = self.news(Event.Kind.HOST, {"to": state})
-        self.tell(changes={**still, "state": state}, news=[news]).wait()
+        self.tell(changes={**still, "state": state, "held": held}, news=[news]).wait()
 
     def let_go(self, *, for_seconds: float = 0) -> None:
         """Free the lease so that any worker can go on, at once or later; the state stays."""

@@ -17,7 +17,7 @@ from deploy_tasks.runner.following import End, Follower, abandon, pass_on
 from deploy_tasks.runner.plans import LivePlan, Way
 from deploy_tasks.runner.story import Story
 from deploy_tasks.runner.uploading import Upload
-from deploy_tasks.standing import has_begun, standing, without_previous
+from deploy_tasks.standing import has_begun, standing, was_refused, without_previous
 from deploy_tasks.states import AttemptKind, AttemptState
 from deploy_tasks.wishes import Wish
 
@@ -117,7 +117,7 @@ class Work:
         while left:
             self._story.carriage.look()
             if way == Way.FORWARD:
-                self._heed_wish()
+                self.heed_wish()
             done = self._sum_up(self._carry_out(self._new_plan(left, way)))
             left = [n for n in left if n not in done]
 
@@ -161,8 +161,8 @@ class Work:
     def _wish(self) -> Wish:
         return Wish(self._story.carriage.wish)
 
-    def _heed_wish(self) -> None:
-        """Between two steps."""
+    def heed_wish(self) -> None:
+        """Between two steps: raises what a person wishes."""
         if self._wish.cancels:
             raise Cancelled
         if self._wish == Wish.PAUSE:
@@ -247,7 +247,7 @@ class Work:
     def _sum_up(self, attempts: Sequence[Attempt]) -> list[int]:
         """The steps that need no more work; raises what ends the way."""
         done = []
-        for attempt in [one for one in attempts if _was_refused(one)] or attempts:
+        for attempt in [one for one in attempts if was_refused(one)] or attempts:
             step = self._recipe.steps[attempt.step]
             if attempt.state in STANDING:
                 done.append(attempt.step)

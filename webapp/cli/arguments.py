@@ -102,6 +102,19 @@ def _rollout(command: argparse.ArgumentParser) -> None:
     )
     _careful(command)
     command.add_argument(
+        "--max-down",
+        type=_limit,
+        action="append",
+        metavar="LABEL=N|P%",
+        help=_("of the hosts with the same value of this label, at most so many down at a time"),
+    )
+    command.add_argument(
+        "--per-machine",
+        type=int,
+        metavar="N",
+        help=_("at most N of a machine down at a time"),
+    )
+    command.add_argument(
         "--order-by", metavar="LABEL", help=_("update hosts in the order of this label")
     )
 
@@ -320,6 +333,11 @@ def _pair(text: str) -> tuple[str, str]:
 def _size(text: str) -> int | str:
     """A number; all else is taken as it is, and checked as the order is."""
     return int(text) if text.isdecimal() else text
+
+
+def _limit(text: str) -> tuple[str, int | str]:
+    label, most = _pair(text)
+    return label, _size(most)
 
 
 def _canary(text: str) -> int | list[str] | dict[str, str]:

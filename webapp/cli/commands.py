@@ -155,7 +155,13 @@ def _json(given: argparse.Namespace) -> list[str]:
 
 
 def _job_order(given: argparse.Namespace) -> dict[str, Any]:
-    rollout = {"canary": given.canary, "batches": given.batch, "order_by": given.order_by}
+    rollout = {
+        "canary": given.canary,
+        "batches": given.batch,
+        "order_by": given.order_by,
+        "max_down": dict(given.max_down) if given.max_down else None,
+        "per_machine": given.per_machine,
+    }
     by_hand = _given(rollout) | _careful(given)
     order = {
         "game": given.game,

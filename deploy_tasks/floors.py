@@ -1,0 +1,138 @@
+"""Keeps enough hosts up, whatever several jobs want: who may begin to go down now.
+
+A host run is counted as down from before its first disruptive step to its end, and longer where it
+left its host down. Where no job limits anything it is counted from its claim and goes on; it looks
+for limits after that claim is committed. So of a host run that has not looked yet and a job that
+limits it, at least one sees the other. Where there are limits it stops before that step, and the
+conductor lets it in: one at a time, whatever the job, because all of them lock the same row.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext as _
+
+from deploy_tasks.models import Host, HostRun, Instance, Job
+from deploy_tasks.recipes import Recipe
+from deploy_tasks.rollout import Rollout
+from deploy_tasks.rollout.floor import MACHINE, Group, Wanting, admit, strictest
+from deploy_tasks.states import HostRunState, JobState
+
+#: In these a job's limits hold for everybody.
+IN_FORCE = [JobState.RUNNING, JobState.PAUSED, JobState.HALTED]
+BACK_UP = [HostRunState.SUCCEEDED, HostRunState.ROLLED_BACK]
+
+
+def border(recipe: Recipe) -> int | None:
+    """The first step that players feel; None: the recipe names none, and nothing is counted."""
+    return next((n for n, step in enumerate(recipe.steps) if step.disruptive), None)
+
+
+def limits_in_force(game_id: int, *, own: int) -> bool:
+    """Whether another job's limits may concern a host of this game."""
+    others = Job.objects.filter(state__in=IN_FORCE).exclude(pk=own)
+    return any(
+        rollout.get("per_machine") is not None or (rollout.get("max_down") and game == game_id)
+        for game, rollout in others.values_list("game", "rollout")
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """``enter``: names of hosts that may go down now; ``wait``: name -> why the others wait."""
+
+    enter: set[str]
+    wait: dict[str, str]
+
+
+def let_in(job: Job, held: Sequence[HostRun]) -> Entry:
+    """Which of the held host runs of a locked job may go down now. Locks out all other jobs."""
+    list(Instance.objects.select_for_update().values_list("pk"))
+    hosts = [run.host for run in held if run.host]
+    down = _down()
+    # One that is down already takes nobody's place.
+    known = {host.pk for host in down}
+    already = {host.name for host in hosts if host.pk in known}
+    wanting = [Wanting(host.name, groups(host)) for host in hosts if host.pk not in known]
+    counted: Counter[Group] = Counter(group for host in down for group in groups(host))
+    allowed = _allowed(job, hosts)
+    admission = admit(wanting, counted, allowed)
+    waits = {name: _why(group, allowed[group]) for name, group in admission.wait.items()}
+    # A host that is no longer in the inventory is let in: it fails by itself, and says why.
+    gone = {run.name for run in held if run.host is None}
+    return Entry({*admission.enter, *already, *gone}, waits)
+
+
+def _why(group: Group, most: int) -> str:
+    label, value = named(group)
+    if label == MACHINE:
+        return _("waits: at most %(n)s on machine %(machine)s may be down at a time") % {
+            "n": most,
+            "machine": value,
+        }
+    return _("waits: at most %(n)s of %(group)s may be down at a time") % {
+        "n": most,
+        "group": f"{label}={value}",
+    }
+
+
+def groups(host: Host) -> frozenset[Group]:
+    groups = set(_labelled(host.game_id, host.labels))
+    if host.machine:
+        groups.add((MACHINE, host.machine.name))
+    return frozenset(groups)
+
+
+def named(group: Group) -> tuple[str, str]:
+    """The label, or `MACHINE`, and the value, without whose game it is."""
+    return group[0].rpartition(":")[2], group[1]
+
+
+def own_limits(rollout: Rollout, game_id: int, hosts: Iterable[Host]) -> dict[Group, int]:
+    """How many of each group that ``hosts`` belong to may be down at a time."""
+    limits: dict[Group, int] = {}
+    hosts = list(hosts)
+    if rollout.per_machine is not None:
+        limits |= {(MACHINE, h.machine.name): rollout.per_machine for h in hosts if h.machine}
+    if rollout.max_down:
+        everyone = Counter(
+            group
+            for labels in Host.objects.filter(game=game_id).values_list("labels", flat=True)
+            for group in _labelled(game_id, labels)
+        )
+        for host in hosts:
+            for group in _labelled(game_id, host.labels):
+                label, _value = named(group)
+                if label in rollout.max_down:
+                    limits[group] = rollout.down_at_most(label, everyone[group])
+    return limits
+
+
+def _allowed(job: Job, hosts: Sequence[Host]) -> dict[Group, int]:
+    limits = [own_limits(Rollout.model_validate(job.rollout), job.game_id, hosts)]
+    for other in Job.objects.filter(state__in=IN_FORCE).exclude(pk=job.pk):
+        terms = Rollout.model_validate(other.rollout)
+        if terms.max_down and other.game_id == job.game_id:
+            labels = terms.model_copy(update={"per_machine": None})
+            limits.append(own_limits(labels, job.game_id, hosts))
+        if terms.per_machine is not None:
+            theirs = set(other.host_runs.values_list("host__machine", flat=True))
+            shared = [host for host in hosts if host.machine_id in theirs]
+            machines = terms.model_copy(update={"max_down": {}})
+            limits.append(own_limits(machines, job.game_id, shared))
+    return strictest(limits)
+
+
+def _down() -> list[Host]:
+    """Hosts that are down or may be, each once: no later host run has brought them up again."""
+    later = HostRun.objects.filter(host=OuterRef("host"), pk__gt=OuterRef("pk"), state__in=BACK_UP)
+    out = HostRun.objects.filter(Q(out=True) | Q(down=True)).exclude(Exists(later))
+    found = Host.objects.filter(pk__in=out.values("host")).select_related("machine")
+    return list(found)
+
+
+def _labelled(game_id: int, labels: dict[str, object]) -> Iterable[Group]:
+    # Of one game: another one's eu is not less up for it.
+    return [(f"{game_id}:{label}", str(value)) for label, value in labels.items()]
