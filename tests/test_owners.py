@@ -22,6 +22,7 @@ SOURCES = [
         (r"\.group_send\(", "deploy_tasks/journal"),
         # Naming Django's settings is how each program begins.
         (r"os\.(environ(?!\.setdefault\(\"DJANGO_SETTINGS_MODULE)|getenv)", "webapp/env.py"),
+        (r"(?i)x[-_]forwarded", "webapp/proxies.py"),
         (r"import yaml\b", "deploy_tasks/yamlfile.py"),
         (r"AuditEntry\.objects\.create\(", "deploy_tasks/audit"),
         (r"import subprocess\b", ("webapp/serve.py", "webapp/calls/sending.py")),

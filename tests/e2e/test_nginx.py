@@ -4,6 +4,7 @@ nginx gives up on a silent answer after 60 s; here after 5, so that a job of 20 
 """
 
 import contextlib
+import http.client
 import ipaddress
 import json
 import re
@@ -14,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -209,11 +211,83 @@ def test_a_long_job_streams_to_its_end_and_no_request_is_given_up(
     assert f"/api/v1/jobs/{job}" in ours
 
 
+def test_a_stranger_gets_past_no_lock_by_what_it_says_of_itself(site: Site) -> None:
+    """S18, S10: nginx says who really came, whatever a client claims."""
+    answers = [
+        _sent(
+            site,
+            "POST",
+            "/login",
+            b"username=root&password=no",
+            **{"X-Forwarded-For": f"9.9.9.{n}"},
+        )
+        for n in range(30)
+    ]
+    # Without the page's token not even a guess is looked at.
+    assert {status for status, _headers in answers} == {403}
+    tries = [_guess(site, f"user-{n}", f"203.0.113.{n}") for n in range(25)]
+    assert tries[-1] == 429
+
+
+def test_what_is_answered_is_for_this_site_and_for_tls_alone(site: Site) -> None:
+    status, headers = _sent(site, "GET", "/login")
+    assert status == 200
+    assert "max-age=31536000" in headers["Strict-Transport-Security"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert all("Secure" in cookie for cookie in headers.get_all("Set-Cookie", []))
+    assert "Server" not in headers or "daphne" not in headers["Server"].lower()
+    for name, value in (("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "http")):
+        assert _sent(site, "GET", "/", **{name: value})[1]["Location"] == "/login?next=/"
+    assert _sent(site, "GET", "/login", Host="evil.example")[0] in (400, 404, 421)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://{here}", "https://{host}:1", "null"]
+)
+def test_s03_a_socket_of_another_site_is_refused_through_nginx(site: Site, origin: str) -> None:
+    here = site.address.removeprefix("https://")
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Origin": origin.format(here=here, host=here.split(":")[0]),
+        "Cookie": f"patchwave-session-{site.port}=made-up",
+    }
+    assert _sent(site, "GET", "/ws/jobs/1/", **headers)[0] == 403
+
+
 def test_static_files_come_from_nginx_after_the_first_time(site: Site) -> None:
     css = re.search(r'href="(/static/[^"]+\.css)"', _text(site, "/"))
     assert css
     assert [site.get(css[1], within=5) for _ in range(2)] == [200, 200]
     assert any((site.at / "cache").iterdir())
+
+
+def _sent(
+    site: Site, method: str, path: str, body: bytes = b"", **headers: str
+) -> tuple[int, Message]:
+    """Status and headers; no redirect is followed."""
+    host, _, port = site.address.removeprefix("https://").partition(":")
+    connection = http.client.HTTPSConnection(host, int(port), timeout=30, context=site.trust)
+    with contextlib.closing(connection):
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers
+
+
+def _guess(site: Site, name: str, claimed: str) -> int:
+    """As a page would send it, with the token of its form."""
+    _status, headers = _sent(site, "GET", "/login")
+    (cookie,) = re.findall(r"(patchwave-csrf-\d+)=(\w+)", str(headers))
+    body = f"username={name}&password=wrong&csrfmiddlewaretoken={cookie[1]}".encode()
+    more = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Cookie": "=".join(cookie),
+        "Referer": f"{site.address}/login",
+        "X-Forwarded-For": claimed,
+    }
+    return _sent(site, "POST", "/login", body, **more)[0]
 
 
 def _expect_whole(out: str, hosts: list[str]) -> None:
