@@ -168,7 +168,7 @@ class TestStart:
             "start squid 2.0",
             "start squid 2.0 --all --hosts eu-1",
             "start squid 2.0 --label eu",
-            "start squid 2.0 --all --parallel few",
+            "start squid 2.0 --all --per-machine few",
             "watch",
             "watch x",
             "answer 1 eu-1 perhaps",

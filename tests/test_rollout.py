@@ -93,6 +93,7 @@ def test_a_label_orders_the_hosts_as_people_count() -> None:
         {"canary": -1},
         {"canary": "1"},
         {"parallel": 0},
+        {"parallel": "0%"},
         {"batches": ["0%"]},
         {"batches": [0]},
         {"batches": ["101%"]},
@@ -165,6 +166,8 @@ def gates(decision: Decision) -> dict[int, str]:
     [
         pytest.param({}, [counts(1, waiting=5)], {1: 5}, id="all at once"),
         pytest.param({"parallel": 2}, [counts(1, waiting=5)], {1: 2}, id="as many as allowed"),
+        pytest.param({"parallel": "40%"}, [counts(1, waiting=5)], {1: 2}, id="or a share of all"),
+        pytest.param({"parallel": "1%"}, [counts(1, waiting=5)], {1: 1}, id="but at least one"),
         pytest.param(
             {"parallel": 2}, [counts(1, waiting=4, active=1)], {1: 1}, id="with those under way"
         ),
@@ -447,7 +450,7 @@ class Fleet:
         assert not self.halted
         assert self.pause not in (Pause.HOST, Pause.STEP)
         assert 0 < many <= self.states[n].count("waiting")
-        assert self.count("active") + many <= self.plan.parallel
+        assert self.count("active") + many <= self.plan.width(sum(map(len, self.states)))
         budget = self.plan.budget(sum(map(len, self.states)))
         assert budget is None or self.count("failed") <= budget
         for before, batch in enumerate(self.states[:n]):
@@ -468,7 +471,7 @@ class Fleet:
             "batches": st.lists(st.integers(1, 9), max_size=2).flatmap(
                 lambda sizes: st.sampled_from([sizes, [*sizes, "double"], [*sizes, "repeat"]])
             ),
-            "parallel": st.integers(1, 10),
+            "parallel": st.integers(1, 10) | st.sampled_from(["10%", "50%"]),
             "max_failed": st.none() | st.integers(0, 5) | st.sampled_from(["10%", "50%"]),
             "max_failed_in_batch": st.none() | st.integers(0, 3),
             "gate": st.sampled_from(["auto", "manual"]),

@@ -25,6 +25,7 @@ from webapp.terms import terms
             "batches 100%, 50 at a time, at most 25% of each region down,"
             " at most 1 down on a machine",
         ),
+        ({"max_failed": 0}, "batches 100%, 50 at a time, the first failure halts it"),
         (
             {"stagger": "10s", "order_by": "shard"},
             "batches 100%, 50 at a time, 10 s between two starts, in the order of shard",

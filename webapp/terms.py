@@ -21,7 +21,9 @@ def _parts(rollout: Rollout) -> Iterator[str]:
     yield _("%(n)s at a time") % {"n": rollout.parallel}
     if rollout.stagger:
         yield _("%(time)s between two starts") % {"time": _time(rollout.stagger)}
-    if rollout.max_failed is not None:
+    if rollout.max_failed == 0:
+        yield _("the first failure halts it")
+    elif rollout.max_failed is not None:
         yield _("at most %(n)s may fail") % {"n": rollout.max_failed}
     if rollout.max_failed_in_batch is not None:
         yield _("at most %(n)s of a batch may fail") % {"n": rollout.max_failed_in_batch}

@@ -136,7 +136,7 @@ class HostRun(models.Model):
     down = models.BooleanField(default=False)
     #: Its host is down, or may be: counted where jobs limit how many are at a time.
     out = models.BooleanField(default=False)
-    #: It is paused before its first disruptive step until the conductor lets it in.
+    #: It was not let in to go down yet; paused, it waits for the conductor to do so.
     held = models.BooleanField(default=False)
     fence = models.PositiveIntegerField(default=0)
     owner = models.CharField(max_length=80, blank=True)

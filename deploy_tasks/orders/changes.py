@@ -58,6 +58,7 @@ def retry(
         "refused_credential": "",
         # Until it has gone through: its host is not up again by being tried again.
         "out": F("down"),
+        "held": False,
         "down": False,
         "warned": False,
         "ended_at": None,

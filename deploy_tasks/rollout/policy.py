@@ -130,7 +130,8 @@ def _start(
 ) -> Decision:
     if batch.waiting and situation.not_before and situation.now < situation.not_before:
         return Decision(look_at=situation.not_before)
-    room = rollout.parallel - sum(one.active for one in batches)
+    width = rollout.width(sum(one.hosts for one in batches))
+    room = width - sum(one.active for one in batches)
     starting = min(batch.waiting, room, 1 if rollout.stagger else room)
     if starting <= 0:
         return Decision(halt=None if batch.waiting else _only_unknown(batches))

@@ -57,6 +57,7 @@ def _canary(given: object) -> object:
 BatchSize = Annotated[int | str, BeforeValidator(_batch_size)]
 MaxFailed = Annotated[int | str | None, BeforeValidator(_max_failed)]
 MaxDown = Annotated[int | str, BeforeValidator(_some)]
+Width = Annotated[int | str, BeforeValidator(_some)]
 Canary = Annotated[int | tuple[str, ...] | dict[str, str], BeforeValidator(_canary)]
 
 
@@ -71,7 +72,7 @@ class Rollout(BaseModel):
         description="a number: the size of a batch; a share: where it ends; last, how it goes on:"
         " repeat, double, *3, +5; without that the rest comes last",
     )
-    parallel: int = Field(50, ge=1, description="host runs at a time")
+    parallel: Width = Field(50, description="host runs at a time: how many, or a share")
     stagger: DurationOrSeconds = Field(0.0, description="seconds between the starts of two hosts")
     max_failed: MaxFailed = Field(None, description="failures allowed; one more halts the job")
     max_failed_in_batch: MaxFailed = Field(
@@ -107,6 +108,10 @@ class Rollout(BaseModel):
     def down_at_most(self, label: str, hosts: int) -> int:
         """Of the ``hosts`` that have a value of this label; shares are rounded down."""
         return _allowed(self.max_down[label], hosts) or 0
+
+    def width(self, hosts: int) -> int:
+        """How many of the job's ``hosts`` may be under way at a time; at least one."""
+        return max(1, _allowed(self.parallel, hosts) or 1)
 
     def budget(self, hosts: int) -> int | None:
         """How many of the job's ``hosts`` may fail; None: no limit. Shares are rounded down."""

@@ -109,8 +109,10 @@ class Passage:
             news = [self._story.news(Event.Kind.NOTE, {"text": text})]
         began = run.started_at or clock.now()
         changes = {"started_at": began, "target": run.target}
-        if self._border is not None and not self._limited:
-            run.out = changes["out"] = True
+        if self._border is not None and not self._is_let_in:
+            # Counted while nobody has looked yet, so that a job with limits sees it.
+            run.held, run.out = True, not self._limited
+            changes |= {"held": run.held, "out": run.out}
         claim = self._story.claim(changes, news)
         failpoint("claim.told")
         return claim
@@ -123,9 +125,9 @@ class Passage:
         except Unknown as unknown:
             self._leave_unknown(unknown)
         except Paused:
-            self._story.pause()
+            self._story.pause(out=self._is_let_in)
         except Held:
-            self._story.pause(held=True)
+            self._story.pause(out=False, held=True)
         except Cancelled:
             undo = Wish(self._story.carriage.wish).undoes
             self._wind_up(HostRunState.CANCELLED, "", undo=undo)
@@ -175,16 +177,22 @@ class Passage:
 
     def _may_go_down(self) -> bool:
         """Whether its host is counted as down already, or no job limits how many are."""
-        if self._border is None:
+        run = self._run
+        if self._border is None or self._is_let_in:
             return True
-        if self._limited or not self._run.out:
-            return self._run.out
+        if self._limited:
+            return False
         # Others see that it is counted before it looks for their limits.
         self._contact.session(launched=self._work.launched)
-        if floors.limits_in_force(self._run.job.game_id, own=self._run.job_id):
-            self._story.tell(changes={"out": False})
-            self._run.out = False
-        return self._run.out
+        run.held = floors.limits_in_force(run.job.game_id, own=run.job_id)
+        run.out = not run.held
+        self._story.tell(changes={"out": run.out, "held": run.held})
+        return run.out
+
+    @property
+    def _is_let_in(self) -> bool:
+        """By the conductor, or because nothing limited it, or it is down from before a retry."""
+        return self._run.out and not self._run.held
 
     def _wind_up(self, state: HostRunState, error: str, *, undo: bool = False) -> None:
         """After an end that is no success: take back what is to be taken back, then the rest."""

@@ -154,12 +154,12 @@ class Story:
         self.tell(changes={**over, **changes}, news=[news]).wait()
         failpoint("end.committed")
 
-    def pause(self, *, held: bool = False) -> None:
+    def pause(self, *, out: bool, held: bool = False) -> None:
         """It stands still, without a worker, until the conductor lets it go on, or in."""
         still = {"owner": "", "lease_until": None, "activity": "", "link": Link.NONE.value}
         state = HostRunState.PAUSED.value
         news = self.news(Event.Kind.HOST, {"to": state})
-        self.tell(changes={**still, "state": state, "held": held}, news=[news]).wait()
+        self.tell(changes={**still, "state": state, "held": held, "out": out}, news=[news]).wait()
 
     def let_go(self, *, for_seconds: float = 0) -> None:
         """Free the lease so that any worker can go on, at once or later; the state stays."""

@@ -74,7 +74,7 @@ class SkipOrder(Body):
 class ChangeOrder(Body):
     """Other terms from here on; what is left out stays. See ``rollout`` of a job."""
 
-    parallel: int | None = None
+    parallel: int | str | None = None
     stagger: str | float | None = None
     max_failed: int | str | None = None
     max_failed_in_batch: int | str | None = None

@@ -121,7 +121,9 @@ def _rollout(command: argparse.ArgumentParser) -> None:
 
 def _careful(command: argparse.ArgumentParser) -> None:
     """What may also be changed while a job runs."""
-    command.add_argument("--parallel", type=int, metavar="N", help=_("at most N hosts at a time"))
+    command.add_argument(
+        "--parallel", type=_size, metavar="N|P%", help=_("at most so many hosts at a time")
+    )
     command.add_argument(
         "--stagger", metavar="TIME", help=_("between the starts of two hosts, such as 10s")
     )

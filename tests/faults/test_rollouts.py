@@ -1,0 +1,219 @@
+"""Rollouts on real hosts, with a worker killed in the middle of each.
+
+What is allowed is read from the hosts' own timelines: each step writes down when its host went down
+and came up again, on the one clock that all of them share.
+"""
+
+from collections.abc import Sequence
+
+import pytest
+
+from demo.fleet import Fleet, FleetHost
+from deploy_tasks import orders
+from deploy_tasks.models import Credential, Game, Host, Job, Machine
+from deploy_tasks.states import Pause
+from tests import factories
+from tests.faults.crew import Crew, Nursery
+from tests.faults.jobs import make_game, mira, start, wait_for_end
+from tests.waiting import until
+
+pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
+
+NOW = "read -r up _ </proc/uptime"
+RECIPE = f"""\
+recipe: timeline
+current: cat version 2>/dev/null || echo 1.0
+steps:
+  - name: stage
+    run: {NOW}; echo "stage $up" >>timeline
+  - name: stop
+    disruptive: true
+    repeat: safe
+    run: {NOW}; echo "down $up" >>timeline
+    undo: {NOW}; echo "up $up" >>timeline
+  - name: work
+    repeat: safe
+    run: |
+      touch working
+      while [ -e slow ] && [ ! -e go ]; do sleep .02; done
+      if [ -e broken ]; then exit 2; fi
+      sleep .2
+  - name: start
+    repeat: safe
+    run: echo "$version" >version; {NOW}; echo "up $up" >>timeline
+    undo: echo "$previous" >version; {NOW}; echo "down $up" >>timeline
+"""
+
+
+def timeline(host: FleetHost) -> list[tuple[float, str]]:
+    path = host.home / "timeline"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return sorted((float(at), what) for what, at in (line.split(" ") for line in lines))
+
+
+def touched(hosts: Sequence[FleetHost]) -> list[str]:
+    return [host.name for host in hosts if timeline(host)]
+
+
+def went_down(hosts: Sequence[FleetHost]) -> list[str]:
+    return [h.name for h in hosts if any(what == "down" for _at, what in timeline(h))]
+
+
+def most_down(hosts: Sequence[FleetHost]) -> int:
+    """The most hosts that were down in one moment. A step that was repeated counts once."""
+    moments = sorted((at, h.name, what) for h in hosts for at, what in timeline(h))
+    down: set[str] = set()
+    most = 0
+    for _at, name, what in moments:
+        if what == "down":
+            down.add(name)
+        elif what == "up":
+            down.discard(name)
+        most = max(most, len(down))
+    return most
+
+
+@pytest.fixture
+def game(fleet: Fleet, transactional_db: None) -> Game:
+    return make_game(fleet, RECIPE)
+
+
+def kill_one_in_the_middle(nursery: Nursery, host: FleetHost, crew: Crew) -> None:
+    """A worker has ``host`` in hand when it is killed; another one takes over."""
+    doomed = nursery.worker()
+    until(lambda: (host.home / "working").exists(), "it works", seconds=20)
+    doomed.end()
+    crew.start()
+    (host.home / "go").touch()
+
+
+def slow(*hosts: FleetHost) -> None:
+    for host in hosts:
+        (host.home / "slow").touch()
+
+
+def test_a_failing_canary_leaves_everybody_else_alone(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    canary, *others = fleet.hosts
+    slow(canary)
+    (canary.home / "broken").touch()
+    job = start(game, rollout={"canary": 1, "max_failed": 3})
+    kill_one_in_the_middle(nursery, canary, crew)
+    wait_for_end(job, "halted")
+    assert job.reason == "a canary host failed"
+    assert touched(fleet.hosts) == [canary.name]
+    # Mended, it opens the rest.
+    (canary.home / "broken").unlink()
+    orders.retry(job, by=mira())
+    wait_for_end(job, "succeeded")
+    assert went_down(others) == [host.name for host in others]
+
+
+def test_a_budget_that_is_spent_at_the_end_of_a_batch_opens_no_other(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    first, second, *later = fleet.hosts
+    slow(first)
+    for host in (first, second):
+        (host.home / "broken").touch()
+    job = start(game, rollout={"batches": [2, "repeat"], "max_failed": 1, "parallel": 1})
+    kill_one_in_the_middle(nursery, first, crew)
+    wait_for_end(job, "halted")
+    assert job.reason == "2 hosts failed, at most 1 may"
+    assert touched(later) == []
+    assert most_down(fleet.hosts) == 2, "both are left down, and are named first"
+    assert job.host_runs.filter(down=True).count() == 2
+
+
+def test_a_pause_in_the_middle_of_a_batch_touches_nobody_more(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    first, *others = fleet.hosts
+    slow(first)
+    job = start(game, rollout={"parallel": 1})
+    doomed = nursery.worker()
+    until(lambda: (first.home / "working").exists(), "it works", seconds=20)
+    orders.pause(job, by=mira(), after=Pause.HOST)
+    doomed.end()
+    crew.start()
+    (first.home / "go").touch()
+    until(lambda: job.host_runs.filter(state="succeeded").exists(), "it ends", seconds=20)
+    until(lambda: Job.objects.get(pk=job.pk).state == "paused", "the job stands still")
+    assert touched(others) == []
+    orders.resume(job, by=mira())
+    wait_for_end(job, "succeeded")
+    assert most_down(fleet.hosts) == 1
+
+
+def on_one_machine(*games: Game) -> None:
+    Host.objects.filter(game__in=games).update(machine=Machine.objects.create(name="box"))
+
+
+def share(fleet: Fleet, game: Game) -> Game:
+    """A second game, which gets every other host."""
+    chess = factories.game("chess", text=RECIPE.replace("recipe: timeline", "recipe: chess"))
+    factories.release(chess)
+    for host in fleet.hosts[::2]:
+        Host.objects.filter(name=host.name).update(game=chess)
+    Credential.objects.get().games.add(chess)
+    return chess
+
+
+def test_two_jobs_that_share_a_machine_take_turns_on_it(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    chess = share(fleet, game)
+    on_one_machine(game, chess)
+    squids, chessmen = fleet.hosts[1::2], fleet.hosts[::2]
+    slow(squids[0])
+    limited = start(game, *squids, rollout={"per_machine": 1})
+    doomed = nursery.worker()
+    until(lambda: (squids[0].home / "working").exists(), "it works", seconds=20)
+    # One without limits of its own keeps to those of the other.
+    free = start(chess, *chessmen, rollout={"parallel": 1})
+    until(lambda: len(touched(chessmen)) == 1, "the other game has staged", seconds=20)
+    doomed.end()
+    crew.start()
+    (squids[0].home / "go").touch()
+    wait_for_end(limited, "succeeded", seconds=60)
+    wait_for_end(free, "succeeded", seconds=60)
+    assert most_down(fleet.hosts) == 1
+    assert len(went_down(fleet.hosts)) == len(fleet.hosts)
+
+
+def test_a_host_that_stays_down_keeps_its_place_until_its_retry_has_brought_it_up(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    Host.objects.update(labels={"region": "eu"})
+    first, *others = fleet.hosts
+    slow(first)
+    (first.home / "broken").touch()
+    job = start(game, rollout={"max_down": {"region": "25%"}})
+    kill_one_in_the_middle(nursery, first, crew)
+    until(lambda: job.host_runs.filter(down=True).exists(), "one is left down", seconds=20)
+    until(lambda: len(touched(others)) == len(others), "the others have staged", seconds=20)
+    assert went_down(others) == []
+    (first.home / "broken").unlink()
+    orders.retry(job, by=mira())
+    wait_for_end(job, "succeeded", seconds=60)
+    assert most_down(fleet.hosts) == 1
+    assert went_down(others) == [host.name for host in others]
+
+
+def test_a_job_is_rolled_back_as_carefully_as_it_came(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    Host.objects.update(labels={"region": "eu"})
+    slow(fleet.hosts[0])
+    job = start(game, rollout={"canary": 1, "max_down": {"region": 1}})
+    kill_one_in_the_middle(nursery, fleet.hosts[0], crew)
+    wait_for_end(job, "succeeded", seconds=60)
+    for host in fleet.hosts:
+        (host.home / "timeline").unlink()
+    back, _ = orders.rollback(job, by=mira())
+    wait_for_end(back, "succeeded", seconds=60)
+    assert most_down(fleet.hosts) == 1
+    for host in fleet.hosts:
+        assert (host.home / "version").read_text() == "1.0\n"
+        assert [what for _at, what in timeline(host)] == ["down", "up"]
