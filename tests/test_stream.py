@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 from django.db import OperationalError, transaction
 from pytest_django import Settings
 
@@ -204,6 +205,21 @@ async def test_the_last_who_leaves_ends_the_reader(story: Story, cookies: Header
             await second.hello()
         assert await ask(story.output, "eu-1", b"x")
         await first.reach(1)
+        work = next(task for task in asyncio.all_tasks() if "reader" in task.get_name())
+    await asyncio.wait([work], timeout=10)
+    assert work.cancelled()
+
+
+async def test_a_layer_that_breaks_keeps_no_reader_alive(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*args: Any) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(InMemoryChannelLayer, "group_discard", broken)
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await watching.reach(await ask(story.output, "eu-1", b"x"))
         work = next(task for task in asyncio.all_tasks() if "reader" in task.get_name())
     await asyncio.wait([work], timeout=10)
     assert work.cancelled()

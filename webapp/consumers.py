@@ -13,7 +13,6 @@ from deploy_tasks.times import iso
 from webapp import doorman, rows, stream
 from webapp.access import Open, Right, Takes
 from webapp.protocol import SUBPROTOCOL, Ack, BadFrame, Close, Hello, Ping, Watch, parse, say
-from webapp.stream import Reader
 from webapp.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -119,24 +118,21 @@ class JobConsumer(Socket):
                 await self.close(gone[self._guest])
                 return
         self._watcher = Watcher(self._guest, hello, self.send)
-        try:
-            reader = stream.join(self._job_id, self._watcher)
-        except stream.TooMany:
-            await self.close(Close.TOO_MANY)
-            return
-        self._start(self._feed(reader, self._watcher))
+        self._start(self._feed(self._watcher))
 
-    async def _feed(self, reader: Reader, watcher: Watcher) -> None:
+    async def _feed(self, watcher: Watcher) -> None:
         # Whoever is cut off by a server that goes down, or by our mistake, shall come again.
         code = Close.RESTARTING
         try:
-            welcome = await reader.welcome(self._guest.audience)
-            await self.send(say("welcome", now=iso(timezone.now()), **welcome))
-            code = await watcher.run(reader)
+            with stream.watching(self._job_id, watcher) as reader:
+                welcome = await reader.welcome(self._guest.audience)
+                await self.send(say("welcome", now=iso(timezone.now()), **welcome))
+                code = await watcher.run(reader)
+        except stream.TooMany:
+            code = Close.TOO_MANY
         except Job.DoesNotExist:
             code = Close.NO_SUCH_JOB
         finally:
-            stream.leave(reader, watcher)
             await self.close(code)
 
     def _start(self, work: Any) -> None:

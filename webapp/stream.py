@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -61,8 +61,9 @@ class Watcher(Protocol):
     def close(self, code: Close) -> None: ...
 
 
-def join(job_id: int, watcher: Watcher) -> "Reader":
-    """The reader of the job, with one more watcher. Raises TooMany."""
+@contextlib.contextmanager
+def watching(job_id: int, watcher: Watcher) -> Iterator["Reader"]:
+    """The reader of the job, with one more watcher. Who leaves last ends it. Raises TooMany."""
     readers = _readers.setdefault(asyncio.get_running_loop(), {})
     there = [one.guest.user_id for reader in readers.values() for one in reader.watchers]
     if len(there) >= MAX_WATCHERS or there.count(watcher.guest.user_id) >= MAX_PER_USER:
@@ -72,15 +73,13 @@ def join(job_id: int, watcher: Watcher) -> "Reader":
         reader = readers[job_id] = Reader(job_id)
         reader.start()
     reader.watchers.add(watcher)
-    return reader
-
-
-def leave(reader: "Reader", watcher: Watcher) -> None:
-    """The last one who leaves ends the reader."""
-    reader.watchers.discard(watcher)
-    if not reader.watchers:
-        _forget(reader)
-        reader.stop()
+    try:
+        yield reader
+    finally:
+        reader.watchers.discard(watcher)
+        if not reader.watchers:
+            _forget(reader)
+            reader.stop()
 
 
 class Reader:
@@ -149,7 +148,9 @@ class Reader:
                     while True:
                         self._heard(await layer.receive(channel))
                 finally:
-                    await layer.group_discard(group, channel)
+                    # In the place of what ended us, a broken layer would keep us here for ever.
+                    with contextlib.suppress(OSError, RedisError):
+                        await layer.group_discard(group, channel)
             except (OSError, RedisError) as error:
                 logger.warning("job %s: no bell: %s", self.job_id, error)
                 await asyncio.sleep(JOIN_AGAIN)
