@@ -161,9 +161,10 @@ async def test_questions_that_wait_for_too_long_are_not_gathered(
     story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever cannot be answered now may not fill our memory with questions."""
-    held, batch = asyncio.Event(), stream.Reader.batch
+    busy, held, batch = asyncio.Event(), asyncio.Event(), stream.Reader.batch
 
     async def later(*about: Any) -> Any:
+        busy.set()
         await held.wait()
         return await batch(*about)
 
@@ -171,6 +172,8 @@ async def test_questions_that_wait_for_too_long_are_not_gathered(
     await ask(story.output, "eu-1", b"x")
     async with Viewer(story.job.pk, cookies) as hostile:
         await hostile.hello()
+        async with asyncio.timeout(20):
+            await busy.wait()
         (watching,) = stream._readers[asyncio.get_running_loop()][story.job.pk].watchers
         for _ in range(watcher.MAX_WAITING + 1):
             await hostile.say("watch", output=["x" * 64] * 900)
