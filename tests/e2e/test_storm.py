@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from tests.e2e.nginx import NGINX, Nginx
 from tests.e2e.test_page import ARGUMENTS, CHROMIUM, log_in
 from tests.e2e.world import Product, World, root_of
 from tests.faults.line import Line
-from tests.instances import environment, free_port
+from tests.instances import Instance, environment, free_port
 from tests.waiting import until
 from webapp.env import BASE
 
@@ -219,6 +221,8 @@ def blow(product: Product, nginx: Nginx, line: Line, pages: dict[str, Page]) -> 
     pages["offline"].context.set_offline(True)
     asleep.send("Page.setWebLifecycleState", {"state": "frozen"})
     for one in order:
+        if one.endswith("restarted"):
+            until(lambda: is_up(instance), "daphne can be told to stop", seconds=120)
         before = instance.owner("web")
         blows[one]()
         if one.startswith("daphne"):
@@ -233,6 +237,12 @@ def blow(product: Product, nginx: Nginx, line: Line, pages: dict[str, Page]) -> 
     pages["offline"].context.set_offline(False)
     asleep.send("Page.setWebLifecycleState", {"state": "active"})
     return order
+
+
+def is_up(instance: Instance) -> bool:
+    with suppress(OSError, HTTPException):
+        return instance.get("/healthz")[0] == 200
+    return False
 
 
 def after(page: Page, host: FleetHost, lines: int) -> Followed:
