@@ -18,11 +18,13 @@ from deploy_tasks.errors import InvalidInput, InvalidInputs, OrderRefused
 from deploy_tasks.findings import findings
 from deploy_tasks.inventory.schema import Text
 from deploy_tasks.models import Host, HostCheck, HostKey, HostRun
+from deploy_tasks.models.inventory import ANSWER_WITHIN
 from deploy_tasks.names import Name
 from deploy_tasks.yamlfile import Document
 
 #: Rows a statement.
 CHUNK = 500
+RING_AGAIN = timedelta(seconds=20)
 
 
 def key_type(key: str) -> str:
@@ -40,17 +42,38 @@ def labelled(hosts: QuerySet[Host], label: str, *values: str) -> QuerySet[Host]:
 def test(hosts: QuerySet[Host]) -> int:
     """Ask workers to look at these hosts; gives how many. Each one's `HostCheck` tells."""
     now = timezone.now()
-    asked = [HostCheck(host_id=pk, asked_at=now) for pk in hosts.values_list("pk", flat=True)]
+    ids = hosts.values_list("pk", flat=True)
+    asked = [HostCheck(host_id=pk, asked_at=now, rung_at=now) for pk in ids]
     HostCheck.objects.bulk_create(
         asked,
         batch_size=CHUNK,
         update_conflicts=True,
         unique_fields=["host"],
-        update_fields=["asked_at", "started_at", "ended_at", "items"],
+        update_fields=["asked_at", "rung_at", "started_at", "ended_at", "items"],
     )
     ring = partial(bells.ring_looks, [check.host_id for check in asked])
     transaction.on_commit(ring, robust=True)
     return len(asked)
+
+
+def begin_look(host_id: int) -> bool:
+    """Whether a look that was asked for is ours to take: its bell may come more than once."""
+    waiting = HostCheck.objects.filter(host=host_id, started_at=None)
+    return bool(waiting.update(started_at=timezone.now()))
+
+
+def ring_for_looks() -> None:
+    """Ring again for looks that were asked for and that no worker has begun: a bell was lost."""
+    now = timezone.now()
+    unheard = HostCheck.objects.filter(
+        started_at=None, asked_at__gt=now - ANSWER_WITHIN, rung_at__lt=now - RING_AGAIN
+    )
+    # Of several reconcilers that see the same row, one rings.
+    bells.ring_looks(
+        host
+        for host, rung_at in list(unheard.values_list("host", "rung_at"))
+        if HostCheck.objects.filter(host=host, rung_at=rung_at).update(rung_at=now)
+    )
 
 
 def look_around() -> int:

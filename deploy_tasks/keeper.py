@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import Q
 
-from deploy_tasks import bells, calls, clock, conductor, owner
+from deploy_tasks import bells, calls, clock, conductor, hosts, owner
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Writer
 from deploy_tasks.models import HostRun, Job, Worker
@@ -224,6 +224,7 @@ def reconcile() -> None:
     for job_id in _jobs_that_stand_still():
         conductor.conduct(job_id)
     calls.ring_due()
+    hosts.ring_for_looks()
 
 
 def _free_those_of_dead_owners() -> None:

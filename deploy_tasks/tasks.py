@@ -54,7 +54,7 @@ def drop_old_output() -> None:
 @shared_task(ignore_result=True)
 def look_at_host(host_id: int) -> None:
     host = Host.objects.select_related("credential", "via__credential").filter(pk=host_id).first()
-    if host:
+    if host and hosts.begin_look(host_id):
         looking.look_at(host)
 
 

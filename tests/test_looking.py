@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from deploy_tasks import bells, hosts, looking, ssh, vault
+from deploy_tasks import bells, hosts, keeper, looking, ssh, tasks, vault
 from deploy_tasks.looking.found import Found
 from deploy_tasks.models import (
     Credential,
@@ -265,3 +265,43 @@ class TestAsking:
         old = timezone.now() - timedelta(minutes=5)
         check = HostCheck.objects.create(host=factories.host(squid), asked_at=old)
         assert not check.is_pending
+
+
+class TestALostBell:
+    @pytest.fixture
+    def rung(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        rung: list[int] = []
+        monkeypatch.setattr(bells, "ring_looks", rung.extend)
+        return rung
+
+    @pytest.fixture
+    def asked(self, squid: Game) -> HostCheck:
+        """For a look, half a minute ago."""
+        then = timezone.now() - timedelta(seconds=30)
+        return HostCheck.objects.create(host=factories.host(squid), asked_at=then, rung_at=then)
+
+    def test_is_rung_again_once(self, asked: HostCheck, rung: list[int]) -> None:
+        keeper.reconcile()
+        keeper.reconcile()
+        assert rung == [asked.host_id]
+
+    def test_is_not_rung_again_at_once(self, asked: HostCheck, rung: list[int]) -> None:
+        HostCheck.objects.update(rung_at=timezone.now())
+        keeper.reconcile()
+        assert rung == []
+
+    def test_is_given_up_when_nobody_waits_any_more(
+        self, asked: HostCheck, rung: list[int]
+    ) -> None:
+        HostCheck.objects.update(asked_at=timezone.now() - timedelta(minutes=4))
+        keeper.reconcile()
+        assert rung == []
+
+    def test_that_comes_after_all_looks_once(
+        self, asked: HostCheck, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks: list[Host] = []
+        monkeypatch.setattr(looking, "look_at", looks.append)
+        tasks.look_at_host(asked.host_id)
+        tasks.look_at_host(asked.host_id)
+        assert looks == [asked.host]

@@ -188,6 +188,8 @@ class HostCheck(models.Model):
 
     host = models.OneToOneField(Host, models.CASCADE, related_name="last_check")
     asked_at = models.DateTimeField()
+    #: When its Celery bell was rung last; a lost one is rung again.
+    rung_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     items = models.JSONField(default=list)
