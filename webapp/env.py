@@ -107,6 +107,9 @@ class Env(BaseSettings):
     private_keys: Annotated[Path, AfterValidator(_absolute)] | None = Field(
         default=None, description="where workers find what opens secrets; empty: <home>/keys/seal"
     )
+    artifacts_from: Annotated[str, AfterValidator(_site)] = Field(
+        default="", description="web process that a worker fetches artifacts from; empty: a folder"
+    )
     worker_threads: int = Field(
         default=64, ge=1, le=2000, description="host runs at a time per worker"
     )

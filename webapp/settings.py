@@ -19,6 +19,7 @@ KEEP_ON_HOSTS_DAYS = env.keep_on_hosts_days
 KEEP_OUTPUT_DAYS = env.keep_output_days
 KEEP_ARTIFACTS_ON_HOSTS = env.keep_artifacts_on_hosts
 ARTIFACTS = HOME / "artifacts"
+ARTIFACTS_FROM = env.artifacts_from
 PROGRAMS = env.runs
 # Every process seals with public keys below HOME; only workers get at the private ones.
 PRIVATE_KEYS = env.private_keys or HOME / "keys" / "seal"
@@ -252,6 +253,8 @@ LOGGING = {
         # Our own errors say what happened to a connection; paramiko would print tracebacks.
         "paramiko": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
+        # It would write down the links that it follows, signatures and all.
+        "httpx": {"level": "WARNING"},
         "channels_redis.pubsub": {"filters": ["seldom"]},
     },
 }

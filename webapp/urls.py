@@ -1,7 +1,7 @@
 """Pages, the API and the health checks."""
 
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
 from django.views.i18n import set_language
 
@@ -11,6 +11,7 @@ from webapp.api import api
 from webapp.health import healthz, readyz
 from webapp.views import (
     account,
+    artifacts,
     audit,
     calls,
     dashboard,
@@ -52,6 +53,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # The sentences of the JavaScript modules, in the reader's language.
     path("catalogue.js", catalogue, name="catalogue"),
     path("language", anybody(set_language), name="set_language"),
+    re_path(r"^artifacts/(?P<sha256>[0-9a-f]{64})$", artifacts.artifact, name="artifact"),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("healthz", healthz, name="healthz"),

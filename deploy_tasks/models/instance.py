@@ -9,10 +9,16 @@ def new_epoch() -> str:
     return secrets.token_hex(4)
 
 
+def new_links_key() -> str:
+    return secrets.token_hex(32)
+
+
 class Instance(models.Model):
     """One row. A watcher that knew another ``epoch`` forgets all and starts at 0."""
 
     epoch = models.CharField(max_length=16, default=new_epoch)
+    #: Signs the links by which workers fetch artifacts.
+    links_key = models.CharField(max_length=64, default=new_links_key)
 
     def __str__(self) -> str:
         return self.epoch

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import artifacts, ssh
+from deploy_tasks import artifacts, fetching, ssh
 from deploy_tasks.commands import Artifact
 from deploy_tasks.errors import HostFailed
 from deploy_tasks.failpoints import failpoint
@@ -39,7 +39,9 @@ class Upload:
         Raises HostFailed, LinkLost.
         """
         self._deadline = self._deadline or time.monotonic() + self._limit
-        left = self.artifact.size
+        left, wait = self.artifact.size, self._deadline - time.monotonic()
+        if not fetching.fetch(self.artifact.sha256, limit=wait, goes_on=goes_on):
+            return False
         with _opened(self.artifact) as file:
             failpoint("upload.wanted")
             while left and not channel.ended:
