@@ -32,6 +32,8 @@ from deploy_tasks.states import (
 STANDING_STILL = (Pause.HOST, Pause.STEP)
 #: Between two looks at whether a held host run may go down; other jobs' hosts come up meanwhile.
 LOOK_AGAIN = timedelta(seconds=2)
+#: Among the states of host runs that are counted: paused until it may go down.
+HELD = "held"
 GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
 SUCCEEDED = (HostRunState.SUCCEEDED, HostRunState.SKIPPED)
 FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
@@ -62,14 +64,16 @@ def jobs_to_wake() -> list[int]:
 def tally(job: Job) -> list[BatchStand]:
     """How the batches of a job stand, in their order. Cancelled host runs count in none."""
     counts: dict[int, Counter[str]] = {}
-    rows = job.host_runs.values_list("batch", "state").annotate(hosts=Count("pk"))
-    for batch, state, hosts in rows:
-        counts.setdefault(batch, Counter())[state] += hosts
+    rows = job.host_runs.values_list("batch", "state", "held").annotate(hosts=Count("pk"))
+    for batch, state, held, hosts in rows:
+        stands = HELD if held and state == HostRunState.PAUSED else state
+        counts.setdefault(batch, Counter())[stands] += hosts
     return [
         BatchStand(
             n=row.n,
             waiting=found[HostRunState.WAITING],
             active=sum(found[state] for state in HOST_ACTIVE),
+            held=found[HELD],
             succeeded=sum(found[state] for state in SUCCEEDED),
             failed=sum(found[state] for state in FAILED),
             unknown=found[HostRunState.UNKNOWN],
@@ -91,7 +95,10 @@ def _go_on(job: Job) -> bool:
         )
         return True
     terms = Rollout.model_validate(job.rollout)
-    some_wait = job.pause not in STANDING_STILL and _let_in(job)
+    some_wait = False
+    if any(batch.held for batch in batches) and job.pause not in STANDING_STILL:
+        some_wait = _let_in(job, room=rollout.room_for(terms, batches))
+        batches = tally(job)
     decision = rollout.decide(terms, batches, _situation(job))
     if some_wait:
         decision = _looking_again(decision)
@@ -114,14 +121,12 @@ def _wake_paused(job: Job) -> None:
         _queue(job, ids, HostRunState.PAUSED)
 
 
-def _let_in(job: Job) -> bool:
+def _let_in(job: Job, *, room: int) -> bool:
     """Let held host runs go down as far as every job's limits allow; whether some still wait."""
     paused = job.host_runs.filter(state=HostRunState.PAUSED, held=True)
     held = list(paused.select_related("host__machine").order_by("position"))
-    if not held:
-        return False
     admission = floors.let_in(job, held)
-    entering = [run.pk for run in held if run.name in admission.enter]
+    entering = [run.pk for run in held if run.name in admission.enter][: max(0, room)]
     _queue(job, entering, HostRunState.PAUSED, out=True)
     for run in held:
         why = admission.wait.get(run.name)

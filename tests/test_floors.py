@@ -198,3 +198,21 @@ def test_a_host_that_waits_to_go_down_can_be_cancelled(squid: Game, mira: User) 
     orders.cancel(job, by=mira)
     assert states(job) == ["queued", "queued"]
     assert set(job.host_runs.values_list("wish", flat=True)) == {"cancel_undo"}
+
+
+def test_who_waits_to_go_down_takes_nobodys_place(squid: Game, mira: User) -> None:
+    """Else the retry of a host that is down would wait for the one that waits for it."""
+    eu = hosts(squid, 2, labels={"region": "eu"})
+    job = held(squid, eu, max_down={"region": 1}, parallel=1)
+    assert states(job) == ["queued", "paused"]
+    end(job, "failed", down=True)
+    assert states(job) == ["failed", "paused"]
+    orders.retry(job, by=mira)
+    assert states(job) == ["queued", "paused"]
+
+
+def test_no_more_are_let_in_than_may_run_at_a_time(squid: Game) -> None:
+    job = held(squid, hosts(squid, 3, labels={"region": "eu"}), max_down={"region": 3}, parallel=2)
+    assert states(job) == ["queued", "queued", "paused"]
+    end(job, "succeeded")
+    assert states(job) == ["succeeded", "succeeded", "queued"]

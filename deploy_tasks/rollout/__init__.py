@@ -1,7 +1,7 @@
 """In which order hosts are updated, and which of them may start now. Plain values, pure policy."""
 
 from deploy_tasks.rollout.cutting import Cut, Placed, batches
-from deploy_tasks.rollout.policy import BatchStand, Decision, Situation, decide
+from deploy_tasks.rollout.policy import BatchStand, Decision, Situation, decide, room_for
 from deploy_tasks.rollout.presets import presets
 from deploy_tasks.rollout.value import Rollout
 
@@ -15,4 +15,5 @@ __all__ = [
     "batches",
     "decide",
     "presets",
+    "room_for",
 ]

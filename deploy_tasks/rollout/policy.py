@@ -13,8 +13,9 @@ from deploy_tasks.states import Gate, Pause
 
 @dataclass(frozen=True)
 class BatchStand:
-    """How a batch stands. ``active``: a worker has it or soon will; ``succeeded``: also skipped;
-    ``failed``: also rolled back; ``unknown``: the outcome is not known yet.
+    """How a batch stands. ``active``: a worker has it or soon will; ``held``: it waits to be let in
+    to go down, and takes nobody's place meanwhile; ``succeeded``: also skipped; ``failed``: also
+    rolled back; ``unknown``: the outcome is not known yet.
 
     ``gate`` is what comes after the batch; ``soak_until`` is set while it is soaking.
     """
@@ -22,6 +23,7 @@ class BatchStand:
     n: int
     waiting: int = 0
     active: int = 0
+    held: int = 0
     succeeded: int = 0
     failed: int = 0
     unknown: int = 0
@@ -31,11 +33,12 @@ class BatchStand:
 
     @property
     def hosts(self) -> int:
-        return self.waiting + self.active + self.succeeded + self.failed + self.unknown
+        ended = self.succeeded + self.failed
+        return self.waiting + self.active + self.held + self.unknown + ended
 
     @property
     def is_over(self) -> bool:
-        return not (self.waiting or self.active or self.unknown)
+        return not (self.waiting or self.active or self.held or self.unknown)
 
     @property
     def is_behind_us(self) -> bool:
@@ -130,8 +133,7 @@ def _start(
 ) -> Decision:
     if batch.waiting and situation.not_before and situation.now < situation.not_before:
         return Decision(look_at=situation.not_before)
-    width = rollout.width(sum(one.hosts for one in batches))
-    room = width - sum(one.active for one in batches)
+    room = room_for(rollout, batches)
     starting = min(batch.waiting, room, 1 if rollout.stagger else room)
     if starting <= 0:
         return Decision(halt=None if batch.waiting else _only_unknown(batches))
@@ -139,6 +141,12 @@ def _start(
     if rollout.stagger:
         look_at = situation.now + timedelta(seconds=rollout.stagger)
     return Decision(start={batch.n: starting}, look_at=look_at)
+
+
+def room_for(rollout: Rollout, batches: Sequence[BatchStand]) -> int:
+    """How many more host runs may be under way; less than nothing where the width was cut."""
+    width = rollout.width(sum(batch.hosts for batch in batches))
+    return width - sum(batch.active for batch in batches)
 
 
 def _held(decision: Decision, situation: Situation) -> Decision:
