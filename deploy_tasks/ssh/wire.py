@@ -14,7 +14,9 @@ GREETING_LIMIT = 2 * 1024 * 1024
 PACKET_LIMIT = 2 * 1024 * 1024
 #: A connection that takes no byte for so long is given up (seconds).
 STALLED_AFTER = 30.0
+#: One large read serves many packets; a quiet connection waits with room for a small one.
 READ_SIZE = 64 * 1024
+SMALL_READ = 4 * 1024
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
@@ -30,6 +32,7 @@ class Wire:
         self._link = link
         self._socket = link if isinstance(link, socket.socket) else None
         self._buffer, self._offset = b"", 0
+        self._read_size = SMALL_READ
         self._reader: int | None = None
         self._stuck_since: float | None = None
         #: How the connection was broken, if it was; paramiko does not always tell.
@@ -90,11 +93,12 @@ class Wire:
             # The kernel forgets this by itself.
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         try:
-            data = self._link.recv(READ_SIZE)
+            data = self._link.recv(self._read_size)
         except ConnectionError as error:
             self.error = error
             raise
         self.heard_at = time.monotonic()
+        self._read_size = READ_SIZE if len(data) >= SMALL_READ else SMALL_READ
         if self.greeting is not None:
             self.greeting = (self.greeting + data)[:1024]
             self._greeting_size += len(data)
