@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import Q
 
-from deploy_tasks import bells, calls, clock, conductor, hosts, owner
+from deploy_tasks import bells, calls, clock, conductor, desk, hosts, owner
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Writer
 from deploy_tasks.models import HostRun, Job, Worker
@@ -101,6 +101,7 @@ class Keeper:
         return taken
 
     def _run_and_free(self, run: HostRun | None) -> None:
+        desk.use()
         try:
             if run:
                 self.run_host(run)
@@ -121,6 +122,7 @@ class Keeper:
                 failpoint("run.begun")
                 carry(run, writer=self.writer, carriage=carriage)
 
+    @desk.asked
     def _job(self, job_id: int) -> Job:
         """What a job was frozen to, read once for its many host runs; not for its state."""
         job = self._frozen.get(job_id)

@@ -5,6 +5,7 @@ A wrong key tried on a whole fleet would lock this machine out of it: sshd penal
 
 from django.db.models import Count
 
+from deploy_tasks import desk
 from deploy_tasks.models import HostRun, Job
 
 #: Hosts of one job that may refuse the same credential before it is tried on no other.
@@ -15,6 +16,7 @@ def credential_of(run: HostRun) -> str:
     return str((run.target or {}).get("credential", ""))
 
 
+@desk.asked
 def is_burnt(run: HostRun) -> bool:
     """Whether enough hosts of its job have refused the credential of this host run."""
     refused = HostRun.objects.filter(job=run.job_id).exclude(refused_credential="")

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import clock, commands, floors, owner, revisions
+from deploy_tasks import clock, commands, desk, floors, owner, revisions
 from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, Writer
@@ -255,6 +255,7 @@ class Passage:
         if version == job.release.version and not job.force and self._stands_well():
             raise Skipped
 
+    @desk.asked
     def _stands_well(self) -> bool:
         """No earlier host run left this host in doubt: what it reports can be believed."""
         earlier = HostRun.objects.filter(host=self._run.host_id, attempts__isnull=False)

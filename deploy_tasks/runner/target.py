@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import commands, recipes, ssh, vault
+from deploy_tasks import commands, desk, recipes, ssh, vault
 from deploy_tasks.errors import HostFailed
 from deploy_tasks.models import Credential, Host, HostRun, Release
 
@@ -105,10 +105,15 @@ def artifact_of(release: Release) -> commands.Artifact:
 
 
 def _secret(name: str) -> str:
-    row = Credential.objects.filter(name=name).only("key_id", "sealed", "name").first()
+    row = _credential(name)
     if row is None:
         raise HostFailed(_("there is no credential “%s”") % name)
     return _opened(row.key_id, bytes(row.sealed), vault.identity_of_credential(name))
+
+
+@desk.asked
+def _credential(name: str) -> Credential | None:
+    return Credential.objects.filter(name=name).only("key_id", "sealed", "name").first()
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ and the next one can begin at any time. Nothing else starts there before that is
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import commands
+from deploy_tasks import commands, desk
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, Host
 from deploy_tasks.runner.contact import Contact
@@ -37,5 +37,9 @@ def end(story: Story, contact: Contact, *, launched: bool) -> None:
             told = True
         story.carriage.wait(PAUSE)
     failpoint("unended.quiet")
-    ended = Host.objects.filter(pk=host.pk, unended_plan=host.unended_plan)
-    ended.update(unended_plan="")
+    _forget(host)
+
+
+@desk.asked
+def _forget(host: Host) -> None:
+    Host.objects.filter(pk=host.pk, unended_plan=host.unended_plan).update(unended_plan="")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import commands, recipes, ssh
+from deploy_tasks import commands, desk, recipes, ssh
 from deploy_tasks.commands import Variables
 from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost
 from deploy_tasks.failpoints import failpoint
@@ -28,6 +28,11 @@ NOT_BEGUN_LIMIT = 2
 STANDING = (AttemptState.SUCCEEDED, AttemptState.SKIPPED)
 
 
+@desk.asked
+def _attempts(host_run: int) -> list[Attempt]:
+    return list(Attempt.objects.filter(host_run=host_run).order_by("pk"))
+
+
 class Work:
     """``attempts`` are all of this host run, in the order in which they were made."""
 
@@ -37,9 +42,9 @@ class Work:
         self._run, self._recipe = run, recipe
         self._story, self._contact = story, contact
         # Before its first claim a host run has none.
-        self.attempts = list(run.attempts.order_by("pk")) if run.fence else []
+        self.attempts = _attempts(run.pk) if run.fence else []
         #: What an earlier job did, where this host run takes it back.
-        self._earlier = list(run.undoes.attempts.order_by("pk")) if run.undoes else []
+        self._earlier = _attempts(run.undoes_id) if run.undoes_id else []
         self._follower: commands.Follower = "tail"
         #: Plans that the host has taken and not begun.
         self._not_begun = 0
@@ -286,6 +291,7 @@ class Work:
         self._story.carriage.wait(step.retries.delay)
         return True
 
+    @desk.asked
     def _failures(self, attempt: Attempt) -> int:
         """How often its step has failed since a person last said "again"; also under others."""
         orders = Event.objects.filter(job=self._run.job_id, kind=Event.Kind.ORDER)
