@@ -610,7 +610,8 @@ steps:
 """
     game = make_game(fleet, text)
     key_id, sealed = vault.seal(b"tell-nobody-ever", identity=vault.identity_of_credential("rcon"))
-    Credential.objects.create(name="rcon", kind="secret", sealed=sealed, key_id=key_id)
+    rcon = Credential.objects.create(name="rcon", kind="secret", sealed=sealed, key_id=key_id)
+    rcon.games.add(game)
     job = start(game, hosts=[fleet.hosts[0].name])
     until(ended(job, "succeeded"), "the job succeeds")
     run = job.host_runs.get()

@@ -1,0 +1,168 @@
+"""R03-R32 of a worker: it dies, freezes or stops in mid-step, is rung for too often, or finds
+another key at the host; what it left is found by the next one, and nobody does a thing twice."""
+
+import signal
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from demo.fleet import Fleet, FleetHost
+from demo.keys import make_key
+from deploy_tasks import failpoints, keeper, orders
+from deploy_tasks.models import Event, Game, HostRun, Job
+from tests.faults.crew import Crew, Nursery
+from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
+from tests.faults.world import COUNT, assert_world_ok, started
+from tests.host_shell import gone
+from tests.waiting import until
+
+pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def host(fleet: Fleet) -> FleetHost:
+    return fleet.hosts[0]
+
+
+def plan_of(job: Job, host: FleetHost) -> Path:
+    return host.home / ".patchwave/runs" / job.host_runs.get().plan
+
+
+@pytest.mark.parametrize(
+    "point", ["plan.committed", "launch.sent", "log.read", "end.before", "flush.begun"]
+)
+def test_a_worker_that_was_frozen_past_its_lease_changes_nothing_any_more(
+    point: str,
+    nursery: Nursery,
+    crew: Crew,
+    game: Game,
+    host: FleetHost,
+    fleet: Fleet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its thread stands still, and its leases run out; another worker ends the job."""
+    frozen, thawed = threading.Event(), threading.Event()
+
+    def freeze() -> None:
+        frozen.set()
+        thawed.wait(60)
+
+    monkeypatch.setattr(keeper.Keeper, "_renew", lambda _: None)
+    failpoints.at(point, freeze)
+    crew.start()
+    job = start(game, host)
+    assert frozen.wait(20)
+    HostRun.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    other = nursery.worker()
+    try:
+        wait_for_end(job, "succeeded")
+    finally:
+        thawed.set()
+        other.end()
+    told = job.last_seq
+    crew.stop()
+    job.refresh_from_db()
+    assert (job.state, job.last_seq) == ("succeeded", told)
+    assert_world_ok(fleet, job)
+
+
+def test_a_step_that_ended_while_no_worker_lived_is_told_as_it_was(
+    nursery: Nursery, crew: Crew, game: Game, host: FleetHost, fleet: Fleet
+) -> None:
+    """R03: with the host's own times."""
+    (host.home / "slow").touch()
+    job = start(game, host)
+    worker = nursery.worker()
+    until(lambda: is_working(host), "it works")
+    worker.end()
+    (host.home / "go").touch()
+    until(lambda: b" Z done\n" in (plan_of(job, host) / "log").read_bytes(), "it is through")
+    through = timezone.now()
+    until(lambda: timezone.now() > through + timedelta(seconds=2), "time passes")
+    crew.start()
+    wait_for_end(job, "succeeded")
+    ended_at = job.host_runs.get().attempts.get(name="work").ended_at
+    assert ended_at
+    assert ended_at < through + timedelta(seconds=1)
+    assert_world_ok(fleet, job)
+
+
+def test_a_worker_that_is_told_to_stop_leaves_its_step_alone(
+    nursery: Nursery, crew: Crew, game: Game, host: FleetHost, fleet: Fleet
+) -> None:
+    """R05: a deploy of the tool itself."""
+    (host.home / "slow").touch()
+    job = start(game, host)
+    worker = nursery.worker()
+    until(lambda: is_working(host), "it works")
+    worker.send(signal.SIGTERM)
+    worker.wait(10)
+    run = job.host_runs.get()
+    assert (run.state, run.owner, run.lease_until) == ("running", "", None)
+    assert not gone(int((plan_of(job, host) / "now").read_text().split()[1]))
+    crew.start()
+    (host.home / "go").touch()
+    wait_for_end(job, "succeeded")
+    assert_world_ok(fleet, job)
+
+
+def test_fifty_deliveries_of_a_bell_start_one_passage(
+    crew: Crew, game: Game, host: FleetHost, fleet: Fleet
+) -> None:
+    """R15: at once, and again when all is over."""
+    crew.start()
+    job = start(game, host)
+    ids = list(job.host_runs.values_list("pk", flat=True))
+    for _ in range(50):
+        crew.send_task("deploy_tasks.tasks.run_hosts", [ids])
+    wait_for_end(job, "succeeded")
+    told = job.last_seq
+    crew.send_task("deploy_tasks.tasks.run_hosts", [ids])
+    crew.stop()
+    job.refresh_from_db()
+    assert job.last_seq == told
+    assert Event.objects.filter(job=job, kind="host", data__to="running").count() == 1
+    assert_world_ok(fleet, job)
+
+
+def test_another_host_key_in_mid_run_stops_us_before_the_log_in(
+    own_fleet: Fleet, crew: Crew, transactional_db: None
+) -> None:
+    """R32: the host goes on by itself; what became of it a person says."""
+    crew.start()
+    host = own_fleet.hosts[0]
+    game = make_game(own_fleet, RECIPE)
+    (host.home / "slow").touch()
+    job = start(game, host)
+    until(lambda: is_working(host), "it works")
+    own_fleet.stop(host.group)
+    for file in own_fleet.directory.glob(f"host_key_{host.group}*"):
+        file.unlink()
+    make_key(own_fleet.directory / f"host_key_{host.group}")
+    own_fleet.start(host.group)
+    tried = own_fleet.log(host.group).count("Accepted publickey")
+    run = job.host_runs.get()
+    until(lambda: run.refresh_from_db() or run.state == "unknown", "it is stopped")
+    assert "host key changed: pinned SHA256:" in run.reason
+    assert own_fleet.log(host.group).count("Accepted publickey") == tried
+    (host.home / "go").touch()
+    until(lambda: b" Z done\n" in (plan_of(job, host) / "log").read_bytes(), "it is through")
+    orders.answer(job, by=mira(), host=host.name, answer="give_up")
+    wait_for_end(job, "failed")
+    assert max(started(host).values()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_millions_of_lines_are_stored_as_they_are_and_do_not_slow_the_host(
+    crew: Crew, host: FleetHost, fleet: Fleet, transactional_db: None
+) -> None:
+    """R44."""
+    text = f"recipe: faults\nsteps:\n  - {{name: talk, run: '{COUNT}; seq 1 6000000'}}\n"
+    crew.start()
+    job = start(make_game(fleet, text), host)
+    wait_for_end(job, "succeeded", seconds=500)
+    assert_world_ok(fleet, job)
