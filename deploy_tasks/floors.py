@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
+from deploy_tasks import desk
 from deploy_tasks.models import Host, HostRun, Instance, Job
 from deploy_tasks.recipes import Recipe
 from deploy_tasks.rollout import Rollout
@@ -30,6 +31,7 @@ def border(recipe: Recipe) -> int | None:
     return next((n for n, step in enumerate(recipe.steps) if step.disruptive), None)
 
 
+@desk.asked
 def limits_in_force(game_id: int, *, own: int) -> bool:
     """Whether another job's limits may concern a host of this game."""
     others = Job.objects.filter(state__in=IN_FORCE).exclude(pk=own)

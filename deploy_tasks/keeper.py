@@ -35,7 +35,7 @@ RENEW_EVERY = 5.0
 RING_AGAIN = timedelta(seconds=20)
 FROZEN_JOBS = 64
 #: What a host run asks of its host, read at once for those that begin together.
-PLACE = ("host__credential", "host__via__credential")
+PLACE = ("host__credential", "host__via__credential", "undoes")
 KEYS = ("host__keys", "host__via__keys")
 FORGET_WORKERS = timedelta(days=1)
 
