@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+import yaml
 
 from bench import workload
 from bench.cpu import Cpu
@@ -19,6 +21,8 @@ from tests.e2e.world import Product
 
 #: Seconds. What takes longer has failed.
 PATIENCE = 300
+#: The API is asked so often whether a job is over (seconds).
+LOOK_EVERY = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,48 +38,59 @@ class Run:
 class Stage:
     """``with Stage(directory, hosts=100, work=UPDATE) as stage:``"""
 
-    def __init__(self, directory: Path, *, hosts: int, work: Workload) -> None:
+    def __init__(self, directory: Path, *, hosts: int, work: Workload, **settings: str) -> None:
+        """``settings``: ``PATCHWAVE_…`` of the product."""
         self.directory, self.count, self.work = directory, hosts, work
+        self._settings = settings
         self._ending = ExitStack()
         self._releases: list[str] = []
 
     def __enter__(self) -> Self:
+        self.directory.mkdir(exist_ok=True)
         with ExitStack() as ending:
             self.fleet_cpu = ending.enter_context(Cpu.group("fleet"))
             with self.fleet_cpu.joined():
                 self.fleet = ending.enter_context(Fleet(self.directory / "fleet", self.count))
             workload.make_ready(self.fleet.hosts)
             self.payload = workload.make_payload(self.directory)
-            self.product = ending.enter_context(Product(self.directory / "home"))
+            home = self.directory / "home"
+            self.product = ending.enter_context(Product(home, **self._settings))
             self._ending = ending.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ending.close()
 
-    def prepare(self, releases: list[str]) -> None:
-        """Make the fleet and a release for each round known to the product."""
+    def prepare(self, releases: list[str], *, strangers: int = 0) -> None:
+        """Make the fleet and a release for each round known to the product.
+
+        ``strangers``: so many hosts more, which nobody will reach.
+        """
         recipe = self.directory / f"{self.work.name}.yml"
         recipe.write_text(self.work.recipe())
-        inventory = self.fleet.write_inventory(
-            self.directory / "inventory.yml",
+        inventory = self.fleet.inventory(
             game=self.work.name,
             recipe=str(recipe),
             releases=[(release, self.payload) for release in releases],
         )
-        self.product.cli("import", str(inventory))
+        known = inventory["hosts"][0]
+        inventory["hosts"] += [known | {"name": f"stranger-{n}", "labels": {}, "vars": {}} for n in range(strangers)]
+        file = self.directory / "inventory.yml"
+        file.write_text(yaml.safe_dump(inventory, sort_keys=False))
+        self.product.cli("import", str(file))
+
+    def order(self, release: str) -> int:
+        """The id of a new job for the whole fleet."""
+        order = {"game": self.work.name, "version": release, "all": True}
+        return int(self.product.post("/jobs", order)["id"])
 
     def ours(self, release: str) -> Run:
         """An order through the API, until the job is over and all its events are stored."""
         worker = Cpu.of_processes([self.product.instance.pid("worker")])
         with self._measured(worker) as done:
-            order = {"game": self.work.name, "version": release, "all": True}
-            job = self.product.post("/jobs", order)["id"]
-            state = self._await_end(job)
-            run = done()
-        if state != "succeeded":
-            raise RuntimeError(f"job {job} ended as {state}")
-        return run
+            job = self.order(release)
+            self.await_end(job)
+            return done()
 
     def bare(self, release: str) -> Run:
         """The yardstick: paramiko alone."""
@@ -120,14 +135,23 @@ class Stage:
 
         yield done
 
-    def _await_end(self, job: int) -> str:
+    def await_end(self, job: int) -> None:
+        """Raises RuntimeError where it does not end well."""
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            told: dict[str, Any] = self.product.get(f"/jobs/{job}")
-            if told["state"] in ("succeeded", "failed", "cancelled", "halted"):
-                return str(told["state"])
-            time.sleep(0.05)
-        raise TimeoutError(f"job {job} is not over after {PATIENCE} s")
+        while (state := self.product.get(f"/jobs/{job}")["state"]) in ("waiting", "running"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"job {job} is not over after {PATIENCE} s")
+            time.sleep(LOOK_EVERY)
+        if state != "succeeded":
+            raise RuntimeError(f"job {job} ended as {state}")
+
+    def await_hosts(self, job: int, **wanted: int) -> None:
+        """Until so many hosts stand so."""
+        deadline = time.monotonic() + PATIENCE
+        while (counts := self.product.get(f"/jobs/{job}")["counts"]) | wanted != counts:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the hosts of job {job} stand so: {counts}")
+            time.sleep(1)
 
 
 def _less(after: float | None, before: float | None) -> float | None:

@@ -1,0 +1,141 @@
+"""What a fleet at work costs: much output, quiet steps, lines on their way to a browser."""
+
+import asyncio
+import math
+import statistics
+import time
+from datetime import datetime
+from pathlib import Path
+
+from bench import update, workload
+from bench.crowd import Crowd
+from bench.figures import Figure
+from bench.stage import Run, Stage
+from bench.watchers import cpu_of, rss_of
+from bench.workload import Step, Workload
+
+CHATTY_BUDGET = 3.0
+#: Seconds, half of the lines and 99 of 100.
+LAG_BUDGETS = (0.05, 0.25)
+#: Of 1,000 hosts in a quiet step, on one worker: MB, and a share of a core.
+IDLE_MEMORY, IDLE_CPU = 200.0, 0.05
+#: Seconds of a quiet step in which nothing is measured, and then what is.
+SETTLED, LOOKED = 5.0, 10.0
+
+#: Five lines a second, each the moment in which it was written.
+TICKING = Workload(
+    "ticking",
+    (Step("tick", "i=0; while [ $i -lt 100 ]; do date +%s.%N; sleep .2; i=$((i+1)); done"),),
+)
+QUIET = Workload("quiet", (Step("wait", "while [ ! -e go ]; do sleep 5; done"),))
+
+
+def chatty(directory: Path, *, hosts: int = 50, rounds: int = 3) -> list[Figure]:
+    """20,000 lines from each host, all stored and told to one watcher."""
+    releases = [f"r{number}" for number in range(rounds)]
+    ours: list[float] = []
+    bare: list[Run] = []
+    with Stage(directory, hosts=hosts, work=workload.CHATTY) as stage:
+        stage.prepare(releases)
+        for release in releases:
+            bare.append(stage.bare(release))
+            began = time.perf_counter()
+            crowd = Crowd(stage.product.instance.port, stage.order(release), [stage.product.token])
+            asyncio.run(_to_the_end(crowd))
+            ours.append(time.perf_counter() - began)
+            if crowd.tally.holes or crowd.tally.doubles:
+                raise RuntimeError(f"the watcher was not told all, once: {crowd.tally}")
+    name = f"chatty, {hosts} hosts, {hosts * workload.CHATTY.lines:,} lines"
+    peer = statistics.median(run.wall for run in bare)
+    return [Figure(name, "s", statistics.median(ours), peer, budget=CHATTY_BUDGET)]
+
+
+def latency(directory: Path, *, hosts: int = 100) -> list[Figure]:
+    """From the moment in which a line is written on its host to its arrival at a watcher."""
+    with Stage(directory, hosts=hosts, work=TICKING) as stage:
+        stage.prepare(["r0"])
+        order = {"game": TICKING.name, "version": "r0", "all": True}
+        job = stage.product.post("/jobs", {**order, "rollout": {"parallel": hosts}})["id"]
+        lags: list[float] = []
+        with stage.product.follow(job) as story:
+            while story.ended is None:
+                item = story.until(lambda item: item["k"] in ("output", "job"))
+                if item["k"] == "job" and item["to"] != "running":
+                    break
+                now = time.time()
+                lags += [now - float(line) for line in item.get("d", "").split()]
+    lags.sort()
+    name = f"latency, {hosts} hosts x 5 lines/s"
+    return [
+        Figure(f"{name}: p50", "s", statistics.median(lags), budget=LAG_BUDGETS[0]),
+        Figure(f"{name}: p99", "s", lags[int(len(lags) * 0.99)], budget=LAG_BUDGETS[1]),
+    ]
+
+
+def idle(directory: Path, *, hosts: int = 300) -> list[Figure]:
+    """What a worker needs for hosts that say nothing; the budget is a share of that for 1,000."""
+    more = {"PATCHWAVE_WORKER_THREADS": str(hosts)}
+    with Stage(directory, hosts=hosts, work=QUIET, **more) as stage:
+        stage.prepare(["r0"])
+        worker = stage.product.instance.pid("worker")
+        alone = rss_of(worker)
+        order = {"game": QUIET.name, "version": "r0", "all": True, "rollout": {"parallel": hosts}}
+        job = stage.product.post("/jobs", order)["id"]
+        stage.await_hosts(job, running=hosts)
+        time.sleep(SETTLED)
+        cpu = cpu_of(worker)
+        time.sleep(LOOKED)
+        share, memory = (cpu_of(worker) - cpu) / LOOKED, rss_of(worker)
+        for host in stage.fleet.hosts:
+            (host.home / "go").touch()
+        stage.await_end(job)
+    part = hosts / 1000
+    name = f"idle, {hosts} hosts in a quiet step"
+    return [
+        Figure(f"{name}: a worker's memory", "MB", memory / 1e6, budget=IDLE_MEMORY * part),
+        Figure(f"{name}: of which for the hosts", "MB", (memory - alone) / 1e6),
+        Figure(f"{name}: a worker's CPU", "cores", share, budget=IDLE_CPU * part),
+    ]
+
+
+def scale(directory: Path, *, sizes: tuple[int, ...] = (50, 200, 800)) -> list[Figure]:
+    """How an update grows with the fleet: 1 is in proportion."""
+    walls, cpus = [], []
+    figures = []
+    for hosts in sizes:
+        wall, cpu, _fleet = update.measure(directory / str(hosts), hosts=hosts, rounds=1)
+        walls.append(wall.ours or math.nan)
+        cpus.append((cpu.ours or math.nan) * hosts)
+        figures.append(Figure(f"scale, {hosts} hosts", "s", wall.ours, wall.peer, wall.ratio))
+    return [
+        *figures,
+        Figure("scale: exponent of the time", "", _exponent(sizes, walls)),
+        Figure("scale: exponent of the worker's CPU", "", _exponent(sizes, cpus)),
+    ]
+
+
+def start(directory: Path, *, hosts: int = 5000) -> list[Figure]:
+    """How long whoever presses *Update* waits for the answer."""
+    with Stage(directory, hosts=1, work=QUIET) as stage:
+        stage.prepare(["r0"], strangers=hosts - 1)
+        order = {
+            "game": QUIET.name,
+            "version": "r0",
+            "all": True,
+            "start_at": datetime.now().astimezone().replace(year=2099).isoformat(),
+        }
+        began = time.perf_counter()
+        stage.product.post("/jobs", order)
+        took = time.perf_counter() - began
+    return [Figure(f"start, {hosts} hosts", "s", took, budget=2.0)]
+
+
+async def _to_the_end(crowd: Crowd) -> None:
+    await crowd.gather(1)
+    await crowd.to_the_end()
+
+
+def _exponent(sizes: tuple[int, ...], values: list[float]) -> float:
+    """Slope of the line through the logarithms (least squares)."""
+    xs, ys = [math.log(size) for size in sizes], [math.log(value) for value in values]
+    return statistics.linear_regression(xs, ys).slope
