@@ -205,8 +205,9 @@ def test_everything_wrong_with_a_recipe_is_told_at_once() -> None:
 def test_the_schema_for_editors_is_made_of_the_same_models() -> None:
     schema = recipes.json_schema()
     assert set(schema["properties"]) == {
-        "recipe", "summary", "vars", "current", "on_failure", "lock", "steps"
-    }  # fmt: skip
+        *("recipe", "summary", "vars", "current", "query", "sudo"),
+        *("on_failure", "lock", "steps"),
+    }
     step: dict[str, Any] = schema["$defs"]["Step"]
     assert step["oneOf"] == [{"required": [key]} for key in ("run", "upload", "wait")]
     assert re.fullmatch(step["properties"]["timeout"]["pattern"], "1.5h")

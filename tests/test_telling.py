@@ -87,6 +87,7 @@ def test_a_plan_is_told_in_a_screen() -> None:
         "skipped": [{"host": "h20", "reason": "already at it"}],
         "excluded": [],
         "refusals": [{"reason": "no worker"}],
+        "drifted": [],
     }
     assert list(plan_lines(plan)) == [
         "squid 2.0 by recipe steps r1",
