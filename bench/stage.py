@@ -74,7 +74,9 @@ class Stage:
             releases=[(release, self.payload) for release in releases],
         )
         known = inventory["hosts"][0]
-        inventory["hosts"] += [known | {"name": f"stranger-{n}", "labels": {}, "vars": {}} for n in range(strangers)]
+        inventory["hosts"] += [
+            known | {"name": f"stranger-{n}", "labels": {}, "vars": {}} for n in range(strangers)
+        ]
         file = self.directory / "inventory.yml"
         file.write_text(yaml.safe_dump(inventory, sort_keys=False))
         self.product.cli("import", str(file))
