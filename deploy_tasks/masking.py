@@ -74,12 +74,27 @@ def _needles(secret: str) -> Iterator[bytes]:
         if len(raw) < SHORTEST:
             continue
         yield raw
-        yield quote(text, safe="").encode()
-        yield quote_plus(text).encode()
-        yield json.dumps(text)[1:-1].encode()
-        yield shlex.quote(text).strip("'").encode()
-        yield text.replace("$", "$$").encode()
+        yield from (form.encode() for form in _quoted(text))
+        yield raw.hex().encode()
+        yield raw.hex().upper().encode()
         yield from _base64(raw)
+
+
+def _quoted(text: str) -> Iterator[str]:
+    """As URLs, JSON and shells write it, and what they print of themselves (``set -x``)."""
+    for url in (quote(text, safe=""), quote(text), quote_plus(text)):
+        yield url
+        yield re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), url)
+    for plain in (True, False):
+        string = json.dumps(text, ensure_ascii=plain)[1:-1]
+        yield string
+        yield string.replace("/", r"\/")
+    yield shlex.quote(text).strip("'")
+    yield text.replace("'", r"'\''")
+    yield text.replace("\\", r"\\").replace("'", r"\'")
+    yield re.sub(r'(["$`\\])', r"\\\1", text)
+    yield re.sub(r"([^\w@%+=:,./-])", r"\\\1", text)
+    yield text.replace("$", "$$")
 
 
 def _base64(raw: bytes) -> Iterator[bytes]:
@@ -89,3 +104,4 @@ def _base64(raw: bytes) -> Iterator[bytes]:
         begin = (shift * 8 + 5) // 6
         end = ((shift + len(raw)) * 8) // 6
         yield encoded[begin:end]
+        yield encoded[begin:end].translate(bytes.maketrans(b"+/", b"-_"))

@@ -3,14 +3,15 @@ that only workers have.
 
 Keys lie in ``<home>/keys/seal/`` as ``<id>.pub`` and in ``PATCHWAVE_PRIVATE_KEYS``, by default the
 same place, as ``<id>.key`` (0600), 32 bytes in hex each.
-Ids sort by age; the newest seals, every one that is still there opens. What was sealed carries
-whose it is, so a box moved to another row does not open.
+Ids sort by age; the newest that has a public half seals, every private one that is still there
+opens. What was sealed carries whose it is, so a box moved to another row does not open.
 """
 
 import contextlib
 import hashlib
 import os
 import secrets
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
 from deploy_tasks.errors import HostFailed
+
+#: A key of its own, and what proves that the box is whole (bytes).
+OVERHEAD = 48
 
 
 class SecretLocked(HostFailed):
@@ -35,9 +39,15 @@ def identity_of_credential(name: str) -> str:
     return f"credential:{name}"
 
 
+def identity_of_pager(name: str) -> str:
+    return f"pager:{name}"
+
+
 def seal(secret: bytes, *, identity: str) -> tuple[str, bytes]:
     """Key id and box. ``identity`` names the owner, such as ``credential:fleet``."""
-    key_id = _newest()
+    key_id = newest()
+    if key_id is None:
+        raise NoSealingKey(f"no *.pub in {_public()}")
     key = PublicKey(_read(_public() / f"{key_id}.pub"), HexEncoder)
     return key_id, SealedBox(key).encrypt(_label(identity) + secret)
 
@@ -65,14 +75,75 @@ def open_sealed(key_id: str, box: bytes, *, identity: str) -> bytes:
 
 def ensure_keys() -> None:
     """Make this instance's first key pair, and the key of ``digest``, unless they are there."""
-    if not any(_public().glob("*.pub")):
-        key_id = f"{datetime.now(UTC):%Y%m%d%H%M%S}{secrets.token_hex(1)}"
-        key = PrivateKey.generate()
-        # The private half first: nothing can be sealed that nobody could open.
-        _write(settings.PRIVATE_KEYS / f"{key_id}.key", key.encode(HexEncoder))
-        _write(_public() / f"{key_id}.pub", key.public_key.encode(HexEncoder))
+    if newest() is None:
+        activate(prepared() or make_key())
     if not (_public() / "digest").exists():
         _write(_public() / "digest", secrets.token_hex(32).encode())
+
+
+def make_key() -> str:
+    """The private half of a new key, which nothing is sealed with before `activate`."""
+    before = max(key_ids(), default="")
+    while (key_id := f"{datetime.now(UTC):%Y%m%d%H%M%S}{secrets.token_hex(1)}") <= before:
+        time.sleep(0.05)  # ids sort by age, to the second
+    _write(_private() / f"{key_id}.key", PrivateKey.generate().encode(HexEncoder))
+    return key_id
+
+
+def activate(key_id: str) -> None:
+    """From here on this key seals. Its private half is there: what is sealed can be opened."""
+    key = PrivateKey(_read(_private() / f"{key_id}.key"), HexEncoder)
+    _write(_public() / f"{key_id}.pub", key.public_key.encode(HexEncoder))
+
+
+def prepared() -> str | None:
+    """A private half that is newer than what seals: made, and not yet active."""
+    newer = [path.stem for path in _private().glob("[!.]*.key") if path.stem > (newest() or "")]
+    return max(newer, default=None)
+
+
+def newest() -> str | None:
+    """The key that seals."""
+    return max((path.stem for path in _public().glob("[!.]*.pub")), default=None)
+
+
+def active_since() -> datetime | None:
+    """When the key that seals became active."""
+    key_id = newest()
+    if key_id is None:
+        return None
+    return datetime.fromtimestamp((_public() / f"{key_id}.pub").stat().st_mtime, UTC)
+
+
+def key_ids() -> list[str]:
+    """Of all keys that have a half here, oldest first."""
+    files = [*_public().glob("[!.]*.pub"), *_private().glob("[!.]*.key")]
+    return sorted({path.stem for path in files})
+
+
+def knows(key_id: str) -> bool:
+    """Is there a half of this key here, the public one at least?"""
+    return key_id in key_ids()
+
+
+def opens(key_id: str) -> bool:
+    return (_private() / f"{key_id}.key").exists()
+
+
+def remove(key_id: str) -> None:
+    """Both halves; the public one first, so that nobody seals with what is gone."""
+    (_public() / f"{key_id}.pub").unlink(missing_ok=True)
+    (_private() / f"{key_id}.key").unlink(missing_ok=True)
+
+
+def looks_plain(box: bytes) -> bool:
+    """What was sealed is random bytes, 48 and more; what is text was never sealed."""
+    if len(box) < OVERHEAD:
+        return True
+    try:
+        return box.decode().isprintable() or b"-----BEGIN" in box
+    except UnicodeDecodeError:
+        return False
 
 
 def digest(secret: bytes, *, identity: str) -> str:
@@ -86,15 +157,13 @@ def _label(identity: str) -> bytes:
     return identity.encode() + b"\0"
 
 
-def _newest() -> str:
-    ids = sorted(path.stem for path in _public().glob("*.pub"))
-    if not ids:
-        raise NoSealingKey(f"no *.pub in {_public()}")
-    return ids[-1]
-
-
 def _public() -> Path:
     directory: Path = settings.HOME / "keys" / "seal"
+    return directory
+
+
+def _private() -> Path:
+    directory: Path = settings.PRIVATE_KEYS
     return directory
 
 

@@ -131,7 +131,7 @@ class TestCredentials:
             ("private_key_file: keys/none", ".private_key_file", "there is no file"),
             ("private_key_file: keys", ".private_key_file", "Is a directory"),
             ("private_key_file: keys/garbage", ".private_key_file", "not a private key"),
-            ("private_key_file: keys/locked", ".private_key_file", "ssh-keygen -p"),
+            ("private_key_file: keys/locked", ".private_key_file", "give it as well"),
             ("private_key_file: ''", ".private_key_file", "must not be empty"),
             ("secret: {env: RCON}", ".secret", "RCON is not set; set it"),
             ("secret: {file: keys/none}", ".secret", "there is no file"),
@@ -139,7 +139,11 @@ class TestCredentials:
             ("secret: {}", ".secret", "must name one source"),
             ("secret: {env: A, file: b}", ".secret", "must name one source"),
             ("secret: hunter2", ".secret", "must be a mapping"),
-            ("private_key_file: keys/fleet, secret: {env: A}", "", "either a private_key_file or"),
+            (
+                "private_key_file: keys/fleet, secret: {env: A}",
+                "",
+                "a private_key_file, an agent or",
+            ),
             ("private_key: x, secret: {file: keys/garbage}", ".private_key", "private_key_file"),
         ],
     )

@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import json
 import shlex
 from urllib.parse import quote
 
@@ -33,6 +34,15 @@ def through(mask: Mask, chunks: list[bytes]) -> tuple[bytes, int]:
         quote(SECRET, safe=""),
         shlex.quote(SECRET),
         SECRET.replace("$", "$$"),
+        quote(SECRET).lower(),
+        json.dumps(SECRET),
+        json.dumps(SECRET).replace("/", r"\/"),
+        r"pa\$\$\'w\ rd/1",
+        r"pa\$\$'w rd/1",
+        r"$'pa$$\'w rd/1'",
+        SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
+        base64.urlsafe_b64encode(b"\xff\xfe" + SECRET.encode()).decode(),
         base64.b64encode(SECRET.encode()).decode(),
         base64.b64encode(f"x{SECRET}".encode()).decode(),
         base64.b64encode(f"xy{SECRET}z".encode()).decode(),

@@ -34,11 +34,21 @@ def test_line_ends_of_other_systems_do_no_harm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["RFC4716", "PEM"])
-def test_a_passphrase_is_refused_with_a_remedy(tmp_path: Path, form: str) -> None:
+def test_a_key_with_a_passphrase_opens_with_it_alone(tmp_path: Path, form: str) -> None:
     key = make_key(tmp_path / "key", "rsa", passphrase="hunter22")
     _ssh_keygen("-p", "-m", form, "-N", "hunter22", "-P", "hunter22", "-f", str(key))
-    with pytest.raises(InvalidInput, match="ssh-keygen -p -f"):
+    assert ssh.public_half(key.read_text(), "hunter22") == public_of(key)
+    with pytest.raises(InvalidInput, match="has a passphrase; give it as well"):
         ssh.public_half(key.read_text())
+    with pytest.raises(InvalidInput, match="is the passphrase right"):
+        ssh.public_half(key.read_text(), "swordfish")
+
+
+def test_a_passphrase_that_nothing_is_locked_with_is_refused(tmp_path: Path) -> None:
+    key = make_key(tmp_path / "key", "rsa")
+    _ssh_keygen("-p", "-m", "PEM", "-N", "", "-P", "", "-f", str(key))
+    with pytest.raises(InvalidInput, match="has no passphrase; leave it out"):
+        ssh.public_half(key.read_text(), "hunter22")
 
 
 def test_a_public_key_is_not_taken_for_a_private_one(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ class Draft:
 
     def _read(self, files: Files) -> None:
         for credential in self.credentials:
-            key = "secret" if credential.entry.secret else "private_key_file"
+            given = ("secret", "agent", "private_key_file")
+            key = next(one for one in given if getattr(credential.entry, one))
             with self._refusing((*credential.place, key)):
                 self.secrets[credential.entry.name] = files.secret(credential.entry)
         for game in self.games:

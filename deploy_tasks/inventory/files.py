@@ -96,12 +96,19 @@ class Files:
     source: Source
 
     def secret(self, entry: CredentialEntry) -> Secret:
-        if entry.private_key_file is not None:
-            text = self._text(entry.private_key_file, limit=credentials.MAX_BYTES)
-        else:
+        certificate = ""
+        if entry.certificate_file:
+            certificate = self._text(entry.certificate_file, limit=credentials.MAX_BYTES).strip()
+        if entry.agent is not None:
+            return credentials.in_agent(entry.name, entry.agent, certificate=certificate)
+        if entry.private_key_file is None:
             assert entry.secret is not None
-            text = self._secret_text(entry.secret)
-        return credentials.read(entry.name, entry.kind, text)
+            return credentials.read(entry.name, entry.kind, self._secret_text(entry.secret))
+        text = self._text(entry.private_key_file, limit=credentials.MAX_BYTES)
+        passphrase = self._secret_text(entry.passphrase) if entry.passphrase else ""
+        return credentials.read(
+            entry.name, entry.kind, text, passphrase=passphrase, certificate=certificate
+        )
 
     def recipe(self, entry: GameEntry) -> RecipeText | None:
         """None for the name of a recipe that does not come with Patchwave. Raises InvalidInputs

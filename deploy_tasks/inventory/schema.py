@@ -105,6 +105,9 @@ class SecretSource(_Entry):
 class CredentialEntry(_Entry):
     name: Name
     private_key_file: Text | None = None
+    passphrase: SecretSource | None = None
+    agent: Text | None = None
+    certificate_file: Text | None = None
     secret: SecretSource | None = None
 
     @property
@@ -113,8 +116,13 @@ class CredentialEntry(_Entry):
 
     @model_validator(mode="after")
     def _one_content(self) -> "CredentialEntry":
-        if (self.private_key_file is None) == (self.secret is None):
-            raise ValueError(_("a credential has either a private_key_file or a secret"))
+        contents = [self.private_key_file, self.agent, self.secret]
+        if len([one for one in contents if one is not None]) != 1:
+            raise ValueError(_("a credential has a private_key_file, an agent or a secret"))
+        if self.passphrase and not self.private_key_file:
+            raise ValueError(_("a passphrase is of a private_key_file"))
+        if self.certificate_file and self.secret:
+            raise ValueError(_("a certificate_file is of an SSH key"))
         return self
 
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.utils import timezone
 
-from deploy_tasks import audit, credentials, revisions, ssh
+from deploy_tasks import audit, credentials, revisions, sealed, ssh
 from deploy_tasks.inventory.changes import Changes, Verb
 from deploy_tasks.inventory.draft import Draft, Drafted
 from deploy_tasks.inventory.schema import CredentialEntry, GameEntry, HostEntry, ReleaseEntry
@@ -65,7 +65,7 @@ class _Writer:
     def credential(self, drafted: Drafted[CredentialEntry]) -> None:
         entry, secret = drafted.entry, self.draft.secrets[drafted.entry.name]
         row = self.stock.credentials.get(entry.name)
-        if row and row.digest == secret.digest:
+        if row and row.digest == secret.digest and not _is_locked(row):
             self.changes.add("credentials", entry.name, "unchanged")
             return
         if row:
@@ -231,6 +231,12 @@ class _Writer:
                     before={"host_key": sorted(replaced.values())},
                     after={"host_key": [ssh.fingerprint(key) for key in entry.host_key]},
                 )
+
+
+def _is_locked(row: Credential) -> bool:
+    """Its key is lost: only what is imported can be sealed anew."""
+    found = sealed.of_credential(row)
+    return found is not None and found.fault is not None
 
 
 def _given(entry: GameEntry | HostEntry, *names: str) -> dict[str, Any]:

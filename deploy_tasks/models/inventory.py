@@ -38,7 +38,9 @@ class Credential(models.Model):
     """A secret, sealed for the workers: the web process cannot open it.
 
     ``sealed`` is what ``vault.seal`` made; ``key_id`` names the key that opens it.
-    ``public`` is what may be shown: the public half of an SSH key, else empty.
+    ``public`` is what may be shown: the public half of an SSH key, else empty. Of a key that an
+    SSH agent on the workers keeps, ``agent`` is the fingerprint, and nothing is sealed.
+    ``certificate`` is an OpenSSH user certificate that comes with either.
     Only hosts and variables of its ``games`` may name it.
     """
 
@@ -51,6 +53,8 @@ class Credential(models.Model):
     sealed = models.BinaryField()
     key_id = models.CharField(max_length=16)
     public = models.TextField(blank=True)
+    agent = models.CharField(max_length=64, blank=True)
+    certificate = models.TextField(blank=True)
     #: Keyed hash of the secret, so that a repeated import changes nothing.
     digest = models.CharField(max_length=64)
     games = models.ManyToManyField(

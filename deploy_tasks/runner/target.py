@@ -7,9 +7,10 @@ another machine. Secrets are not in it, only the names of their credentials.
 from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
-from deploy_tasks import commands, desk, recipes, ssh, vault
+from deploy_tasks import commands, credentials, desk, recipes, ssh, vault
 from deploy_tasks.errors import HostFailed
 from deploy_tasks.models import Credential, Host, HostRun, Release
 
@@ -65,7 +66,7 @@ def _target(place: dict[str, Any]) -> ssh.Target:
         port=place["port"],
         user=place["user"],
         host_keys=tuple(place["host_keys"]),
-        private_key=_secret(place["credential"]),
+        **_log_in(place["credential"]),
         via=_target(via) if via else None,
     )
 
@@ -104,16 +105,34 @@ def artifact_of(release: Release) -> commands.Artifact:
     return commands.Artifact(release.sha256, release.size)
 
 
-def _secret(name: str) -> str:
+def _log_in(name: str) -> dict[str, Any]:
+    """What of an `ssh.Target` a credential decides."""
+    row = _row(name)
+    if row.agent:
+        socket = settings.VARIABLE("SSH_AUTH_SOCK") or ""
+        agent = ssh.AgentLogin(row.agent, socket)
+        return {"private_key": "", "agent": agent, "certificate": row.certificate}
+    opened = _opened(row.key_id, bytes(row.sealed), vault.identity_of_credential(name))
+    private_key, passphrase = credentials.parted(opened)
+    given = {"private_key": private_key, "passphrase": passphrase}
+    return {**given, "certificate": row.certificate}
+
+
+def _row(name: str) -> Credential:
     row = _credential(name)
     if row is None:
         raise HostFailed(_("there is no credential “%s”") % name)
+    return row
+
+
+def _secret(name: str) -> str:
+    row = _row(name)
     return _opened(row.key_id, bytes(row.sealed), vault.identity_of_credential(name))
 
 
 @desk.asked
 def _credential(name: str) -> Credential | None:
-    return Credential.objects.filter(name=name).only("key_id", "sealed", "name").first()
+    return Credential.objects.filter(name=name).defer("digest", "public").first()
 
 
 @lru_cache(maxsize=256)

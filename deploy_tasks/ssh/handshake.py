@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import paramiko
 from django.utils.translation import gettext as _
@@ -14,11 +15,21 @@ from paramiko.ssh_exception import (
 )
 
 from deploy_tasks.errors import ConnectFailed, InvalidInput, LoginRefused
+from deploy_tasks.ssh.agent import AgentLogin, key_of
 from deploy_tasks.ssh.channel import WINDOW
 from deploy_tasks.ssh.dial import dial
-from deploy_tasks.ssh.keys import ALGORITHMS, blob, fingerprint, parse_private_key, public_text
+from deploy_tasks.ssh.keys import (
+    ALGORITHMS,
+    blob,
+    certified_key,
+    ends_at,
+    fingerprint,
+    parse_private_key,
+    public_text,
+)
 from deploy_tasks.ssh.session import Session, open_forward
 from deploy_tasks.ssh.wire import Packets, Wire
+from deploy_tasks.times import iso
 
 # The fastest first; the others are for older hosts. No CBC, no SHA-1, no MD5.
 KEX = (
@@ -71,7 +82,8 @@ class Limits:
 class Target:
     """Where to log in, as whom, with what; and by which keys we know that it is the right place.
 
-    ``host_keys`` are the pinned ones, each ``type base64``.
+    ``host_keys`` are the pinned ones, each ``type base64``. We log in with ``private_key``, or
+    with a key that an ``agent`` keeps; either may come with an OpenSSH ``certificate``.
     """
 
     name: str
@@ -80,6 +92,9 @@ class Target:
     user: str
     host_keys: tuple[str, ...]
     private_key: str = field(repr=False)
+    passphrase: str = field(default="", repr=False)
+    certificate: str = ""
+    agent: AgentLogin | None = None
     via: "Target | None" = None
 
 
@@ -137,7 +152,8 @@ class _NoSuchHostKey(Exception):
 def _connect(target: Target, limits: Limits) -> Session:
     try:
         pinned = {blob(key) for key in target.host_keys}
-        private_key = parse_private_key(target.private_key)
+        log_in_key = None if target.agent else _own_key(target)
+        _refuse_ended(target)
     except InvalidInput as error:
         raise ConnectFailed(str(error), retryable=False) from None
     kinds = tuple(dict.fromkeys(key.split()[0] for key in target.host_keys))
@@ -151,8 +167,33 @@ def _connect(target: Target, limits: Limits) -> Session:
             opened.callback(transport.close)
             if blob(shown) not in pinned:
                 raise _changed(target, fingerprint(shown))
-            _log_in(transport, target, private_key, limits.auth)
+            if target.agent:
+                _log_in_by_agent(transport, target, target.agent, limits.auth)
+            elif log_in_key:
+                _log_in(transport, target, log_in_key, limits.auth)
         return Session(transport, wire, channel_limit=limits.channel, close=opened.pop_all().close)
+
+
+def _own_key(target: Target) -> paramiko.PKey:
+    if target.certificate:
+        return certified_key(target.private_key, target.passphrase, target.certificate)
+    return parse_private_key(target.private_key, target.passphrase)
+
+
+def _refuse_ended(target: Target) -> None:
+    # The host would only say no, and take note of who knocks.
+    ends = ends_at(target.certificate) if target.certificate else None
+    if ends and ends <= datetime.now(UTC):
+        raise InvalidInput(_("the certificate to log in with has ended: %s") % iso(ends))
+
+
+def _log_in_by_agent(
+    transport: paramiko.Transport, target: Target, agent: AgentLogin, limit: float
+) -> None:
+    with key_of(agent) as key:
+        if target.certificate:
+            key.load_certificate(target.certificate)
+        _log_in(transport, target, key, limit)
 
 
 def _changed(target: Target, shown: str) -> ConnectFailed:
@@ -245,7 +286,9 @@ def _log_in(
             raise error
     except (BadAuthenticationType, PartialAuthentication) as error:
         raise _refused(target, key, error.allowed_types) from None
-    except (EOFError, OSError, paramiko.SSHException):
+    except (EOFError, OSError, paramiko.SSHException) as error:
+        if target.agent and (isinstance(error, TimeoutError) or "sign" in str(error)):
+            raise ConnectFailed(_("the SSH agent of this worker does not sign with it")) from None
         raise ConnectFailed(_("host closed the connection during the log-in")) from None
     raise _refused(target, key)
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from deploy_tasks import credentials, ssh
+from deploy_tasks import credentials
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Credential, Game
 from webapp import access
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Credential]
 else:
     ModelForm = forms.ModelForm
+
+
+GIVEN = ("secret", "file", "passphrase", "agent_key", "certificate_text")
 
 
 class WriteOnly(forms.Textarea):
@@ -43,6 +46,22 @@ class CredentialForm(ModelForm):
             {"rows": 8, "class": "code", "autocomplete": "off", "spellcheck": "false"}
         ),
     )
+    passphrase = forms.CharField(
+        label=gettext_lazy("Passphrase of the key"),
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )
+    agent_key = forms.CharField(
+        label=gettext_lazy("Or a key in the workers' SSH agent"),
+        required=False,
+        help_text=gettext_lazy("Its fingerprint: SHA256:…"),
+    )
+    certificate_text = forms.CharField(
+        label=gettext_lazy("OpenSSH certificate"),
+        required=False,
+        widget=forms.Textarea({"rows": 3, "class": "code", "spellcheck": "false"}),
+    )
     file = forms.FileField(
         label=gettext_lazy("Or a file"), required=False, max_length=255, allow_empty_file=True
     )
@@ -63,7 +82,7 @@ class CredentialForm(ModelForm):
         if self.instance.pk:
             self.fields["secret"].help_text = _("Leave it empty to keep the one there is.")
         else:
-            self.fields["secret"].help_text = _("For an SSH key: the private key, no passphrase.")
+            self.fields["secret"].help_text = _("For an SSH key: the private key.")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -71,11 +90,10 @@ class CredentialForm(ModelForm):
         kind = self.instance.kind if self.instance.pk else cleaned.get("kind")
         if name and kind and (not self.instance.pk or self._is_given()):
             try:
-                text = self._text().replace("\r\n", "\n")
-                text = text if kind == Credential.Kind.SSH_KEY else text.rstrip("\n")
-                self.secret_read = credentials.read(name, Credential.Kind(kind), text)
+                self.secret_read = self._read(name, Credential.Kind(kind))
             except InvalidInput as finding:
-                self.add_error("file" if cleaned.get("file") else "secret", finding.message)
+                given = (one for one in ("file", "agent_key") if cleaned.get(one))
+                self.add_error(next(given, "secret"), finding.message)
         return cleaned
 
     def clean_games(self) -> QuerySet[Game]:
@@ -90,8 +108,22 @@ class CredentialForm(ModelForm):
                 )
         return chosen
 
+    def _read(self, name: str, kind: Credential.Kind) -> credentials.Secret:
+        given = self.cleaned_data
+        text = self._text().replace("\r\n", "\n")
+        if kind != Credential.Kind.SSH_KEY:
+            return credentials.read(name, kind, text.rstrip("\n"))
+        certificate = str(given.get("certificate_text") or "").strip()
+        if given.get("agent_key") and not text:
+            if self.needs_game:
+                # The agent's keys are of the whole instance.
+                raise InvalidInput(_("This takes a maintainer of all games."))
+            return credentials.in_agent(name, given["agent_key"].strip(), certificate=certificate)
+        passphrase = str(given.get("passphrase") or "")
+        return credentials.read(name, kind, text, passphrase=passphrase, certificate=certificate)
+
     def _is_given(self) -> bool:
-        return bool(self.cleaned_data.get("secret") or self.cleaned_data.get("file"))
+        return any(self.cleaned_data.get(one) for one in GIVEN)
 
     def _text(self) -> str:
         if not (file := self.cleaned_data.get("file")):
@@ -123,8 +155,8 @@ class CredentialAdmin(Admin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         if obj is None:
-            return ("name", "kind", "secret", "file", "games")
-        return ("name", "kind", "shown", "changed_at", "secret", "file", "games")
+            return ("name", "kind", *GIVEN, "games")
+        return ("name", "kind", "shown", "changed_at", *GIVEN, "games")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # Its name is part of the seal, and its kind of what uses it.
@@ -136,7 +168,7 @@ class CredentialAdmin(Admin):
 
     @admin.display(description=gettext_lazy("Shown to hosts as"))
     def shown(self, credential: Credential) -> str:
-        return ssh.fingerprint(credential.public) if credential.public else ""
+        return credentials.shown(credential)
 
     @admin.display(description=gettext_lazy("Games"))
     def lent_to(self, credential: Credential) -> str:

@@ -88,7 +88,7 @@ def add(wanted: Wanted, *, by: User) -> Pager:
             field="secret",
         )
     content = json.dumps({"url": wanted.url, "secret": wanted.secret}).encode()
-    key_id, sealed = vault.seal(content, identity=_identity(wanted.name))
+    key_id, sealed = vault.seal(content, identity=vault.identity_of_pager(wanted.name))
     try:
         with transaction.atomic():
             pager = Pager.objects.create(
@@ -128,7 +128,9 @@ def _require(user: User, right: Right, pager: Pager) -> None:
 
 def open_address(pager: Pager) -> tuple[str, str]:
     """Its address and its secret. Only a worker can. Raises SecretLocked."""
-    content = vault.open_sealed(pager.key_id, bytes(pager.sealed), identity=_identity(pager.name))
+    content = vault.open_sealed(
+        pager.key_id, bytes(pager.sealed), identity=vault.identity_of_pager(pager.name)
+    )
     opened = json.loads(content)
     return opened["url"], opened["secret"]
 
@@ -164,7 +166,3 @@ def _check_scheme(scheme: str) -> None:
             % {"scheme": scheme, "known": known},
             field="url",
         )
-
-
-def _identity(name: str) -> str:
-    return f"pager:{name}"

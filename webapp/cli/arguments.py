@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     _hosts(names)
     _pagers(names)
     _local(names)
-    _audit(names)
+    _keep_safe(names)
     return top
 
 
@@ -268,7 +268,9 @@ def _local(names: Any) -> None:
     )
 
 
-def _audit(names: Any) -> None:
+def _keep_safe(names: Any) -> None:
+    help_ = _("seal all secrets of this machine's instance with a new key, while it runs")
+    _command(names, "rotate-keys", commands.rotate_keys, help_)
     help_ = _("follow the audit's chain, and name the first entry at which it is broken")
     command = _command(names, "audit-verify", commands.audit_verify, help_)
     command.add_argument("--head", metavar="FILE", help=_("a head that audit-head printed earlier"))

@@ -130,6 +130,10 @@ def restore(given: argparse.Namespace) -> int:
     return local.manage("restore", given.file, *more, *_json(given))
 
 
+def rotate_keys(given: argparse.Namespace) -> int:
+    return local.manage("rotate_keys", *_json(given))
+
+
 def audit_verify(given: argparse.Namespace) -> int:
     kept = ["--head", given.head] if given.head else []
     archives = [word for file in given.archive for word in ("--archive", file)]

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from deploy_tasks import vault
+from deploy_tasks import rotation, sealed, vault
 from deploy_tasks.audit import guard, signing
 from webapp import health
 from webapp.dangers import dangers
@@ -53,6 +53,8 @@ class Command(BaseCommand):
             guard.guard()
             if options["state_only"]:
                 return
+            self._refuse_what_is_not_sealed()
+            rotation.remove_old_keys()
             call_command("collectstatic", verbosity=0, interactive=False)
             self.stdout.write(self._log_in())
 
@@ -73,6 +75,12 @@ class Command(BaseCommand):
                     % found
                 )
             time.sleep(1)
+        self._refuse_what_is_not_sealed()
+
+    def _refuse_what_is_not_sealed(self) -> None:
+        if found := sealed.faults():
+            told = _("Not started, for secrets are not as they should be: %s")
+            raise CommandError(told % "; ".join(found))
 
     def _log_in(self) -> str:
         """What to tell the person about logging in; the password is told this once."""
