@@ -74,6 +74,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("patch", "/hosts/{name}"): Call(MAINTAIN, {"address": "127.1.0.8"}),
     ("delete", "/hosts/{name}"): Call(MAINTAIN),
     ("post", "/hosts/{name}/test"): Call(OPERATE),
+    ("post", "/hosts/approve-keys"): Call(MAINTAIN, {"known_hosts": ""}, hidden=200),
     ("post", "/hosts/{name}/approve-key"): Call(MAINTAIN, {"fingerprint": "SHA256:x"}),
     ("get", "/pagers"): Call(SEE, hidden=200),
     ("post", "/pagers"): Call(ADMINISTER, PAGER, hidden=422),

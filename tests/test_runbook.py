@@ -14,6 +14,7 @@ RUNBOOK = (BASE / "docs" / "RUNBOOK.md").read_text()
 GETTEXT = {"_", "gettext", "gettext_noop", "ngettext"}
 #: Where all sentences are such, but for those below.
 MODULES = [
+    *("deploy_tasks/host_keys.py", "deploy_tasks/sudoers.py"),
     *("deploy_tasks/rotation.py", "deploy_tasks/sealed.py", "deploy_tasks/ssh/agent.py"),
     *("deploy_tasks/conductor.py", "deploy_tasks/restored.py", "deploy_tasks/vault.py"),
     *("deploy_tasks/runner", "deploy_tasks/retention.py", "deploy_tasks/hosts.py"),

@@ -142,3 +142,26 @@ class TestAgent:
         subprocess.run(["ssh-add", "-q", "-c", str(keys / "plain")], env=environment, check=True)
         login = ssh.AgentLogin(ssh.fingerprint(public_of(keys / "plain")), agent)
         assert "does not sign" in str(refusal(replace(host, agent=login)))
+
+
+def test_a_restricted_account_is_enough_and_so_is_a_way_that_only_forwards(tmp_path: Path) -> None:
+    """As docs/SECURITY.md has them: no terminal, nothing forwarded but to that one host."""
+    with Fleet(tmp_path / "fleet", 2) as fleet:
+        way, behind = fleet.hosts
+        allowed = fleet.directory / "client_key.pub"
+        key = allowed.read_text()
+        allowed.write_text(f'restrict,from="127.0.0.0/8" {key}')
+        assert says_hi(target_of(fleet, behind))
+        through = target_of(fleet, behind, via=target_of(fleet, way))
+        assert not _opens(through)
+        place = f"{behind.address}:{behind.port}"
+        allowed.write_text(f'restrict,port-forwarding,permitopen="{place}" {key}')
+        assert says_hi(through)
+
+
+def _opens(target: ssh.Target) -> bool:
+    try:
+        ssh.connect(target).close()
+    except ConnectFailed:
+        return False
+    return True

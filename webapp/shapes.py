@@ -271,6 +271,21 @@ class HostReport(TypedDict):
     job: int | None
 
 
+class RefusedKeys(TypedDict):
+    host: str
+    message: str
+
+
+class ListedKeys(TypedDict):
+    """Names of hosts; ``unnamed``: the list does not know them."""
+
+    approved: list[str]
+    unchanged: list[str]
+    revoked: list[str]
+    unnamed: list[str]
+    refused: list[RefusedKeys]
+
+
 class HostList(TypedDict):
     hosts: list[HostReport]
 

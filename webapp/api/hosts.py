@@ -1,11 +1,12 @@
 """Hosts: which there are, what we know of them, and whether we may log in."""
 
+from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from ninja import Status
 
+from deploy_tasks import host_keys, inventory
 from deploy_tasks import hosts as host_orders
-from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Credential, Host
 from deploy_tasks.names import Name
@@ -15,7 +16,7 @@ from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, Body, HostBody, HostChange
 from webapp.api.inventory import game_to
 from webapp.api.routing import Router
-from webapp.shapes import HostList, HostReport, Refusal
+from webapp.shapes import HostList, HostReport, ListedKeys, Refusal
 
 router = Router(tags=["hosts"])
 
@@ -24,6 +25,15 @@ class KeyApproval(Body):
     """``replace``: the host's key was changed on purpose, give up the one that is pinned."""
 
     fingerprint: str
+    replace: bool = False
+
+
+class KeyList(Body):
+    """``known_hosts``: the text of such a file, or what ssh-keyscan printed. ``replace``: give up
+    pinned keys where the list has others."""
+
+    known_hosts: str
+    game: Name | None = None
     replace: bool = False
 
 
@@ -49,6 +59,28 @@ def add(request: ApiRequest, entry: HostBody) -> Status[HostReport]:
         "hosts", entry, by=request.auth, lendable=access.changeable(request.auth, Credential)
     )
     return Status(200 if known else 201, inventory_reports.host(host))
+
+
+@router.post("/approve-keys", response={200: ListedKeys, REFUSALS: Refusal})
+@takes(Right.MAINTAIN)
+def approve_listed_keys(request: ApiRequest, given: KeyList) -> ListedKeys:
+    """Pin what a list that you trust says of hosts you maintain."""
+    games = access.games(request.auth, Right.MAINTAIN)
+    if not games.exists():
+        raise PermissionDenied
+    hosts = Host.objects.filter(game__in=games)
+    if given.game:
+        hosts = hosts.filter(game__name=given.game)
+    done = host_keys.approve_listed(
+        hosts, given.known_hosts, by=request.auth, replace=given.replace
+    )
+    return {
+        "approved": done.approved,
+        "unchanged": done.unchanged,
+        "revoked": done.revoked,
+        "unnamed": done.unnamed,
+        "refused": [{"host": host, "message": why} for host, why in done.refused.items()],
+    }
 
 
 @router.get("/{name:name}", response={200: HostReport, REFUSALS: Refusal})

@@ -269,6 +269,16 @@ def _local(names: Any) -> None:
 
 
 def _keep_safe(names: Any) -> None:
+    help_ = _("pin the host keys that a known_hosts file, or ssh-keyscan, gives")
+    command = _command(names, "approve-keys", commands.approve_keys, help_)
+    command.add_argument("file", metavar="FILE", help=_("- reads what is piped in"))
+    command.add_argument("--game", help=_("only hosts of this game"))
+    command.add_argument(
+        "--replace", action="store_true", help=_("give up pinned keys where the list has others")
+    )
+    help_ = _("print the lines that the sudoers file of a host needs for its recipe")
+    command = _command(names, "sudoers", commands.sudoers, help_)
+    command.add_argument("host", metavar="HOST")
     help_ = _("seal all secrets of this machine's instance with a new key, while it runs")
     _command(names, "rotate-keys", commands.rotate_keys, help_)
     help_ = _("follow the audit's chain, and name the first entry at which it is broken")

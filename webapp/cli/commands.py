@@ -130,6 +130,24 @@ def restore(given: argparse.Namespace) -> int:
     return local.manage("restore", given.file, *more, *_json(given))
 
 
+def approve_keys(given: argparse.Namespace) -> int:
+    try:
+        text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{given.file}: {error}") from None
+    body: dict[str, Any] = {"known_hosts": text, "replace": given.replace}
+    if given.game:
+        body["game"] = given.game
+    with local.client() as client:
+        answer = client.post("/hosts/approve-keys", body)
+    _tell(answer, given, _approval_lines)
+    return Status.NOT_WELL if answer.json()["refused"] else Status.WELL
+
+
+def sudoers(given: argparse.Namespace) -> int:
+    return local.manage("sudoers", given.host)
+
+
 def rotate_keys(given: argparse.Namespace) -> int:
     return local.manage("rotate_keys", *_json(given))
 
@@ -211,6 +229,17 @@ def _job_lines(job: dict[str, Any]) -> list[str]:
         f"#{job['id']} {job['game']} {job['version']} ({job['state']}): {job['verdict']}",
         job["url"],
     ]
+
+
+def _approval_lines(done: dict[str, Any]) -> list[str]:
+    told = {
+        _("approved"): done["approved"],
+        _("pinned already"): done["unchanged"],
+        _("revoked, pinned no more"): done["revoked"],
+        _("not in the list"): done["unnamed"],
+    }
+    lines = [f"{what} ({len(names)}): {' '.join(names)}" for what, names in told.items() if names]
+    return [*lines, *(f"{one['host']}: {one['message']}" for one in done["refused"])]
 
 
 def _host_lines(answer: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deploy_tasks', '0012_unended_plans'),
+        ('deploy_tasks', '0017_links_key'),
     ]
 
     operations = [

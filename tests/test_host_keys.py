@@ -1,0 +1,177 @@
+"""Host keys from a list that people trust: known_hosts files, and what ssh-keyscan prints."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from pytest_django import Settings
+
+from demo.fleet import Fleet
+from deploy_tasks import host_keys, known_hosts, ssh
+from deploy_tasks.errors import InvalidInput
+from deploy_tasks.models import AuditEntry, Game, Host, HostKey
+from tests import factories
+from tests.api import Caller
+from tests.ssh_keys import host_key
+from tests.stories import person
+from webapp.models import Role
+
+pytestmark = pytest.mark.django_db
+
+ONE, TWO, THREE = (host_key(number) for number in (1, 2, 3))
+
+
+@pytest.fixture
+def squid() -> Game:
+    return factories.game("squid")
+
+
+@pytest.fixture
+def mira() -> User:
+    return factories.user()
+
+
+def host(game: Game, name: str, address: str, port: int = 22, *, pinned: str = "") -> Host:
+    made = factories.host(game, name, address=address, port=port, pinned=False)
+    if pinned:
+        pin(made, pinned)
+    return made
+
+
+def pin(host: Host, key: str) -> None:
+    HostKey.objects.create(
+        host=host, key=key, fingerprint=ssh.fingerprint(key), approved_at="2026-01-01T00:00Z"
+    )
+
+
+def approve(text: str, by: User, *, replace: bool = False) -> host_keys.Approval:
+    return host_keys.approve_listed(Host.objects.all(), text, by=by, replace=replace)
+
+
+def pinned(host: Host) -> list[str]:
+    return sorted(host.keys.filter(approved_at__isnull=False).values_list("key", flat=True))
+
+
+def test_hosts_are_found_by_address_and_port(squid: Game, mira: User) -> None:
+    plain, odd = host(squid, "a-1", "10.0.0.1"), host(squid, "a-2", "10.0.0.1", 2222)
+    other = host(squid, "a-3", "10.0.0.3")
+    text = f"# 10.0.0.1:22 SSH-2.0\n10.0.0.1 {ONE}\n[10.0.0.1]:2222,[x]:2222 {TWO} comment\n\n"
+    done = approve(text, mira)
+    assert (done.approved, done.unnamed) == (["a-1", "a-2"], ["a-3"])
+    assert (pinned(plain), pinned(odd), pinned(other)) == ([ONE], [TWO], [])
+    entry = AuditEntry.objects.get()
+    assert entry.details["after"] == {"a-1": [ssh.fingerprint(ONE)], "a-2": [ssh.fingerprint(TWO)]}
+    assert HostKey.objects.get(host=plain).approved_by == mira
+
+
+def test_a_second_time_changes_nothing(squid: Game, mira: User) -> None:
+    host(squid, "a-1", "10.0.0.1")
+    approve(f"10.0.0.1 {ONE}\n", mira)
+    assert approve(f"10.0.0.1 {ONE}\n", mira).unchanged == ["a-1"]
+    assert AuditEntry.objects.count() == 1
+
+
+def test_a_key_that_was_only_offered_is_pinned(squid: Game, mira: User) -> None:
+    one = host(squid, "a-1", "10.0.0.1")
+    HostKey.objects.create(host=one, key=ONE, fingerprint=ssh.fingerprint(ONE))
+    approve(f"10.0.0.1 {ONE}\n", mira)
+    assert (pinned(one), one.keys.count()) == ([ONE], 1)
+
+
+def test_another_pinned_key_is_given_up_only_when_that_is_said(squid: Game, mira: User) -> None:
+    one = host(squid, "a-1", "10.0.0.1", pinned=ONE)
+    refused = approve(f"10.0.0.1 {TWO}\n", mira).refused["a-1"]
+    assert ssh.fingerprint(ONE) in refused
+    assert ssh.fingerprint(TWO) in refused
+    assert pinned(one) == [ONE]
+    assert approve(f"10.0.0.1 {TWO}\n", mira, replace=True).approved == ["a-1"]
+    assert pinned(one) == [TWO]
+
+
+def test_a_revoked_key_is_pinned_no_more_and_never_again(squid: Game, mira: User) -> None:
+    one = host(squid, "a-1", "10.0.0.1", pinned=ONE)
+    done = approve(f"@revoked 10.0.0.* {ONE}\n10.0.0.1 {ONE}\n", mira)
+    assert (done.revoked, pinned(one)) == (["a-1"], [])
+
+
+def test_a_key_of_an_authority_is_not_taken_for_a_hosts_own(squid: Game, mira: User) -> None:
+    one = host(squid, "a-1", "10.0.0.1")
+    assert approve(f"@cert-authority * {ONE}\n", mira).unnamed == ["a-1"]
+    assert pinned(one) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "address", "port", "is_about"),
+    [
+        ("eu-*.example", "eu-1.example", 22, True),
+        ("EU-1.example", "eu-1.EXAMPLE", 22, True),
+        ("eu-*.example,!eu-1.example", "eu-1.example", 22, False),
+        ("[eu-1.example]:2222", "eu-1.example", 2222, True),
+        ("eu-1.example", "eu-1.example", 2222, False),
+        ("[eu-?.example]:*", "eu-1.example", 2222, True),
+        ("2001:db8::1", "2001:db8::1", 22, True),
+    ],
+)
+def test_names_are_read_as_openssh_reads_them(
+    names: str, address: str, port: int, is_about: bool
+) -> None:
+    (line,) = known_hosts.read(f"{names} {ONE}\n")
+    assert line.is_about(address, port) == is_about
+
+
+def test_hashed_names_are_read(tmp_path: Path) -> None:
+    (file := tmp_path / "known").write_text(f"eu-1.example {ONE}\n[eu-1.example]:2222 {TWO}\n")
+    subprocess.run(["ssh-keygen", "-H", "-f", str(file)], check=True, capture_output=True)
+    first, second = known_hosts.read(file.read_text())
+    assert "eu-1" not in file.read_text()
+    assert first.is_about("eu-1.example", 22)
+    assert not first.is_about("eu-1.example", 2222)
+    assert second.is_about("eu-1.example", 2222)
+
+
+@pytest.mark.parametrize("line", ["10.0.0.1 ssh-ed25519", "@nonsense a b c", "hello"])
+def test_what_is_no_list_is_refused_with_its_line(line: str, squid: Game, mira: User) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        approve(f"10.0.0.1 {ONE}\n{line}\n", mira)
+    assert refusal.value.line == 2
+
+
+@pytest.mark.ssh
+def test_what_ssh_keyscan_prints_is_taken(fleet: Fleet, squid: Game, mira: User) -> None:
+    far = fleet.hosts[0]
+    one = host(squid, far.name, far.address, far.port)
+    words = ["ssh-keyscan", "-p", str(far.port), "-T", "20", far.address]
+    scanned = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert approve(scanned, mira).approved == [far.name]
+    assert far.host_key in pinned(one)
+
+
+class TestApi:
+    def test_a_maintainer_approves_for_the_own_game_alone(
+        self, squid: Game, settings: Settings
+    ) -> None:
+        mine = host(squid, "a-1", "10.0.0.1")
+        theirs = host(factories.game("paper"), "b-1", "10.0.0.1")
+        anna = Caller(person("anna", game=squid, role=Role.MAINTAINER))
+        answer = anna.post("/hosts/approve-keys", {"known_hosts": f"10.0.0.1 {ONE}\n"})
+        assert answer.json() == {
+            "approved": ["a-1"],
+            "unchanged": [],
+            "revoked": [],
+            "unnamed": [],
+            "refused": [],
+        }
+        assert (pinned(mine), pinned(theirs)) == ([ONE], [])
+
+    def test_whoever_maintains_nothing_approves_nothing(self, squid: Game) -> None:
+        one = host(squid, "a-1", "10.0.0.1")
+        olga = Caller(person("olga", game=squid, role=Role.OPERATOR))
+        answer = olga.post("/hosts/approve-keys", {"known_hosts": f"10.0.0.1 {ONE}\n"})
+        assert answer.status_code == 403
+        assert pinned(one) == []
+
+    def test_a_text_that_is_no_list_is_refused_beside_its_field(self, squid: Game) -> None:
+        anna = Caller(person("anna", game=squid, role=Role.MAINTAINER))
+        answer = anna.post("/hosts/approve-keys", {"known_hosts": "hello"})
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, "known_hosts")
