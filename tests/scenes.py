@@ -229,7 +229,7 @@ def _attempts(run: HostRun, fate: Fate) -> Iterator[Attempt]:
     at = run.started_at
     if fate.state in (HostRunState.RUNNING, HostRunState.UNKNOWN):
         slow = TOO_LONG if run.position % SLOW == 0 else 0
-        at = timezone.now() - timedelta(seconds=sum(TOOK[:last]) + 9 + slow)
+        at = timezone.now() - timedelta(seconds=sum(TOOK[:last]) + TOOK[last] * 0.6 + slow)
     for i in range(last + 1):
         state = AttemptState.SUCCEEDED
         if i == last and fate.state != HostRunState.SUCCEEDED:

@@ -53,6 +53,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/jobs/{job_id}"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts"): Call(SEE),
     ("get", "/jobs/{job_id}/failures"): Call(SEE),
+    ("get", "/jobs/{job_id}/pace"): Call(SEE),
     ("get", "/jobs/{job_id}/events"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts/{name}/log"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts/{name}/lines"): Call(SEE),

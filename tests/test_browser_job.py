@@ -69,6 +69,48 @@ def test_hosts_that_do_not_answer_stand_apart_from_those_that_failed(tab: Tab, l
     expect(page.locator("#table tbody tr")).to_have_count(2)
 
 
+# ---- how it goes
+
+
+def test_who_takes_much_longer_is_marked_and_shown_alone(tab: Tab, large: Job) -> None:
+    page = tab.open_job(large)
+    expect(page.locator("#verdict")).to_contain_text("slow")
+    expect(page.locator("#steps li", has_text="health")).to_contain_text("38 s")
+    marked = page.locator("#map .sq.slow").count()
+    page.locator("#score .chip", has_text="slow").click()
+    expect(page.locator("#table tbody tr")).to_have_count(marked)
+
+
+def test_squares_are_grouped_by_a_label_and_a_link_shows_the_same(tab: Tab, large: Job) -> None:
+    page = tab.open_job(large)
+    page.get_by_label("Group hosts").select_option("by region")
+    heads = page.locator("#map [role=rowheader] b")
+    expect(heads).to_have_text(["ap", "eu", "us", "no label"])
+    page.reload()
+    expect(heads).to_have_text(["ap", "eu", "us", "no label"])
+    expect(page.locator("#map button.sq")).to_have_count(300)
+
+
+def test_every_key_is_told_and_does_what_is_told(tab: Tab, large: Job) -> None:
+    page = tab.open_job(large)
+    page.keyboard.press("?")
+    expect(page.locator("#keys-help")).to_contain_text("the next host that failed")
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys-help")).to_be_hidden()
+    page.keyboard.press("e")
+    expect(page.locator("#map .sq.failed:focus")).to_have_count(1)
+    page.keyboard.press("1")
+    expect(page.locator("#score .chip").first).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+    expect(page.locator("#score .chip").first).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("w")
+    expect(page.get_by_role("button", name="Wrap")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("g")
+    page.keyboard.press("j")
+    page.wait_for_url("**/jobs/")
+    assert tab.complaints() == []
+
+
 # ---- the log
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -81,7 +81,10 @@ def hosts(job: Job) -> HostRunList:
     )
     rows = (
         HostRun.objects.filter(job=job)
-        .annotate(attempt=Subquery(number.order_by("-number").values("number")[:1]))
+        .annotate(
+            attempt=Subquery(number.order_by("-number").values("number")[:1]),
+            labels=F("host__labels"),
+        )
         .order_by("position", "pk")
         .values(*HostRunReport.__annotations__, "job__last_seq")
     )
@@ -288,6 +291,7 @@ def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:
         "previous": row["previous"],
         "link": row["link"] or None,
         "down": row["down"],
+        "labels": row["labels"] or {},
         "started_at": iso(row["started_at"]) if row["started_at"] else None,
         "ended_at": iso(row["ended_at"]) if row["ended_at"] else None,
     }

@@ -68,6 +68,7 @@ class HostRunReport(TypedDict):
     previous: str | None
     link: str | None
     down: bool
+    labels: dict[str, Any]
     started_at: str | None
     ended_at: str | None
 
@@ -103,6 +104,26 @@ class FailureList(TypedDict):
 
     as_of_seq: int
     causes: list[CauseReport]
+
+
+class StepPace(TypedDict):
+    """Seconds: half of the hosts took at most ``p50``, all but a twentieth ``p95``; null while
+    nobody knows. ``hosts`` of this job are through it, ``running`` are at it, ``failed`` in it."""
+
+    step: str
+    p50: float | None
+    p95: float | None
+    hosts: int
+    running: int
+    failed: int
+
+
+class PaceReport(TypedDict):
+    """``slow``: hosts that take much longer than is usual. ``left``: seconds; null: who knows."""
+
+    steps: list[StepPace]
+    slow: list[str]
+    left: float | None
 
 
 class AttemptReport(TypedDict):

@@ -175,3 +175,25 @@ test("a pause is known until somebody takes it back", () => {
   job.apply([{ s: 12, k: "order", what: "resume", who: "mira", at: AT }]);
   assert.equal(job.job.pause, "");
 });
+
+test("who is slow shows so, until it comes to its next step", () => {
+  const job = model(host("eu-1", { state: "running", step: "stage", started_at: AT }), host("eu-2"));
+  assert.deepEqual(job.setSlow(["eu-1"]), ["eu-1"]);
+  assert.deepEqual([job.counts(), job.troubles().slow], [{ slow: 1, waiting: 1 }, 1]);
+  assert.deepEqual(job.setSlow(["eu-1"]), []);
+  job.apply([{ s: 11, h: "eu-1", k: "step", step: "unpack", n: 1, to: "running", at: AT }]);
+  assert.deepEqual(job.counts(), { running: 1, waiting: 1 });
+});
+
+test("hosts are grouped by batch, or by a label that tells them apart", () => {
+  const job = model(
+    host("eu-1", { labels: { region: "eu", name: "a", all: "same" } }),
+    host("us-1", { labels: { region: "us", name: "b", all: "same" }, batch: 2 }),
+    host("eu-2", { labels: { region: "eu", all: "same" }, batch: 2 }),
+  );
+  const grouped = (by) => job.groups(by).map(({ value, hosts }) => [value, hosts.map(({ name }) => name)]);
+  assert.deepEqual(job.labels(), ["name", "region"]);
+  assert.deepEqual(grouped("region"), [["eu", ["eu-1", "eu-2"]], ["us", ["us-1"]]]);
+  assert.deepEqual(grouped(""), [[1, ["eu-1"]], [2, ["us-1", "eu-2"]]]);
+  assert.deepEqual(grouped("name"), [["a", ["eu-1"]], ["b", ["us-1"]], ["", ["eu-2"]]]);
+});

@@ -13,7 +13,7 @@ from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import HostRun, Job
 from deploy_tasks.names import Name
 from deploy_tasks.states import AttemptKind, JobState, Pause
-from webapp import access, failures, reports
+from webapp import access, failures, pace, reports
 from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, Body
@@ -27,6 +27,7 @@ from webapp.shapes import (
     JobPage,
     JobReport,
     OutputPage,
+    PaceReport,
     PreflightReport,
     Refusal,
 )
@@ -155,6 +156,13 @@ def show(request: ApiRequest, job_id: int) -> JobReport:
 def hosts(request: ApiRequest, job_id: int) -> HostRunList:
     """Every host of the job, and the event up to which this is told."""
     return reports.hosts(_job(request, job_id))
+
+
+@router.get("/{int:job_id}/pace", response={200: PaceReport, REFUSALS: Refusal})
+@takes(Right.SEE)
+def show_pace(request: ApiRequest, job_id: int) -> PaceReport:
+    """How long each step takes, who is slow, and how long the job will still take."""
+    return pace.pace(_job(request, job_id))
 
 
 @router.get("/{int:job_id}/failures", response={200: FailureList, REFUSALS: Refusal})

@@ -42,6 +42,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
             "hosts": f"{api}/hosts",
             "events": f"{api}/events",
             "failures": f"{api}/failures",
+            "pace": f"{api}/pace",
             "stream": f"/ws/jobs/{job.pk}/",
             "steps": reverse("job-steps", args=[job.pk]),
             "host": reverse("host", args=["HOST"]),

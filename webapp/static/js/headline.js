@@ -16,9 +16,9 @@ export class Headline {
     this.title = document.title;
   }
 
-  paint(batches) {
-    const { unreachable, down } = this.model.troubles();
-    const said = pieces(this.model.job, batches, { unreachable, down });
+  /** @param left seconds, null where nobody knows */
+  paint(batches, left) {
+    const said = pieces(this.model.job, batches, { ...this.model.troubles(), left });
     const text = said.map((piece) => piece.text).join("");
     if (text !== this.said) {
       this.said = text;

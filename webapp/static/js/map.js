@@ -20,9 +20,10 @@ export class HostMap {
     root.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  build() {
+  /** @param label by which hosts are grouped; "" for batches */
+  build(label = "") {
     this.cells.clear();
-    const groups = this.model.batches().map(({ n, hosts }) => {
+    const groups = this.model.groups(label).map(({ value, hosts }) => {
       const cells = element("div", { class: "cells" });
       for (const { name } of hosts) {
         const cell = element("button", {
@@ -36,9 +37,9 @@ export class HostMap {
         cells.append(cell);
       }
       const head = element(
-        "h3",
-        { role: "rowheader" },
-        element("b", {}, fill(gettext("Batch %(n)s"), { n })),
+        "div",
+        { class: "head", role: "rowheader" },
+        element("b", {}, label ? value || gettext("no label") : fill(gettext("Batch %(n)s"), { n: value })),
         ` ${number(hosts.length)}`,
       );
       return element("div", { class: "grp", role: "row" }, head, cells);
@@ -57,7 +58,7 @@ export class HostMap {
       setClass(cell, this.#classes(host));
       cell.setAttribute(
         "aria-label",
-        `${name}: ${host.shown === "running" ? tell(host)[0] : word(host.shown)}`,
+        `${name}: ${["running", "slow"].includes(host.shown) ? tell(host)[0] : word(host.shown)}`,
       );
     }
   }

@@ -14,6 +14,7 @@ const ORDER = [
   "unreachable",
   "paused",
   "draining",
+  "slow",
   "running",
 ];
 
@@ -23,7 +24,8 @@ export function square(shown) {
 
 /** Classes of a square: its state, and how far it is while it runs. */
 export function squareClass(shown, progress = null) {
-  return shown === "running" && progress !== null ? `sq running p${progress}` : `sq ${shown}`;
+  const moves = shown === "running" || shown === "slow";
+  return moves && progress !== null ? `sq running ${shown} p${progress}` : `sq ${shown}`;
 }
 
 /** Of an attempt: its outcome may be lost, as that of a host is unknown. */

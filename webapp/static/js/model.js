@@ -3,6 +3,8 @@
 
 import { HOST_ENDED, JOB_ENDED, shownState } from "./states.js";
 
+/** More groups than that tell nothing at a glance. */
+const GROUPS = 30;
 const FAILED = new Set(["failed", "rolled_back"]);
 
 /**
@@ -58,6 +60,17 @@ export class JobModel {
     return changed;
   }
 
+  /** Who takes much longer than others, until it is told anew. Gives whose square changes. */
+  setSlow(names) {
+    const slow = new Set(names);
+    const changed = [...this.hosts.values()].filter(({ name, slow: was }) => was !== slow.has(name));
+    for (const host of changed) {
+      host.slow = slow.has(host.name);
+      host.shown = shownState(host);
+    }
+    return changed.map(({ name }) => name);
+  }
+
   /** How many hosts show which state. */
   counts() {
     const counts = {};
@@ -86,15 +99,44 @@ export class JobModel {
     return [...found.values()].sort((a, b) => a.n - b.n);
   }
 
-  /** Hosts that cannot be reached now, and those that are down. */
+  /** Labels by which hosts can be grouped: of some values, but not of one for each host. */
+  labels() {
+    const values = new Map();
+    for (const { labels } of this.hosts.values()) {
+      for (const [label, value] of Object.entries(labels ?? {})) {
+        if (!values.has(label)) values.set(label, new Set());
+        values.get(label).add(String(value));
+      }
+    }
+    return [...values]
+      .filter(([, found]) => found.size > 1 && found.size <= GROUPS)
+      .map(([label]) => label)
+      .sort();
+  }
+
+  /** Hosts by batch, or by a label: `{value, hosts}`; those without it come last. */
+  groups(label) {
+    const found = new Map();
+    for (const host of this.hosts.values()) {
+      const value = label ? String(host.labels?.[label] ?? "") : host.batch;
+      if (!found.has(value)) found.set(value, []);
+      found.get(value).push(host);
+    }
+    const order = label ? ([a], [b]) => !a - !b || a.localeCompare(b) : ([a], [b]) => a - b;
+    return [...found].sort(order).map(([value, hosts]) => ({ value, hosts }));
+  }
+
+  /** Hosts that cannot be reached now, those that are down, and those that are slow. */
   troubles() {
     let unreachable = 0;
+    let slow = 0;
     let down = 0;
     for (const host of this.hosts.values()) {
       if (host.shown === "unreachable") unreachable += 1;
       if (host.down) down += 1;
+      if (host.shown === "slow") slow += 1;
     }
-    return { unreachable, down };
+    return { unreachable, down, slow };
   }
 
   get ended() {
@@ -126,7 +168,9 @@ export class JobModel {
 
   #host(row) {
     const steps = this.hosts.get(row.name)?.steps ?? new Map();
-    return { ...row, steps, shown: shownState(row) };
+    const host = { ...row, steps, slow: this.hosts.get(row.name)?.slow ?? false };
+    host.shown = shownState(host);
+    return host;
   }
 }
 
@@ -170,6 +214,8 @@ const MOVES = {
       at,
       s: item.s,
     });
+    // Whether it is slow is said of a step; of the next nobody knows yet.
+    if (host.step !== item.step) host.slow = false;
     host.step = item.step;
     host.attempt = item.n;
     changed.hosts.add(host.name);

@@ -1,21 +1,23 @@
 // Where one is on the page of a job: which hosts show, which one is open. It lives in the URL, so
 // that a link shows another person the same.
 
-/** `{host, show: Set of states, cause, view: "" | "map" | "table"}` */
+/** `{host, show: Set of states, cause, group, view: "" | "map" | "table"}` */
 export function read(search = location.search) {
   const query = new URLSearchParams(search);
   return {
     host: query.get("host") ?? "",
     show: new Set((query.get("show") ?? "").split(",").filter(Boolean)),
     cause: query.get("cause") ?? "",
+    group: query.get("group") ?? "",
     view: ["map", "table"].includes(query.get("view")) ? query.get("view") : "",
   };
 }
 
-export function write({ host, show, cause, view }, hash = "") {
+export function write({ host, show, cause, group, view }, hash = "") {
   const query = new URLSearchParams();
   if (show.size) query.set("show", [...show].join(","));
   if (cause) query.set("cause", cause);
+  if (group) query.set("group", group);
   if (view) query.set("view", view);
   if (host) query.set("host", host);
   const text = query.toString().replaceAll("%2C", ",");

@@ -19,9 +19,10 @@ import { retoldIn } from "./retelling.js";
 import { Score } from "./score.js";
 import { Search } from "./search.js";
 import { JobStream } from "./stream.js";
+import { Steps } from "./steps.js";
 import { HostTable } from "./table.js";
 import { Transcript } from "./transcript.js";
-import { fill, ngettext, number } from "./words.js";
+import { fill, gettext, ngettext, number } from "./words.js";
 
 /** Up to so many hosts are told apart best in a table, more as squares. */
 const TABLE_UP_TO = 60;
@@ -32,6 +33,8 @@ const SLEPT = 5 * TICK;
 
 /** Milliseconds: what fails together is told together. */
 const WHY_AFTER = 300;
+/** Milliseconds between two questions of how fast it goes. */
+const PACE_EVERY = 5000;
 
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(byId("page").textContent);
@@ -44,6 +47,7 @@ let transcript = null;
 let past = null;
 let looked = null;
 let stepsKnown = false;
+let pace = { left: null, until: 0 };
 let ticked = Date.now();
 
 const readOut = new ReadOut(byId("readout"));
@@ -70,6 +74,7 @@ const search = new Search(byId("log"), {
   onGo: goTo,
   onRefused: () => paintLink(byId("link"), { state: "refused" }),
 });
+const steps = new Steps(byId("steps"), page.steps);
 const causes = new Causes(byId("causes"), {
   onShow: (cause) => filter({ cause, show: [] }),
   onShowStates: (states) => filter({ cause: "", show: states }),
@@ -100,6 +105,7 @@ addEventListener("hashchange", goToLink);
 setInterval(tick, TICK);
 askAgain();
 askWhy();
+askPace();
 for (const event of ["online", "offline", "pageshow"]) addEventListener(event, () => stream.nudge());
 
 // ---- what comes in
@@ -110,7 +116,7 @@ async function readList() {
   retoldIn(...list.hosts);
   model.load(list);
   stepsKnown = false;
-  map.build();
+  offerGroups();
   paintSoon({ all: true });
 }
 
@@ -150,6 +156,21 @@ function askWhy() {
     causes.load(told);
     paintSoon({ all: true });
   }, WHY_AFTER);
+}
+
+/** How fast it goes is the server's to say, who knows earlier jobs; while it goes. */
+async function askPace() {
+  const told = await read(page.urls.pace).catch(gone);
+  if (!told) return;
+  steps.paint(told, model.hosts);
+  pace = { left: told.left, until: Date.now() + 3 * PACE_EVERY };
+  paintSoon({ hosts: model.setSlow(told.slow) });
+  if (!model.ended) setTimeout(askPace, PACE_EVERY);
+}
+
+/** Seconds; an old answer is none, and a job that stands still has none. */
+function left() {
+  return model.job.state === "running" && Date.now() < pace.until ? pace.left : null;
 }
 
 /** What is no longer ours to see is said where the link is; what is shown stays. */
@@ -193,7 +214,7 @@ function worst() {
   const hosts = [...model.hosts.values()];
   const found =
     hosts.find(({ down }) => down) ??
-    ["failed", "unknown", "unreachable", "running"]
+    ["failed", "unknown", "unreachable", "slow", "running"]
       .map((state) => hosts.find(({ shown }) => shown === state))
       .find(Boolean) ??
     hosts[0];
@@ -250,6 +271,23 @@ byId("view").addEventListener("click", (event) => {
   here.view = event.target.dataset.view ?? here.view;
   place.write(here);
   paintSoon({ all: true });
+});
+
+/** By which labels hosts can be grouped is known with the list. */
+function offerGroups() {
+  const labels = model.labels();
+  if (!labels.includes(here.group)) here.group = "";
+  const options = labels.map((label) => new Option(fill(gettext("by %(label)s"), { label }), label));
+  byId("group").replaceChildren(new Option(gettext("by batch"), ""), ...options);
+  byId("group").value = here.group;
+  map.build(here.group);
+}
+
+byId("group").addEventListener("change", () => {
+  here.group = byId("group").value;
+  place.write(here);
+  map.build(here.group);
+  mark();
 });
 
 // ---- keys
@@ -312,7 +350,7 @@ function paint() {
   const names = all ? [...model.hosts.keys()] : [...pending.hosts];
   Object.assign(pending, { hosts: new Set(), all: false, frame: null });
   const batches = model.batches();
-  headline.paint(batches);
+  headline.paint(batches, left());
   rail.paint(batches, !model.ended);
   const counts = model.counts();
   score.paint(counts, here.show);
@@ -329,7 +367,8 @@ function paintHosts(names, all) {
   const asTable = here.view ? here.view === "table" : listed.length <= TABLE_UP_TO;
   const turned = asTable === byId("table").hidden;
   byId("map").hidden = asTable;
-  byId("keys").hidden = asTable;
+  byId("keys").hidden = byId("steps").hidden = asTable;
+  byId("group").hidden = asTable || byId("group").length < 2;
   byId("table").hidden = !asTable || listed.length === 0;
   byId("none").hidden = listed.length > 0;
   for (const button of byId("view").children)

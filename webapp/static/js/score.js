@@ -5,6 +5,8 @@ import { square } from "./marks.js";
 import { SCORE } from "./states.js";
 import { number } from "./words.js";
 
+const SAMPLE = { running: "running p3", slow: "running slow p3" };
+
 export class Score {
   /** @param onToggle called with the state whose entry was pressed */
   constructor(root, onToggle) {
@@ -13,7 +15,7 @@ export class Score {
       const chip = element(
         "button",
         { class: "chip", type: "button", "aria-pressed": "false" },
-        element("span", {}, square(entry.shown === "running" ? "running p3" : entry.shown), count),
+        element("span", {}, square(SAMPLE[entry.shown] ?? entry.shown), count),
         entry.word,
       );
       chip.addEventListener("click", () => onToggle(entry.shown));

@@ -10,6 +10,7 @@ export const JOB_ENDED = new Set(["succeeded", "failed", "cancelled"]);
 export const SCORE = [
   { shown: "succeeded", word: gettext("updated") },
   { shown: "running", word: gettext("running") },
+  { shown: "slow", word: gettext("slow"), rare: true },
   { shown: "draining", word: gettext("draining"), rare: true },
   { shown: "paused", word: gettext("paused"), rare: true },
   { shown: "waiting", word: gettext("waiting") },
@@ -31,6 +32,7 @@ export function word(shown) {
 export function shownState(host) {
   if (host.link === "unreachable" && !HOST_ENDED.has(host.state)) return "unreachable";
   if (host.state === "running" && host.activity === "draining") return "draining";
+  if (host.state === "running" && host.slow) return "slow";
   return host.state === "queued" ? "running" : host.state;
 }
 
@@ -70,6 +72,7 @@ export function tell(host, { now = Date.now() } = {}) {
       ];
     case "unreachable":
       return [gettext("unreachable, tried again; not counted as failed"), host.link_reason ?? ""];
+    case "slow":
     case "running": {
       if (host.state === "queued" || !step) return [gettext("waits for a worker"), host.reason];
       const at = host.steps?.get(step)?.at;

@@ -73,7 +73,7 @@ export class HostTable {
   /** Spans that grow, once a second. */
   tick(now) {
     const moving = [...this.rows.keys()].filter((name) =>
-      ["running", "draining"].includes(this.model.hosts.get(name)?.shown),
+      ["running", "slow", "draining"].includes(this.model.hosts.get(name)?.shown),
     );
     this.paint(moving, now);
   }

@@ -15,13 +15,17 @@ export function verdict(job, batches, situation) {
 }
 
 /** The sentence in pieces, `{text, tone}`; tone is "", "strong" or "failed". */
-export function pieces(job, batches, { unreachable = 0, down = 0, now = Date.now() } = {}) {
+export function pieces(
+  job,
+  batches,
+  { unreachable = 0, down = 0, slow = 0, left = null, now = Date.now() } = {},
+) {
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
   const opening = open(job, batches);
   const done = job.rolls_back
     ? gettext("%(updated)d of %(total)d taken back")
     : gettext("%(updated)d of %(total)d updated");
-  const found = findings(done, batches, { unreachable, down }).flatMap((piece, i) =>
+  const found = findings(done, batches, { unreachable, down, slow, left }).flatMap((piece, i) =>
     i ? [{ text: gettext(", "), tone: "" }, piece] : [piece],
   );
   return [
@@ -78,7 +82,7 @@ function open(job, batches) {
   return batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "";
 }
 
-function findings(done, batches, { unreachable, down }) {
+function findings(done, batches, { unreachable, down, slow, left }) {
   const over = (...states) => batches.reduce((sum, batch) => sum + count(batch.counts, states), 0);
   const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
   const further = [
@@ -88,6 +92,7 @@ function findings(done, batches, { unreachable, down }) {
     [over("unknown"), gettext("%(count)d unknown"), "strong"],
     [over("cancelled"), gettext("%(count)d cancelled"), ""],
     [over(...HOST_ACTIVE), gettext("%(count)d running"), ""],
+    [slow, gettext("%(count)d slow"), "strong"],
     [unreachable, gettext("%(count)d unreachable"), ""],
     [down, gettext("%(count)d down"), "failed"],
   ];
@@ -102,5 +107,14 @@ function findings(done, batches, { unreachable, down }) {
     ...further
       .filter(([n]) => n)
       .map(([n, text, tone]) => ({ text: fill(text, { count: n }), tone })),
+    ...(left === null ? [] : [{ text: remaining(left), tone: "" }]),
   ];
+}
+
+/** As exactly as one can know it. */
+function remaining(seconds) {
+  if (seconds < 60) return gettext("less than a minute left");
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return fill(gettext("about %(n)s min left"), { n: minutes });
+  return fill(gettext("about %(n)s h left"), { n: Math.round(seconds / 3600) });
 }

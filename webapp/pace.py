@@ -1,0 +1,183 @@
+"""How long each step takes, who is slow, and how long a job will still take: from its own hosts,
+and from earlier jobs of the recipe where too few of these have been through a step yet."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from statistics import median
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.rollout import Rollout
+from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobState
+from webapp import reports
+from webapp.shapes import PaceReport, StepPace
+
+#: The newest attempts that are looked at: of this job, and of a step in earlier jobs.
+OWN = 3000
+EARLIER = 200
+#: From so many on a job's own hosts say what is usual.
+ENOUGH = 5
+#: Slow is who takes longer than nearly all, and so many times what is usual, and some seconds.
+TIMES = 3.0
+SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Seconds of a step: half of the hosts took at most ``p50``, all but a twentieth ``p95``."""
+
+    p50: float
+    p95: float
+    hosts: int
+
+    @classmethod
+    def of(cls, spans: Sequence[float]) -> "Usual | None":
+        if not spans:
+            return None
+        ordered = sorted(spans)
+        return cls(median(ordered), ordered[ceil(0.95 * len(ordered)) - 1], len(ordered))
+
+    def is_slow(self, seconds: float) -> bool:
+        return self.hosts >= ENOUGH and seconds > max(
+            self.p95, TIMES * self.p50, self.p50 + SECONDS
+        )
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A batch: so many of its hosts wait, and those that run need so many seconds more."""
+
+    waiting: int
+    running: Sequence[float]
+
+
+def left(rests: Iterable[Rest], *, host: float, parallel: int, soak: float = 0.0) -> float:
+    """Seconds until the last host is through, batch after batch, when each takes ``host`` seconds
+    and ``parallel`` run at a time. Hosts that run make room as they end."""
+    batches = [rest for rest in rests if rest.waiting or rest.running]
+    seconds = soak * max(0, len(batches) - 1)
+    for rest in batches:
+        busy = sorted(rest.running)[:parallel]
+        lanes = [*[0.0] * (parallel - len(busy)), *busy]
+        rounds, more = divmod(rest.waiting, parallel)
+        filled = [end + host * (rounds + (lane < more)) for lane, end in enumerate(lanes)]
+        seconds += max((end for end in filled), default=0.0)
+    return seconds
+
+
+def pace(job: Job) -> PaceReport:
+    """``{steps: […], slow: [names], left}``; ``left`` in seconds, null where nobody can say."""
+    names = reports.step_names(job.revision)
+    spans = _own(job)
+    usual = {
+        name: Usual.of(spans[name] if len(spans[name]) >= ENOUGH else _earlier(job, name))
+        or Usual.of(spans[name])
+        for name in names
+    }
+    now = timezone.now()
+    running = _running(job, now)
+    failed = Counter(_broken(job))
+    at = Counter(step for step, _age, _batch in running.values())
+    steps: list[StepPace] = []
+    for name in names:
+        known = usual[name]
+        steps.append(
+            {
+                "step": name,
+                "p50": known.p50 if known else None,
+                "p95": known.p95 if known else None,
+                "hosts": len(spans[name]),
+                "running": at[name],
+                "failed": failed[name],
+            }
+        )
+    slow = [
+        host
+        for host, (step, age, _batch) in running.items()
+        if (known := usual.get(step)) and known.is_slow(age)
+    ]
+    return {"steps": steps, "slow": slow, "left": _left(job, names, usual, running)}
+
+
+def _broken(job: Job) -> list[str]:
+    """The step at which each host stands that has failed."""
+    stand = Attempt.objects.filter(
+        host_run__job=job,
+        host_run__state=HostRunState.FAILED,
+        host_run__step=F("step"),
+        state=AttemptState.FAILED,
+        kind=AttemptKind.DO,
+    )
+    return [name for name, _run in stand.order_by().values_list("name", "host_run").distinct()]
+
+
+Running = Mapping[str, tuple[str, float, int]]
+
+
+def _running(job: Job, now: datetime) -> Running:
+    """Host -> its step, for how many seconds, and its batch."""
+    attempts = Attempt.objects.filter(
+        host_run__job=job, host_run__state=HostRunState.RUNNING, state=AttemptState.RUNNING
+    ).exclude(started_at=None)
+    rows = attempts.order_by("pk").values_list(
+        "host_run__name", "name", "started_at", "host_run__batch"
+    )
+    return {
+        host: (step, (now - (begun or now)).total_seconds(), batch)
+        for host, step, begun, batch in rows
+    }
+
+
+def _left(
+    job: Job, names: Sequence[str], usual: Mapping[str, Usual | None], running: Running
+) -> float | None:
+    known = [usual[name] for name in names]
+    if job.state != JobState.RUNNING or job.cancelled or None in known:
+        return None
+    times = [one.p50 for one in known if one]
+    rollout = Rollout.model_validate(job.rollout)
+    counts: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for batch, state in HostRun.objects.filter(job=job).values_list("batch", "state"):
+        counts[batch][state] += 1
+    if any(batch[HostRunState.UNKNOWN] or batch[HostRunState.PAUSED] for batch in counts.values()):
+        return None
+    rests: defaultdict[int, list[float]] = defaultdict(list)
+    for step, age, batch in running.values():
+        place = names.index(step)
+        rests[batch].append(max(0.0, times[place] - age) + sum(times[place + 1 :]))
+    ahead = [n for n in sorted(counts) if counts[n][HostRunState.WAITING] or rests[n]]
+    if rollout.gate == "manual" and any(n != max(counts) for n in ahead):
+        return None
+    whole = [
+        Rest(counts[n][HostRunState.WAITING] + counts[n][HostRunState.QUEUED], rests[n])
+        for n in sorted(counts)
+    ]
+    return left(whole, host=sum(times), parallel=rollout.parallel, soak=rollout.soak)
+
+
+def _own(job: Job) -> defaultdict[str, list[float]]:
+    return _spans(_ended().filter(host_run__job=job).order_by("-pk")[:OWN])
+
+
+def _earlier(job: Job, step: str) -> list[float]:
+    earlier = _ended().filter(host_run__job__revision__recipe=job.revision.recipe_id, name=step)
+    return _spans(earlier.order_by("-pk")[:EARLIER])[step]
+
+
+def _ended() -> QuerySet[Attempt, Attempt]:
+    return Attempt.objects.filter(
+        state=AttemptState.SUCCEEDED, kind=AttemptKind.DO, ended_at__isnull=False
+    ).exclude(started_at=None)
+
+
+def _spans(attempts: QuerySet[Attempt, Attempt]) -> defaultdict[str, list[float]]:
+    spans: defaultdict[str, list[float]] = defaultdict(list)
+    for name, begun, ended in attempts.values_list("name", "started_at", "ended_at"):
+        if begun and ended:
+            spans[name].append(max(0.0, (ended - begun) / timedelta(seconds=1)))
+    return spans
