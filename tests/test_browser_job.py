@@ -187,6 +187,8 @@ def test_lines_in_view_stay_where_they_are_while_more_comes(tab: Tab, small: Job
     tell(small, News(Event.Kind.NOTE, {"text": "a bell"}))
     expect(page.locator("#log [data-log=said]")).to_have_text("3,501 lines")
     assert line(page, 1500).bounding_box() == before
+    page.get_by_role("button", name="Wrap").click()
+    expect(line(page, 1500)).to_be_in_viewport()
 
 
 def test_the_line_that_tells_why_is_in_view_and_marked(tab: Tab, small: Job) -> None:

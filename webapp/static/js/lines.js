@@ -92,11 +92,14 @@ export class Lines {
 
   #firstInView() {
     const edge = this.#scroller.getBoundingClientRect();
+    let cut = null;
     for (const [place, { row }] of this.#rows) {
       const { top, bottom } = row.getBoundingClientRect();
-      if (bottom > edge.top) return top < edge.bottom ? { place, top: top - edge.top } : null;
+      // One that is in view as a whole: of others the part that is not may grow or shrink.
+      if (top >= edge.top) return top < edge.bottom ? { place, top: top - edge.top } : cut;
+      if (bottom > edge.top) cut = { place, top: top - edge.top };
     }
-    return null;
+    return cut;
   }
 
   /** Scroll so that a row is so many pixels below the upper edge. */
