@@ -81,6 +81,12 @@ def test_who_takes_much_longer_is_marked_and_shown_alone(tab: Tab, large: Job) -
     expect(page.locator("#table tbody tr")).to_have_count(marked)
 
 
+def test_the_batch_under_way_says_how_many_may_still_fail(tab: Tab, large: Job) -> None:
+    page = tab.open_job(large)
+    under_way = page.locator("#rail [aria-current]")
+    expect(under_way).to_contain_text(re.compile(r"\d of 15 failures used"))
+
+
 def test_squares_are_grouped_by_a_label_and_a_link_shows_the_same(tab: Tab, large: Job) -> None:
     page = tab.open_job(large)
     page.get_by_label("Group hosts").select_option("by region")

@@ -22,7 +22,13 @@ export class JobModel {
     /** Batches that are done while their gate is not open: n -> {gate, until}. */
     this.gates = new Map();
     for (const { n, state, soak_until } of job.batches) this.setGate(n, state, soak_until);
+    this.setBudgets(job);
     this.seq = 0;
+  }
+
+  /** How many hosts of the job may fail by the end of a batch: n -> hosts, null for no limit. */
+  setBudgets({ batches }) {
+    this.budgets = new Map(batches.map(({ n, budget }) => [n, budget ?? null]));
   }
 
   /** Take the whole list: at the beginning, and again where the stream would tell it late. */
@@ -89,6 +95,7 @@ export class JobModel {
           counts: {},
           shown: {},
           hosts: [],
+          budget: this.budgets.get(host.batch) ?? null,
           ...this.gates.get(host.batch),
         });
       const batch = found.get(host.batch);

@@ -14,13 +14,14 @@ export class Rail {
 
   paint(batches, running) {
     const current = running ? currentBatch(batches) : null;
+    const failed = batches.reduce((sum, { counts }) => sum + count(counts, FAILED), 0);
     for (const batch of batches) {
       const entry = this.entries.get(batch.n) ?? this.#add(batch);
       const total = batch.hosts.length;
       const done = count(batch.counts, HOST_ENDED);
       const state = batchState(batch);
       setText(entry.done, state === "waiting" ? number(total) : `${number(done)}/${number(total)}`);
-      setText(entry.small, this.#say(state, batch));
+      setText(entry.small, this.#say(state, batch, batch.n === current ? failed : null));
       fillBar(entry.bar, batch.shown, total);
       if (batch.n === current) entry.item.setAttribute("aria-current", "step");
       else entry.item.removeAttribute("aria-current");
@@ -45,12 +46,18 @@ export class Rail {
     return entry;
   }
 
-  #say(state, { counts, gate, until }) {
+  /** @param used of the batch that is under way: failures of the job until now */
+  #say(state, { counts, gate, until, budget }, used) {
     if (gate === "gate") return gettext("done, waits to be promoted");
     if (gate === "soaking")
       return fill(gettext("must stay well until %(time)s"), {
         time: clock(until, { seconds: false }),
       });
+    if (used !== null && budget > 0)
+      return fill(
+        ngettext("%(used)s of %(budget)s failure used", "%(used)s of %(budget)s failures used", budget),
+        { used: number(used), budget: number(budget) },
+      );
     const failed = count(counts, FAILED);
     if (failed)
       return fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) });

@@ -139,6 +139,7 @@ function askAgain() {
       pending.asked = false;
       const report = await read(page.urls.job).catch(gone);
       can = report?.can ?? [];
+      if (report) model.setBudgets(report);
       paintSoon({});
     },
     200 + Math.random() * 300,
