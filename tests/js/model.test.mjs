@@ -197,3 +197,14 @@ test("hosts are grouped by batch, or by a label that tells them apart", () => {
   assert.deepEqual(grouped(""), [[1, ["eu-1"]], [2, ["us-1", "eu-2"]]]);
   assert.deepEqual(grouped("name"), [["a", ["eu-1"]], ["b", ["us-1"]], ["", ["eu-2"]]]);
 });
+
+test("a job that began between the page and the list runs, and news that is old changes nothing", () => {
+  const job = model(host("eu-1"));
+  job.job.state = "waiting";
+  const told = { ...job.job, state: "running", last_seq: 10, batches: [] };
+  job.loadJob(told);
+  assert.equal(job.job.state, "running");
+  job.apply([{ s: 12, k: "job", to: "halted", reason: "why", at: AT }]);
+  job.loadJob({ ...told, last_seq: 11 });
+  assert.deepEqual([job.job.state, job.job.reason], ["halted", "why"]);
+});

@@ -24,6 +24,17 @@ export class JobModel {
     for (const { n, state, soak_until } of job.batches) this.setGate(n, state, soak_until);
     this.setBudgets(job);
     this.seq = 0;
+    this.jobSeq = 0; // of the newest item that moved the job itself
+  }
+
+  /** The job as it was told anew: a list that was read later than the page jumps over its moves. */
+  loadJob(job) {
+    this.setBudgets(job);
+    if (job.last_seq < this.jobSeq) return;
+    this.jobSeq = job.last_seq;
+    const { state, reason, pause, started_at, ended_at } = job;
+    Object.assign(this.job, { state, reason, pause, started_at, ended_at });
+    for (const { n, state: to, soak_until } of job.batches) this.setGate(n, to, soak_until);
   }
 
   /** How many hosts of the job may fail by the end of a batch: n -> hosts, null for no limit. */
@@ -56,6 +67,7 @@ export class JobModel {
     for (const item of items) {
       if (item.s <= this.seq) continue;
       this.seq = item.s;
+      if (item.h === undefined) this.jobSeq = item.s;
       const move = MOVES[item.k];
       if (move) move.call(this, item, changed);
     }

@@ -139,7 +139,7 @@ function askAgain() {
       pending.asked = false;
       const report = await read(page.urls.job).catch(gone);
       can = report?.can ?? [];
-      if (report) model.setBudgets(report);
+      if (report) model.loadJob(report);
       paintSoon({});
     },
     200 + Math.random() * 300,
