@@ -58,7 +58,9 @@ def test_a_cause_appears_as_soon_as_a_host_fails_of_it(tab: Tab, large: Job) -> 
         HostRun.objects.filter(pk=run.pk).update(**end)
         told = {"to": "failed", "error": "the map is haunted"}
         journal.append(large.pk, [News(Event.Kind.HOST, told, host_run=run.pk)])
-    expect(page.locator("#causes")).to_contain_text("the map is haunted")
+    haunted = page.locator("#causes li", has_text="the map is haunted")
+    expect(haunted.get_by_role("button", name="Retry")).to_be_visible()
+    expect(page.locator("#acts").get_by_role("button", name=re.compile("^Retry"))).to_be_visible()
 
 
 def test_hosts_that_do_not_answer_stand_apart_from_those_that_failed(tab: Tab, large: Job) -> None:

@@ -126,11 +126,11 @@ function take(items) {
   activity.add(changed.told);
   if (changed.failed) askWhy();
   transcript?.addLive(items);
-  if (changed.job) askAgain();
+  if (changed.job || changed.failed) askAgain();
   paintSoon(changed);
 }
 
-/** What may be ordered now is the server's to say; asked when the job itself moved. */
+/** What may be ordered now is the server's to say; asked when the job moved, or a host failed. */
 function askAgain() {
   if (pending.asked) return;
   pending.asked = true;
