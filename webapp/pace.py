@@ -157,7 +157,8 @@ def _left(
         Rest(counts[n][HostRunState.WAITING] + counts[n][HostRunState.QUEUED], rests[n])
         for n in sorted(counts)
     ]
-    return left(whole, host=sum(times), parallel=rollout.parallel, soak=rollout.soak)
+    width = rollout.width(sum(batch.total() for batch in counts.values()))
+    return left(whole, host=sum(times), parallel=width, soak=rollout.soak)
 
 
 def _own(job: Job) -> defaultdict[str, list[float]]:
