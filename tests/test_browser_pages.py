@@ -68,6 +68,7 @@ def square(page: Page, name: str) -> Any:
         "/hosts/",
         "/hosts/squid-first/",
         "/games/",
+        "/calls/",
         "/audit/",
         "/login",
         "/admin/",
@@ -192,6 +193,29 @@ def store(site: str) -> Iterator[None]:
     """The artifacts that the web process keeps."""
     yield
     shutil.rmtree(settings.HOME / "artifacts", ignore_errors=True)
+
+
+def test_hosts_are_checked_before_the_start_and_the_unfit_are_left_out(
+    tab: Tab, small: Job
+) -> None:
+    page = tab.page
+    Job.objects.update(state=JobState.CANCELLED)
+    HostRun.objects.update(holds_host=False, state=HostRunState.CANCELLED)
+    page.goto("/jobs/new?game=squid")
+    page.get_by_role("button", name="Check the hosts first").click()
+    fitness = page.locator("#fitness")
+    expect(fitness).to_contain_text("5 are being looked at")
+    well = {"part": "shell", "result": "ok", "says": "sh"}
+    full = {"part": "disk", "result": "problem", "says": "1 MB free"}
+    for n, check in enumerate(HostCheck.objects.order_by("host__name")):
+        check.items, check.ended_at = [well, full] if n == 0 else [well], timezone.now()
+        check.save()
+    expect(fitness).to_contain_text("4 hosts are fit, 1 is not.")
+    expect(fitness).to_contain_text("1 MB free")
+    page.get_by_role("button", name="Leave that host out").click()
+    expect(page.locator("#plan")).to_contain_text("4 hosts")
+    expect(fitness).to_be_empty()
+    assert tab.complaints() == []
 
 
 def test_a_release_is_added_beside_the_plan_and_says_how_far_it_is(

@@ -90,6 +90,7 @@ def calls(request: HttpRequest) -> HttpResponse:
     rows = [
         {
             "pager": told,
+            "always": len(told["moments"]) == len(MOMENTS),
             "may_test": kept.may(user, Right.OPERATE, row),
             "may_change": kept.may(user, Right.ADMINISTER, row),
         }
