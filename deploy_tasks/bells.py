@@ -33,6 +33,11 @@ def ring_looks(host_ids: Iterable[int]) -> None:
     _ring("look_at_host", [[host_id] for host_id in host_ids])
 
 
+def ring_probes(host_run_ids: Iterable[int]) -> None:
+    """Ask workers whether hosts that were updated are well still."""
+    _ring("probe_host", [[host_run_id] for host_run_id in host_run_ids])
+
+
 def ring_calls(call_ids: Iterable[int]) -> None:
     """Ask workers to tell somebody something."""
     _ring("tell", [[call_id] for call_id in call_ids], of="webapp")

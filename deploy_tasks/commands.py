@@ -41,11 +41,13 @@ class Program:
 
 @dataclass(frozen=True)
 class Probe:
-    """Asked every ``every`` s until it has answered 0 for ``stable_for`` s, ``at_most`` s long."""
+    """Asked every ``every`` s until it has answered 0 for ``stable_for`` s, and ``times`` times in
+    a row, ``at_most`` s long."""
 
     every: float
     stable_for: float
     at_most: float
+    times: int = 2
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,15 @@ def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
     return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
 
 
+def probe(text: str, variables: Variables, *, limit: float) -> tuple[Program, bytes]:
+    """One probe of a wait outside of any plan, cut on the host after ``limit`` s. Answered as
+    `ask` is, with the probe's exit status."""
+    nonce, mark = new_nonce(), _mark()
+    script = "\n".join([variables.assignments, variables.secret_assignments, text])
+    body = "head_ answer\n" + _source("probe.sh", SCRIPT=script, CUT=_seconds(limit), MARK=mark)
+    return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
+
+
 def look(paths: Sequence[str]) -> tuple[Program, bytes]:
     """Asks what a job would need of the host; see look.sh. Answered as `ask` is."""
     return ask(_source("look.sh", PATHS=shlex.join(paths)), Variables(plain={}))
@@ -274,6 +285,7 @@ def _waiting(number: int, probe: Probe, mark: str) -> str:
         PROBE=f"{number}.sh",
         CUT=str(ceil(max(probe.every, CUT_AFTER))),
         STABLE=str(round(probe.stable_for * 100)),
+        TIMES=str(probe.times),
         MOST=str(round(probe.at_most * 100)),
         MOST_SAYS=f"{_seconds(probe.at_most)} s",
         EVERY=_seconds(probe.every),

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import Q
 
-from deploy_tasks import bells, calls, clock, conductor, desk, hosts, owner
+from deploy_tasks import bells, calls, clock, conductor, desk, hosts, owner, soaking
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Writer
 from deploy_tasks.models import HostRun, Job, Worker
@@ -172,6 +172,7 @@ class Keeper:
             with _tried_again("look after host runs"):
                 self._read_wishes()
                 self.conduct_soon(set(conductor.jobs_to_wake()))
+                soaking.ring_due()
                 if time.monotonic() - renewed >= RENEW_EVERY:
                     renewed = time.monotonic()
                     self._renew()

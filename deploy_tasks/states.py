@@ -23,7 +23,8 @@ class JobState(TextChoices):
 class HostRunState(TextChoices):
     """waiting -> queued -> running -> one of the ends; running <-> paused.
 
-    A retry takes an ended host run back to waiting. *unknown* is not an end: a person's answer,
+    A retry takes an ended host run back to waiting, a soak that finds a host ill takes a succeeded
+    one back to queued. *unknown* is not an end: a person's answer,
     or the host itself, decides.
     """
 

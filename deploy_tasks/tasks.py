@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.db import connection, connections
 
-from deploy_tasks import conductor, hosts, keeper, looking, retention, sweeping
+from deploy_tasks import conductor, hosts, keeper, looking, retention, soaking, sweeping
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import Host, Job
 
@@ -56,6 +56,11 @@ def look_at_host(host_id: int) -> None:
     host = Host.objects.select_related("credential", "via__credential").filter(pk=host_id).first()
     if host and hosts.begin_look(host_id):
         looking.look_at(host)
+
+
+@shared_task(ignore_result=True)
+def probe_host(host_run_id: int) -> None:
+    soaking.probe(host_run_id)
 
 
 @shared_task(ignore_result=True)

@@ -349,6 +349,11 @@ def test_where_nothing_succeeded_there_is_nothing_to_soak() -> None:
     assert gates(ask({"soak": 60}, [counts(1, failed=2), NEXT])) == {1: "open"}
 
 
+def test_a_soak_ends_with_the_last_host_that_could_stay_well() -> None:
+    soaking = counts(1, failed=2, gate=Gate.SOAKING, soak_until=LATER)
+    assert gates(ask({"soak": 60}, [soaking, NEXT])) == {1: "open"}
+
+
 def test_a_batch_that_loses_a_host_while_it_soaks_stops_the_job() -> None:
     soaking = counts(1, succeeded=2, failed=1, gate=Gate.SOAKING, soak_until=LATER)
     assert ask({"soak": 60, "max_failed": 0}, [soaking, NEXT]).halt == (
@@ -508,7 +513,8 @@ def happen(fleet: Fleet, event: str, which: int) -> None:
             fleet.pause = Pause.NONE
         case "promote":
             for n, gate in enumerate(fleet.gates):
-                if gate in (Gate.SOAKING, Gate.WAITING):
+                # A halted job refuses the order.
+                if gate in (Gate.SOAKING, Gate.WAITING) and not fleet.halted:
                     fleet.gates[n], fleet.soaks[n] = Gate.OPEN, None
                     break
         case "wait":

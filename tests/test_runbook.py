@@ -18,6 +18,7 @@ MODULES = [
     *("deploy_tasks/rotation.py", "deploy_tasks/sealed.py", "deploy_tasks/ssh/agent.py"),
     *("deploy_tasks/conductor.py", "deploy_tasks/restored.py", "deploy_tasks/vault.py"),
     *("deploy_tasks/runner", "deploy_tasks/retention.py", "deploy_tasks/hosts.py"),
+    *("deploy_tasks/soaking.py", "deploy_tasks/checking.py", "deploy_tasks/orders/checks.py"),
     "deploy_tasks/audit",
     *("deploy_tasks/orders/changes.py", "deploy_tasks/orders/starting.py"),
     *("deploy_tasks/orders/rolling_back.py", "deploy_tasks/standing.py"),

@@ -661,3 +661,23 @@ def test_an_error_of_ours_leaves_the_host_to_a_person(
     monkeypatch.setattr(bells, "ring_job", conductor.conduct)
     orders.answer(job, by=factories.user("jonas"), host=run.name, answer="it_did_not_run")
     until(ended(job, "succeeded"), "it goes on after a person's answer")
+
+
+QUERIED = RECIPE + "query: {run: 'cat running'}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [("version 2.0", "succeeded"), ("version 1.0", "failed"), ("version x", "succeeded"), ("", "")],
+)
+def test_a_game_that_reports_another_release_of_ours_was_not_started_anew(
+    game: Game, fleet: Fleet, workers: list[Worker], said: str, state: str
+) -> None:
+    host = fleet.hosts[0]
+    game.recipe.revisions.create(number=2, text=QUERIED, sha256="0" * 64)
+    factories.release(game, "1.0")
+    (host.home / "running").write_text(f"{said}\n")
+    job = start(game, hosts=[host.name])
+    until(ended(job, state or "succeeded"), "the job has ended")
+    error = job.host_runs.get().error
+    assert error == ("all steps ended well, but 1.0 still runs" if state == "failed" else "")

@@ -1,5 +1,5 @@
-# Asks again and again: good once the probe has ended 0 without exception for long enough, at least
-# twice. Times are hundredths of a second. Prints what the probe says when that changes.
+# Asks again and again: good once the probe has ended 0 without exception for long enough, and as
+# often as is wanted. Times are hundredths of a second. Prints what the probe says when that changes.
 secrets=$(cat <&3)
 exec 3<&- 4<&-
 D=${0%/*}
@@ -29,7 +29,7 @@ $secrets
   if [ "$status" = 0 ]; then
     if [ "$good" = 0 ]; then since=$asked; fi
     good=$((good + 1))
-    if [ "$good" -ge 2 ] && [ "$((now - since))" -ge @STABLE@ ]; then exit 0; fi
+    if [ "$good" -ge @TIMES@ ] && [ "$((now - since))" -ge @STABLE@ ]; then exit 0; fi
   else
     good=0
   fi

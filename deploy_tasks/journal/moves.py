@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy_tasks import calls
 from deploy_tasks.journal.news import News, append
-from deploy_tasks.models import Batch, Event, HostRun, Job
+from deploy_tasks.models import Batch, Event, HostRun, Job, Moment
 from deploy_tasks.states import Gate, HostRunState, JobState
 from deploy_tasks.times import iso
 
@@ -41,6 +41,8 @@ def move_gate(
         return False
     until = {"until": iso(soak_until)} if soak_until else {}
     append(job.pk, [News(Event.Kind.BATCH, {"n": n, "to": told, **until})])
+    if to == Gate.WAITING:
+        calls.note(job.pk, job.game_id, Moment.WAITS)
     return True
 
 

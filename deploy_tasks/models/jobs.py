@@ -161,6 +161,10 @@ class HostRun(models.Model):
     plan_offset = models.BigIntegerField(default=0)
     #: Running checksum of these bytes, see `deploy_tasks.cksum`.
     plan_cksum = models.BigIntegerField(default=cksum.EMPTY)
+    #: While its batch soaks: when it was asked last whether it is well, and how often in a row
+    #: it was not.
+    probed_at = models.DateTimeField(null=True, blank=True)
+    ill = models.PositiveSmallIntegerField(default=0)
     #: Its files were taken away from the host.
     swept = models.BooleanField(default=False)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -64,7 +64,7 @@ class Var(_Part):
 
 
 class Wait(_Part):
-    """Good after ``run`` has ended 0 without exception for ``stable_for``, and at least twice.
+    """Good after ``run`` has ended 0 without exception for ``stable_for``, and ``times`` times.
     All times in seconds."""
 
     run: Script = Field(description="the probe; exit status 0 is good")
@@ -72,9 +72,19 @@ class Wait(_Part):
     stable_for: Duration = Field(
         10.0, description="how long it must be good without exception", **_as("10s")
     )
+    times: int = Field(2, ge=2, le=1000, description="how often in a row it must be good")
     at_most: PositiveDuration = Field(
         120.0, description="failed when it is not good by then", **_as("2m")
     )
+
+    @model_validator(mode="after")
+    def _can_be_good(self) -> "Wait":
+        if (self.times - 1) * self.every >= self.at_most:
+            raise ValueError(
+                _("it cannot be good %(times)s times, one every %(every)g s, within %(most)g s")
+                % {"times": self.times, "every": self.every, "most": self.at_most}
+            )
+        return self
 
     @property
     def probe_limit(self) -> float:

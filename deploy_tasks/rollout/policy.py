@@ -121,7 +121,8 @@ def _pass(rollout: Rollout, batch: BatchStand, situation: Situation, *, later: b
     if batch.gate == Gate.CLOSED and rollout.soak and batch.succeeded:
         until = situation.now + timedelta(seconds=rollout.soak)
         return replace(batch, gate=Gate.SOAKING, soak_until=until)
-    if batch.gate == Gate.SOAKING and batch.soak_until and situation.now < batch.soak_until:
+    soaks = batch.gate == Gate.SOAKING and batch.succeeded  # else nobody is left to stay well
+    if soaks and batch.soak_until and situation.now < batch.soak_until:
         return batch
     asks = rollout.gate == "manual" or situation.pause == Pause.BATCH
     waits = later and batch.hosts and asks

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import clock, commands, desk, floors, owner, revisions
+from deploy_tasks import clock, commands, desk, floors, owner, query, recipes, revisions
 from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, Writer
@@ -156,6 +156,7 @@ class Passage:
             self._go_forward()
         self._work.last_things()
         self._check_version()
+        self._check_running()
 
     def _go_forward(self) -> None:
         if self._recipe.current and self._run.previous is None:
@@ -274,6 +275,30 @@ class Passage:
             raise Failed(
                 _("all steps ended well, but the host still says %s") % (version or _("nothing"))
             )
+
+    def _check_running(self) -> None:
+        """What lies on the disk need not be what runs: a game that reports another release of
+        ours was not started anew. One that does not say is no failure: its health was looked at."""
+        if not (asked := self._recipe.query):
+            return
+        try:
+            version = self._query(asked).version
+        except HostFailed:
+            return
+        release = self._run.job.release
+        if version != release.version and release.game.releases.filter(version=version).exists():
+            raise Failed(_("all steps ended well, but %s still runs") % version)
+
+    def _query(self, asked: recipes.Query) -> query.Answer:
+        snapshot = self._run.target or {}
+        if asked.minecraft:
+            port = snapshot["vars"].get(asked.minecraft, "")
+            if not port.isdecimal():
+                raise query.Silent(_("var %s holds no port") % asked.minecraft)
+            return query.minecraft(snapshot["address"], int(port))
+        program, mark = commands.ask(asked.run or "", target.variables(self._run, snapshot))
+        result = self._contact.ask(program, launched=self._work.launched)
+        return query.read(result.stdout.partition(mark)[2].decode("utf-8", "replace"))
 
     def _ask_version(self) -> str:
         variables = target.variables(self._run, self._run.target or {})

@@ -114,7 +114,7 @@ def script(step: recipes.Step, way: Way) -> Script:
         text=text or "",
         limit=step.timeout,
         done_if=step.done_if,
-        probe=Probe(wait.every, wait.stable_for, wait.at_most) if wait else None,
+        probe=Probe(wait.every, wait.stable_for, wait.at_most, wait.times) if wait else None,
         interrupt=step.interrupt,
         # One that is tried again by itself has to come back to us first.
         optional=step.optional and step.retries is None,
