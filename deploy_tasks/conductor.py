@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from deploy_tasks import bells, clock, floors, journal, refusals, rollout
+from deploy_tasks import bells, checking, clock, floors, journal, refusals, rollout
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.rollout import BatchStand, Decision, Rollout, Situation
@@ -95,6 +95,8 @@ def _go_on(job: Job) -> bool:
         )
         return True
     terms = Rollout.model_validate(job.rollout)
+    if terms.preflight and not checking.passed(job):
+        return False
     some_wait = False
     if any(batch.held for batch in batches) and job.pause not in STANDING_STILL:
         some_wait = _let_in(job, room=rollout.room_for(terms, batches))

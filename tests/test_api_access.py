@@ -60,6 +60,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/jobs/{job_id}/search"): Call(SEE, query="?text=x"),
     ("post", "/jobs/{job_id}/retry"): Call(OPERATE),
     ("post", "/jobs/{job_id}/cancel"): Call(OPERATE),
+    ("post", "/jobs/{job_id}/check"): Call(OPERATE),
     ("post", "/jobs/{job_id}/pause"): Call(OPERATE),
     ("post", "/jobs/{job_id}/resume"): Call(OPERATE),
     ("post", "/jobs/{job_id}/skip"): Call(OPERATE, {"rest": True}),

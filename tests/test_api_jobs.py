@@ -261,6 +261,7 @@ class TestReading:
                     "budget": 1,
                 },
             ],
+            "check": "",
             "can": ["retry", "cancel", "skip", "change", "pause"],
             "url": f"http://127.0.0.1:8000/jobs/{job.pk}/",
         }

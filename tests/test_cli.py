@@ -94,7 +94,7 @@ class TestStart:
         for shard in ("a", "a", "b"):
             factories.host(squid, labels={"region": "eu", "shard": shard})
         words = "start squid 2.0 --label region=eu --label shard=a --canary 1 --batch 50% --batch 3"
-        words += " --batch double --parallel 7 --max-failed 5% --max-failed-in-batch 2"
+        words += " --preflight --batch double --parallel 7 --max-failed 5% --max-failed-in-batch 2"
         words += " --gate manual --soak 5m --stagger 10s --order-by shard"
         words += " --max-down region=50% --max-down shard=1 --per-machine 2"
         words += " --note why --force --key k1"
@@ -108,6 +108,7 @@ class TestStart:
             "batches": ["50%", 3, "double"],
             "parallel": 7,
             "stagger": 10,
+            "preflight": True,
             "max_failed": "5%",
             "max_failed_in_batch": 2,
             "gate": "manual",

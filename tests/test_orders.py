@@ -423,7 +423,7 @@ def test_starting_many_hosts_takes_few_queries(
 ) -> None:
     for number in range(300):
         factories.host(game, f"host-{number}")
-    with django_assert_max_num_queries(32):
+    with django_assert_max_num_queries(33):
         start(mira)
 
 

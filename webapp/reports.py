@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from deploy_tasks import revisions
+from deploy_tasks.checking import FIRST
 from deploy_tasks.models import Attempt, Batch, HostRun, Job, RecipeRevision
 from deploy_tasks.preflight import Finding
 from deploy_tasks.rollout import Rollout
@@ -169,6 +170,11 @@ class _Tally:
         return sum(found[state] for found in self.of_batch.values() for state in states)
 
     @property
+    def check(self) -> str:
+        """Of the hosts, before the first batch."""
+        return self.gates.get(FIRST, "")
+
+    @property
     def batches(self) -> list[BatchCounts]:
         return [BatchCounts(n, counts) for n, counts in sorted(self.of_batch.items())]
 
@@ -227,6 +233,7 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "last_seq": job.last_seq,
         "counts": tally.counts,
         "batches": _batches(job, tally),
+        "check": tally.check,
         "can": _possible(job, tally) if ordering else [],
         "url": settings.SITE_ORIGIN + reverse("job", args=[job.pk]),
     }
@@ -263,6 +270,7 @@ def _possible(job: Job, tally: _Tally) -> list[str]:
         "change": not ended and not being_cancelled,
         "pause": job.state in GOING and not being_cancelled and job.pause != Pause.STEP,
         "resume": bool(job.pause) and not ended and not being_cancelled,
+        "check": tally.check == GATES[Gate.WAITING] and job.state in GOING and not being_cancelled,
         "promote": bool(tally.gates) and job.state in GOING and not being_cancelled,
     }
     return [order for order, possible in orders.items() if possible]

@@ -25,7 +25,9 @@ class BatchReport(TypedDict):
 class JobReport(TypedDict):
     """``counts`` has every host state, zeros too; ``can`` what its reader may order now;
     ``pause`` what a person has asked for: after the batch, host or step; empty: nothing.
-    ``rolls_back``: the job that it takes back; ``rolled_back_by``: the one that does so to it."""
+    ``rolls_back``: the job that it takes back; ``rolled_back_by``: the one that does so to it.
+    ``check``, of the hosts before the first batch: empty, ``soaking`` (under way), or ``gate``,
+    which waits for a person."""
 
     id: int
     state: str
@@ -43,6 +45,7 @@ class JobReport(TypedDict):
     last_seq: int
     counts: dict[str, int]
     batches: list[BatchReport]
+    check: str
     can: list[str]
     url: str
 

@@ -16,6 +16,8 @@ def terms(rollout: Rollout) -> str:
 
 
 def _parts(rollout: Rollout) -> Iterator[str]:
+    if rollout.preflight:
+        yield _("the hosts are checked first")
     yield from _canary(rollout.canary)
     yield _("batches %s") % ", ".join(str(size) for size in rollout.batches or ("100%",))
     yield _("%(n)s at a time") % {"n": rollout.parallel}

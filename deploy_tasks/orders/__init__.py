@@ -8,6 +8,7 @@ Whoever calls has checked the permission. Refusals are `OrderRefused`, `HostsBus
 
 from deploy_tasks.orders.adjusting import change, skip
 from deploy_tasks.orders.changes import answer, cancel, retry
+from deploy_tasks.orders.checks import check
 from deploy_tasks.orders.pausing import pause, promote, resume
 from deploy_tasks.orders.planning import JobOrder, Plan, PlanBatch, plan_job
 from deploy_tasks.orders.rolling_back import rollback
@@ -20,6 +21,7 @@ __all__ = [
     "answer",
     "cancel",
     "change",
+    "check",
     "pause",
     "plan_job",
     "promote",

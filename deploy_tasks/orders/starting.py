@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from deploy_tasks import audit, bells, journal
+from deploy_tasks import audit, bells, checking, journal
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Batch, Event, HostRun, Job
@@ -71,6 +71,8 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     Batch.objects.bulk_create(
         Batch(job=job, n=n, canary=cut.canary and n == 1) for n in range(1, len(cut.batches) + 1)
     )
+    if job.rollout["preflight"]:
+        Batch.objects.create(job=job, n=checking.FIRST)
     HostRun.objects.bulk_create(
         [
             HostRun(job=job, host=host, name=host.name, batch=number, position=position)

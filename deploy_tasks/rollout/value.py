@@ -80,6 +80,10 @@ class Rollout(BaseModel):
     )
     gate: Literal["auto", "manual"] = Field("auto", description="who opens the next batch")
     soak: DurationOrSeconds = Field(0.0, description="seconds a batch must stay well")
+    preflight: bool = Field(
+        False,
+        description="check every host before the first batch; a person decides if one is unfit",
+    )
     order_by: str | None = Field(None, description="the label that orders the hosts")
     max_down: dict[str, MaxDown] = Field(
         default_factory=dict,

@@ -282,6 +282,14 @@ def promote(request: ApiRequest, job_id: int, order: PromoteOrder | None = None)
     return reports.job(orders.promote(job, by=request.auth, batch=wanted.batch), request.auth)
 
 
+@router.post("/{int:job_id}/check", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
+def check_again(request: ApiRequest, job_id: int) -> JobReport:
+    """Look at the hosts again, before the first batch of a job that waits for that."""
+    job = _job_to_operate(request, job_id)
+    return reports.job(orders.check(job, by=request.auth), request.auth)
+
+
 @router.post("/{int:job_id}/skip", response={200: JobReport, REFUSALS: Refusal})
 @takes(Right.OPERATE)
 def skip(request: ApiRequest, job_id: int, order: SkipOrder) -> JobReport:

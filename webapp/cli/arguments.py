@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     _pause(names)
     for name, help_ in {
         "resume": _("take a pause back"),
+        "check": _("look at the hosts again, before the first batch"),
         "rollback": _("start a job that brings the hosts back to what they ran before"),
     }.items():
         _job(_command(names, name, commands.order, help_)).set_defaults(order=name)
@@ -113,6 +114,12 @@ def _rollout(command: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help=_("at most N of a machine down at a time"),
+    )
+    command.add_argument(
+        "--preflight",
+        action="store_true",
+        default=None,
+        help=_("look at every host before the first batch; pause where one is not fit"),
     )
     command.add_argument(
         "--order-by", metavar="LABEL", help=_("update hosts in the order of this label")

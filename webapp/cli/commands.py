@@ -180,6 +180,7 @@ def _job_order(given: argparse.Namespace) -> dict[str, Any]:
     rollout = {
         "canary": given.canary,
         "batches": given.batch,
+        "preflight": given.preflight,
         "order_by": given.order_by,
         "max_down": dict(given.max_down) if given.max_down else None,
         "per_machine": given.per_machine,

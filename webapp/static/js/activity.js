@@ -35,6 +35,7 @@ export class Activity {
 export function sentence(item) {
   if (item.k === "order") return order(item);
   if (item.k === "note") return item.text ?? "";
+  if (item.k === "batch" && item.n === 0) return CHECK[item.to] ?? "";
   if (item.k === "batch") return fill(BATCH[item.to] ?? gettext("Batch %(n)s: %(to)s"), item);
   const text = JOB[item.to] ?? item.to;
   return text + (item.reason ? gettext(": ") + item.reason : gettext("."));
@@ -57,6 +58,14 @@ const BATCH = {
   cancelled: gettext("Batch %(n)s was cancelled."),
   soaking: gettext("Batch %(n)s is done and must stay well for a while."),
   gate: gettext("Batch %(n)s is done; the next one waits to be promoted."),
+};
+
+/** Of the hosts, before the first batch. */
+const CHECK = {
+  running: gettext("The hosts are checked again."),
+  soaking: gettext("Workers look at the hosts before the first batch."),
+  gate: gettext("Not all hosts are fit; a person has to say how it goes on."),
+  succeeded: gettext("The hosts are checked; the first batch may begin."),
 };
 
 const PAUSE = {
@@ -89,7 +98,13 @@ function order({ who, what, hosts, host, note, after, batch, terms, by_job }) {
         n: by_job ?? "",
       }),
       resume: fill(gettext("%(who)s resumed the job."), values),
-      promote: fill(gettext("%(who)s promoted batch %(n)s."), values),
+      check: fill(gettext("%(who)s had the hosts checked again."), values),
+      promote: fill(
+        batch === undefined
+          ? gettext("%(who)s began all the same.")
+          : gettext("%(who)s promoted batch %(n)s."),
+        values,
+      ),
       answer: fill(gettext("%(who)s said what became of %(host)s."), values),
     }[what] ?? [who, what, many].filter(Boolean).join(" ");
   return note ? `${text} ${note}` : text;

@@ -23,6 +23,8 @@ export class JobModel {
     this.gates = new Map();
     for (const { n, state, soak_until } of job.batches) this.setGate(n, state, soak_until);
     this.setBudgets(job);
+    // Before the first batch stands the check of the hosts, where there is one.
+    this.setGate(0, job.check);
     this.seq = 0;
     this.jobSeq = 0; // of the newest item that moved the job itself
   }

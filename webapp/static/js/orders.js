@@ -47,13 +47,22 @@ export class Orders {
     this.promote = this.#button("main", () =>
       this.give("promote", { batch: this.gated?.n }, this.promote),
     );
+    this.check = this.#button("", () => this.give("check", {}, this.check));
     this.resume = this.#button("", () => this.give("resume", {}, this.resume));
     this.pausing = document.getElementById("pause");
     this.pause = this.#button("", () => this.pausing.showModal());
     this.cancel = this.#button("danger", () => this.dialog.showModal());
     this.going = document.getElementById("rollback");
     this.rollback = this.#button("danger", () => this.going.showModal());
-    root.append(this.promote, this.resume, this.retry, this.pause, this.rollback, this.cancel);
+    root.append(
+      this.check,
+      this.promote,
+      this.resume,
+      this.retry,
+      this.pause,
+      this.rollback,
+      this.cancel,
+    );
     this.going.addEventListener("close", async () => {
       if (this.going.returnValue !== "rollback") return;
       this.going.returnValue = "";
@@ -102,13 +111,16 @@ export class Orders {
   /** What holds the job and what lets it go on. */
   #paintHolds(can, waiting, running) {
     const batches = this.model.batches();
-    this.gated = batches.find(({ gate }) => gate);
+    const unfit = this.model.gates.get(0)?.gate === "gate";
+    this.check.hidden = !can.includes("check") || !unfit;
+    this.#label(this.check, gettext("Check again"), gettext("the hosts that are not fit are mended"));
+    this.gated = unfit ? { n: 0 } : batches.find(({ gate }) => gate);
     this.promote.hidden = !can.includes("promote") || !this.gated;
     if (this.gated) {
       const next = batches.find(({ n }) => n > this.gated.n);
       this.#label(
         this.promote,
-        fill(gettext("Promote batch %(n)s"), { n: this.gated.n }),
+        unfit ? gettext("Begin all the same") : fill(gettext("Promote batch %(n)s"), this.gated),
         next
           ? fill(ngettext("%(n)s host may start", "%(n)s hosts may start", next.hosts.length), {
               n: number(next.hosts.length),
