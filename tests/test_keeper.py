@@ -105,7 +105,7 @@ def test_host_runs_that_begin_together_are_read_together(
     ids = queued(3)
     carrying.go.release(3)
     asked = []
-    for together in (ids[:1], ids[1:]):
+    for together in (ids[:2], ids[2:]):
         with CaptureQueriesContext(connection) as queries:
             worker.run_hosts(together)
         asked.append(len(queries))
