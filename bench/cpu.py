@@ -18,7 +18,7 @@ class Cpu:
 
     @classmethod
     def of_processes(cls, pids: Sequence[int]) -> "Cpu":
-        return cls(lambda: sum(_used(pid) for pid in pids))
+        return cls(lambda: sum(cpu_of(pid) for pid in pids))
 
     @classmethod
     @contextmanager
@@ -51,8 +51,8 @@ class Cpu:
             _move_to(home)
 
 
-def _used(pid: int) -> float:
-    """With that of its children that have ended."""
+def cpu_of(pid: int) -> float:
+    """Seconds a process has used, with those of its children that have ended."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(int(word) for word in words[11:15]) / TICKS
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from bench import update, workload
+from bench.cpu import cpu_of
 from bench.crowd import Crowd
 from bench.figures import Figure
 from bench.stage import Run, Stage
-from bench.watchers import cpu_of, rss_of
+from bench.watchers import rss_of
 from bench.workload import Step, Workload
 
 CHATTY_BUDGET = 3.0

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from bench.cpu import cpu_of
 from bench.crowd import Crowd, Tally
 from tests.instances import Instance
 from tests.told import Told, telling
@@ -121,12 +122,6 @@ def rss_of(pid: int) -> int:
     """Bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of processor time it has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _allow_many_connections() -> None:
