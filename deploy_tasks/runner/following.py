@@ -148,15 +148,16 @@ class Follower:
             session.close()
             return self._refused(str(failure))
         except LinkLost:
-            if self._goes_on():
+            if self._goes_on() or not self._upload.left:
                 raise
             is_sent = False
         finally:
+            # With the last byte it begins, whatever we hear of that.
+            self._plan.sent = self._plan.sent or not self._upload.left
             self._carriage.wake = channel.wake
             if is_long:
                 self._story.activity("")
         if is_sent:
-            self._plan.sent = True
             return None
         self.teller.abandon_the_rest()
         return End.CANCELLED

@@ -25,11 +25,13 @@ BLOCK = 128 * 1024
 class Upload:
     """For the first step of a plan that brings the artifact, which is ``attempt``.
 
-    ``limit`` is in seconds, for however many connections it takes.
+    ``limit`` is in seconds, for however many connections it takes. ``left`` counts the bytes that
+    the host has certainly not got over the last of them.
     """
 
     def __init__(self, artifact: Artifact, attempt: Attempt, *, limit: float) -> None:
         self.artifact, self.attempt = artifact, attempt
+        self.left = artifact.size
         self._limit = limit
         self._deadline: float | None = None
 
@@ -39,19 +41,20 @@ class Upload:
         Raises HostFailed, LinkLost.
         """
         self._deadline = self._deadline or time.monotonic() + self._limit
-        left, wait = self.artifact.size, self._deadline - time.monotonic()
+        self.left, wait = self.artifact.size, self._deadline - time.monotonic()
         if not fetching.fetch(self.artifact.sha256, limit=wait, goes_on=goes_on):
             return False
         with _opened(self.artifact) as file:
             failpoint("upload.wanted")
-            while left and not channel.ended:
-                block = file.read(min(BLOCK, left))
+            while self.left and not channel.ended:
+                block = file.read(min(BLOCK, self.left))
                 if not block:
                     raise HostFailed(_("the artifact in the store of this worker is cut off"))
                 if not goes_on():
                     return False
+                # First: a link that breaks now may have brought it all the same.
+                self.left -= len(block)
                 self._write(channel, block)
-                left -= len(block)
         failpoint("upload.sent")
         return True
 
