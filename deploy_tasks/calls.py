@@ -29,8 +29,13 @@ OF_STATE = {
 
 def note_state(job: Job, to: JobState) -> None:
     """A job has moved."""
-    if to in OF_STATE:
+    if to in OF_STATE and not (to == JobState.CANCELLED and _went_back_by_itself(job)):
         note(job.pk, job.game_id, OF_STATE[to])
+
+
+def _went_back_by_itself(job: Job) -> bool:
+    """It was told as halted, and whatever comes of it is told of the job that takes it back."""
+    return Job.objects.filter(rolls_back=job, by=None).exists()
 
 
 def note_unknown(job_id: int) -> None:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from deploy_tasks import bells, checking, clock, floors, journal, refusals, rollout
+from deploy_tasks import bells, checking, clock, floors, going_back, journal, refusals, rollout
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.rollout import BatchStand, Decision, Rollout, Situation
@@ -50,6 +50,8 @@ def conduct(job_id: int) -> None:
         is_over = True
         if job.state in GOING and not job.cancelled:
             is_over = _go_on(job)
+        if job.state == JobState.HALTED and not job.cancelled:
+            is_over = _gives_up(job)
         if is_over:
             _end_if_over(job)
         failpoint("conduct.decided")
@@ -106,7 +108,8 @@ def _go_on(job: Job) -> bool:
         decision = _looking_again(decision)
     _move_gates(job, decision, batches)
     if decision.halt:
-        halt(job, decision.halt)
+        goes_back = terms.on_halt == "rollback" and rollout.failed_too_much(terms, batches)
+        halt(job, going_back.announced(decision.halt) if goes_back else decision.halt)
         return True
     _wake(job, decision, stagger=terms.stagger)
     _tell_state(job, decision)
@@ -208,8 +211,16 @@ def _start(job: Job, decision: Decision, batches: list[BatchStand]) -> None:
 
 def halt(job: Job, reason: str) -> None:
     """Nothing new starts; what runs ends; waiting hosts are free for another job."""
-    journal.move_job(job, GOING, JobState.HALTED, reason=reason, wake_at=None)
+    journal.move_job(job, GOING, JobState.HALTED, reason=reason, wake_at=None, no_way_back=False)
+    job.state, job.no_way_back = JobState.HALTED, False
     job.host_runs.filter(state=HostRunState.WAITING).update(holds_host=False)
+
+
+def _gives_up(job: Job) -> bool:
+    """Whether a halted job may end: not while it is still to go back, nor where it could not."""
+    terms = Rollout.model_validate(job.rollout)
+    why = terms.on_halt == "rollback" and rollout.failed_too_much(terms, tally(job))
+    return going_back.go_back(job, why) if why else True
 
 
 def _end_if_over(job: Job) -> None:

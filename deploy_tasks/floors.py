@@ -127,10 +127,20 @@ def _allowed(job: Job, hosts: Sequence[Host]) -> dict[Group, int]:
     return strictest(limits)
 
 
-def _down() -> list[Host]:
-    """Hosts that are down or may be, each once: no later host run has brought them up again."""
+def brought_up() -> Exists:
+    """Whether a later host run has brought the host of this one up again."""
     later = HostRun.objects.filter(host=OuterRef("host"), pk__gt=OuterRef("pk"), state__in=BACK_UP)
-    out = HostRun.objects.filter(Q(out=True) | Q(down=True)).exclude(Exists(later))
+    return Exists(later)
+
+
+def still_down() -> Q:
+    """Of a host run: it left its host down, and that is how it is now."""
+    return Q(down=True) & ~brought_up()
+
+
+def _down() -> list[Host]:
+    """Hosts that are down or may be, each once."""
+    out = HostRun.objects.filter(Q(out=True) | Q(down=True)).exclude(brought_up())
     found = Host.objects.filter(pk__in=out.values("host")).select_related("machine")
     return list(found)
 

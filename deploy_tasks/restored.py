@@ -42,3 +42,5 @@ def _hold(job: Job, reason: str) -> None:
         fence=F("fence") + 1,
     )
     conductor.halt(job, reason)
+    # Where its hosts stand by now only a person can find out: it does not go back by itself.
+    Job.objects.filter(pk=job.pk).update(no_way_back=True)

@@ -39,6 +39,7 @@ def test_the_server_says_of_a_job_what_the_page_says(case: dict[str, Any]) -> No
         [BatchCounts(batch["n"], batch["counts"]) for batch in case["batches"]],
         unreachable=case["unreachable"],
         down=case["down"],
+        taken_back_by=values.pop("rolled_back_by", None),
         now=datetime.fromisoformat(case["now"]),
     )
     assert said == case["sentence"]

@@ -22,7 +22,7 @@ MODULES = [
     "deploy_tasks/audit",
     *("deploy_tasks/orders/changes.py", "deploy_tasks/orders/starting.py"),
     *("deploy_tasks/orders/rolling_back.py", "deploy_tasks/standing.py"),
-    *("deploy_tasks/floors.py",),
+    *("deploy_tasks/floors.py", "deploy_tasks/going_back.py"),
     *("deploy_tasks/orders/adjusting.py", "deploy_tasks/orders/records.py"),
     *("deploy_tasks/orders/pausing.py", "deploy_tasks/rollout/policy.py"),
     *("deploy_tasks/ssh/channel.py", "deploy_tasks/ssh/dial.py"),

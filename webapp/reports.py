@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
-from deploy_tasks import revisions
+from deploy_tasks import floors, revisions
 from deploy_tasks.checking import FIRST
 from deploy_tasks.models import Attempt, Batch, HostRun, Job, RecipeRevision
 from deploy_tasks.preflight import Finding
@@ -85,9 +85,10 @@ def hosts(job: Job) -> HostRunList:
         .annotate(
             attempt=Subquery(number.order_by("-number").values("number")[:1]),
             labels=F("host__labels"),
+            still_down=ExpressionWrapper(floors.still_down(), BooleanField()),
         )
         .order_by("position", "pk")
-        .values(*HostRunReport.__annotations__, "job__last_seq")
+        .values(*HostRunReport.__annotations__, "still_down", "job__last_seq")
     )
     names = step_names(job.revision)
     found = list(rows)
@@ -186,7 +187,7 @@ def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
         .values("job", "batch", "state")
         .annotate(
             runs=Count("pk"),
-            downs=Count("pk", filter=Q(down=True)),
+            downs=Count("pk", filter=floors.still_down()),
             unreachables=Count("pk", filter=Q(link=Link.UNREACHABLE)),
         )
     )
@@ -220,7 +221,12 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "reason": job.reason,
         "pause": job.pause,
         "verdict": verdict(
-            job, batches, unreachable=tally.unreachable, down=tally.down, now=timezone.now()
+            job,
+            batches,
+            unreachable=tally.unreachable,
+            down=tally.down,
+            now=timezone.now(),
+            taken_back_by=tally.rolled_back_by,
         ),
         "game": job.game.name,
         "version": job.release.version,
@@ -298,7 +304,7 @@ def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:
         "version": row["version"] or None,
         "previous": row["previous"],
         "link": row["link"] or None,
-        "down": row["down"],
+        "down": row["still_down"],
         "labels": row["labels"] or {},
         "started_at": iso(row["started_at"]) if row["started_at"] else None,
         "ended_at": iso(row["ended_at"]) if row["ended_at"] else None,

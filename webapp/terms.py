@@ -29,6 +29,8 @@ def _parts(rollout: Rollout) -> Iterator[str]:
         yield _("at most %(n)s may fail") % {"n": rollout.max_failed}
     if rollout.max_failed_in_batch is not None:
         yield _("at most %(n)s of a batch may fail") % {"n": rollout.max_failed_in_batch}
+    if rollout.on_halt == "rollback":
+        yield _("too many failures roll it back")
     if rollout.soak:
         yield _("each batch stays well for %(time)s") % {"time": _time(rollout.soak)}
     if rollout.gate == "manual":

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from deploy_tasks.models import Job
-from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, HostRunState, JobState
+from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, JOB_ENDED, HostRunState, JobState
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,16 @@ class BatchCounts:
 
 
 def verdict(
-    job: Job, batches: Sequence[BatchCounts], *, unreachable: int, down: int, now: datetime
+    job: Job,
+    batches: Sequence[BatchCounts],
+    *,
+    unreachable: int,
+    down: int,
+    now: datetime,
+    taken_back_by: int | None = None,
 ) -> str:
-    """``unreachable`` and ``down`` count host runs of this job; ``now`` for what lies ahead."""
+    """``unreachable`` and ``down`` count host runs of this job; ``now`` for what lies ahead;
+    ``taken_back_by`` is the number of a job."""
     if job.state == JobState.WAITING:
         return _ahead(job, batches, now)
     done = _("%(updated)d of %(total)d updated")
@@ -54,6 +61,11 @@ def verdict(
         done = _("%(updated)d of %(total)d taken back")
     so_far = _(", ").join(_findings(done, batches, unreachable=unreachable, down=down)) + _(".")
     opening = _opening(job, batches)
+    if taken_back_by and job.state in JOB_ENDED:
+        opening = _("%(ended)s, taken back by job #%(job)s") % {
+            "ended": opening,
+            "job": taken_back_by,
+        }
     return opening + _(": ") + so_far if opening else so_far
 
 

@@ -41,6 +41,8 @@ class Job(models.Model):
     state = models.CharField(max_length=16, choices=JobState, default=JobState.WAITING)
     reason = models.TextField(blank=True)
     cancelled = models.BooleanField(default=False)
+    #: Halted, it was to go back by itself, and could not: a person decides.
+    no_way_back = models.BooleanField(default=False)
     pause = models.CharField(max_length=8, choices=Pause, blank=True, default=Pause.NONE)
     paused_by = models.CharField(max_length=150, blank=True)
     #: The stagger: no further host starts before.

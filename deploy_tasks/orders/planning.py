@@ -14,6 +14,7 @@ from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, HostKey, HostRun, RecipeRevision, Release
 from deploy_tasks.names import Name
 from deploy_tasks.rollout import Cut, Placed, Rollout
+from deploy_tasks.standing import irreversible
 from deploy_tasks.times import iso
 
 
@@ -139,6 +140,7 @@ def choose(order: JobOrder) -> Choice:
         order, game, release, revision, recipe, _hosts(order, game), _rollout(order, game)
     )
     _check_canary(choice)
+    _check_way_back(choice)
     return choice
 
 
@@ -168,6 +170,19 @@ def _check_canary(choice: Choice) -> None:
                 )
     elif canary and not choice.cut.canary:
         raise InvalidInput(_("no host of this order has these labels"), field="rollout.canary")
+
+
+def _check_way_back(choice: Choice) -> None:
+    """Who relies on going back by itself is told before the first host that it cannot be."""
+    if choice.rollout.on_halt != "rollback":
+        return
+    recipe = choice.recipe
+    if reason := irreversible(recipe, range(len(recipe.steps)), previous=choice.release.version):
+        raise InvalidInput(reason, field="rollout.on_halt")
+    if not any(step.undo for step in recipe.steps):
+        raise InvalidInput(
+            _("recipe %s does not say how a step is undone") % recipe.name, field="rollout.on_halt"
+        )
 
 
 def _hosts(order: JobOrder, game: Game) -> list[Host]:

@@ -14,6 +14,8 @@ from deploy_tasks.models import Event, Job
 from deploy_tasks.orders.planning import busy
 from deploy_tasks.states import JOB_ENDED, HostRunState
 
+#: Who orders what no person does.
+ITSELF = "Patchwave"
 #: Orders that begin nothing.
 CALMING = frozenset({"cancel", "pause", "skip"})
 
@@ -45,14 +47,19 @@ def hosts_busy(job: Job) -> HostsBusy:
     return HostsBusy(_("busy: %s") % names, hosts=taken)
 
 
-def tell(job: Job, by: User, what: str, **details: Any) -> None:
+def name_of(by: User | None) -> str:
+    """None: no person has ordered it, but the rollout of a job."""
+    return by.get_username() if by else ITSELF
+
+
+def tell(job: Job, by: User | None, what: str, **details: Any) -> None:
     """``details`` that are empty are left out, of the event and of the audit."""
     given = {name: value for name, value in details.items() if value not in (None, False, "")}
-    story = {"who": by.get_username(), "what": what, **given}
+    story = {"who": name_of(by), "what": what, **given}
     journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
     # What ends harm must not wait for the audit; what begins something must.
     record = audit.record_anyway if what in CALMING else audit.record
-    record(by, f"{what}_job", str(job), game=job.game, **given)
+    record(by or ITSELF, f"{what}_job", str(job), game=job.game, **given)
 
 
 def rung(job: Job) -> Job:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from functools import partial
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -11,7 +12,7 @@ from deploy_tasks import bells, journal, revisions, rollout
 from deploy_tasks.errors import HostsBusy, OrderRefused
 from deploy_tasks.models import Attempt, Batch, HostRun, Job
 from deploy_tasks.orders.planning import busy
-from deploy_tasks.orders.records import tell
+from deploy_tasks.orders.records import name_of, tell
 from deploy_tasks.orders.starting import CHUNK
 from deploy_tasks.rollout import Placed, Rollout
 from deploy_tasks.standing import irreversible, standing
@@ -21,17 +22,18 @@ from deploy_tasks.states import HOST_ACTIVE, JOB_ENDED, HostRunState, JobState
 ENDED_WITH_WORK = [HostRunState.SUCCEEDED, HostRunState.FAILED, HostRunState.CANCELLED]
 
 
-def rollback(job: Job, *, by: User) -> tuple[Job, bool]:
+def rollback(job: Job, *, by: User | None, note: str = "") -> tuple[Job, bool]:
     """The job that takes ``job`` back, and whether it is new: there is one of each job.
 
-    A halted job is ended by it. Raises OrderRefused where the job still runs, a host has moved on
-    or a step cannot be undone; HostsBusy.
+    ``by`` None: no person asks for it, its rollout does. A halted job is ended by it. Raises
+    OrderRefused where the job still runs, a host has moved on or a step cannot be undone;
+    HostsBusy.
     """
     if earlier := Job.objects.filter(rolls_back=job).first():
         return earlier, False
     try:
         with transaction.atomic():
-            return _create(journal.lock(job.pk), by), True
+            return _create(journal.lock(job.pk), by, note), True
     except IntegrityError:
         # Somebody was quicker: with the same order, or with one of these hosts.
         if earlier := Job.objects.filter(rolls_back=job).first():
@@ -40,7 +42,7 @@ def rollback(job: Job, *, by: User) -> tuple[Job, bool]:
         raise _busy(busy(hosts)) from None
 
 
-def _create(job: Job, by: User) -> Job:
+def _create(job: Job, by: User | None, note: str) -> Job:
     _refuse_what_still_runs(job)
     runs = _to_take_back(job)
     hosts = [run.host for run in runs if run.host]
@@ -50,15 +52,16 @@ def _create(job: Job, by: User) -> Job:
         game=job.game,
         release=job.release,
         revision=job.revision,
-        rollout=job.rollout,
+        rollout=_terms(job, by),
         vars=job.vars,
+        note=note,
         rolls_back=job,
         by=by,
-        by_name=by.get_username(),
+        by_name=name_of(by),
     )
     by_name = {run.name: run for run in runs}
     placed = [Placed(host.name, host.labels) for host in hosts]
-    cut = rollout.batches(placed, Rollout.model_validate(job.rollout))
+    cut = rollout.batches(placed, Rollout.model_validate(back.rollout))
     Batch.objects.bulk_create(
         Batch(job=back, n=n, canary=cut.canary and n == 1) for n in range(1, len(cut.batches) + 1)
     )
@@ -80,12 +83,21 @@ def _create(job: Job, by: User) -> Job:
     )
     if job.state == JobState.HALTED:
         _end(job)
-    tell(job, by, "rollback", hosts=len(runs), by_job=back.pk)
-    tell(back, by, "start", hosts=len(runs), rolls_back=job.pk)
+    tell(job, by, "rollback", hosts=len(runs), by_job=back.pk, note=note)
+    tell(back, by, "start", hosts=len(runs), rolls_back=job.pk, note=note)
     for one in (job, back):
         transaction.on_commit(partial(bells.ring_job, one.pk), robust=True)
     back.refresh_from_db(fields=["last_seq"])
     return back
+
+
+def _terms(job: Job, by: User | None) -> dict[str, Any]:
+    """As careful as the first. Where nobody is there to promote, gates open by themselves; and
+    what takes a job back is not taken back itself."""
+    terms: dict[str, Any] = job.rollout
+    if terms.get("on_halt"):
+        terms = terms | {"on_halt": "wait"}
+    return terms if by else terms | {"gate": "auto"}
 
 
 def _refuse_what_still_runs(job: Job) -> None:

@@ -1,7 +1,14 @@
 """In which order hosts are updated, and which of them may start now. Plain values, pure policy."""
 
 from deploy_tasks.rollout.cutting import Cut, Placed, batches
-from deploy_tasks.rollout.policy import BatchStand, Decision, Situation, decide, room_for
+from deploy_tasks.rollout.policy import (
+    BatchStand,
+    Decision,
+    Situation,
+    decide,
+    failed_too_much,
+    room_for,
+)
 from deploy_tasks.rollout.presets import presets
 from deploy_tasks.rollout.value import Rollout
 
@@ -14,6 +21,7 @@ __all__ = [
     "Situation",
     "batches",
     "decide",
+    "failed_too_much",
     "presets",
     "room_for",
 ]

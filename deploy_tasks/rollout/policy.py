@@ -76,20 +76,28 @@ def decide(rollout: Rollout, batches: Sequence[BatchStand], situation: Situation
     """What may happen now, from how the batches stand, in their order.
 
     A batch opens when every host run of those before it has ended and their gates are open; an
-    unknown one holds it. A batch that has failed more than it may opens no gate by itself.
+    unknown one holds it. A batch that has failed more than it may opens no gate by itself. A job
+    that is to be rolled back then halts also where no host waits.
     """
-    spent = (
-        _budget_spent(rollout, batches)
-        or _canary_failed(batches)
-        or _batch_budget_spent(rollout, batches)
-    )
+    spent = failed_too_much(rollout, batches)
     if any(batch.waiting for batch in batches):
         return Decision(halt=spent) if spent else _advance(rollout, batches, situation)
     if unknown := _only_unknown(batches):
         return Decision(halt=unknown)
+    if spent and rollout.on_halt == "rollback":
+        return Decision(halt=spent)
     if spent:
         return Decision(over=all(batch.is_over for batch in batches))
     return _advance(rollout, batches, situation)
+
+
+def failed_too_much(rollout: Rollout, batches: Sequence[BatchStand]) -> str | None:
+    """Which budget is spent, a canary's included; None: none is."""
+    return (
+        _budget_spent(rollout, batches)
+        or _canary_failed(batches)
+        or _batch_budget_spent(rollout, batches)
+    )
 
 
 def _advance(rollout: Rollout, batches: Sequence[BatchStand], situation: Situation) -> Decision:

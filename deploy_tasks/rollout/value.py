@@ -78,6 +78,11 @@ class Rollout(BaseModel):
     max_failed_in_batch: MaxFailed = Field(
         None, description="failures allowed in one batch; one more halts the job"
     )
+    on_halt: Literal["wait", "rollback"] = Field(
+        "wait",
+        description="what follows when a canary failed or a budget is spent: a person decides, or"
+        " the job is rolled back",
+    )
     gate: Literal["auto", "manual"] = Field("auto", description="who opens the next batch")
     soak: DurationOrSeconds = Field(0.0, description="seconds a batch must stay well")
     preflight: bool = Field(

@@ -268,6 +268,7 @@ const MOVES = {
   order(item, changed) {
     if (item.what === "cancel") this.job.cancelled = true;
     if (item.what === "retry") this.job.cancelled = false;
+    if (item.what === "rollback") this.job.rolled_back_by = item.by_job;
     if (item.what === "pause") this.job.pause = item.after;
     if (item.what === "resume" || item.what === "promote") this.job.pause = "";
     changed.job = true;

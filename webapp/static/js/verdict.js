@@ -1,11 +1,11 @@
 // The one sentence that is always true, while it changes. Says what webapp/verdict.py says: both
 // are held to the same table of cases (tests/verdict_cases.json).
 
-import { HOST_ACTIVE, HOST_ENDED } from "./states.js";
+import { HOST_ACTIVE, HOST_ENDED, JOB_ENDED } from "./states.js";
 import { duration, fill, gettext, ngettext } from "./words.js";
 
 /**
- * @param job state, cancelled, start_at, created_at, started_at, ended_at
+ * @param job state, cancelled, start_at, created_at, started_at, ended_at, rolled_back_by
  * @param batches [{n, counts}] @param now milliseconds
  */
 export function verdict(job, batches, situation) {
@@ -21,7 +21,7 @@ export function pieces(
   { unreachable = 0, down = 0, slow = 0, left = null, now = Date.now() } = {},
 ) {
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
-  const opening = open(job, batches);
+  const opening = takenBack(job, open(job, batches));
   const done = job.rolls_back
     ? gettext("%(updated)d of %(total)d taken back")
     : gettext("%(updated)d of %(total)d updated");
@@ -80,6 +80,11 @@ function open(job, batches) {
   if (job.state === "paused") return fill(gettext("Paused in batch %(n)d of %(of)d"), place);
   if (job.state === "halted") return fill(gettext("Halted in batch %(n)d of %(of)d"), place);
   return batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "";
+}
+
+function takenBack({ state, rolled_back_by: by }, ended) {
+  if (!by || !JOB_ENDED.has(state)) return ended;
+  return fill(gettext("%(ended)s, taken back by job #%(job)s"), { ended, job: by });
 }
 
 function findings(done, batches, { unreachable, down, slow, left }) {

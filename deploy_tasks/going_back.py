@@ -1,0 +1,37 @@
+"""Takes a halted job back by itself, where its rollout says so.
+
+The order is the one that a person gives: the same refusals, a job of its own, once. It is given as
+soon as nothing of the halted job runs or is unknown; what is refused then stays for a person.
+"""
+
+from django.utils.translation import gettext as _
+
+from deploy_tasks import journal, orders
+from deploy_tasks.audit import AuditUnwritable
+from deploy_tasks.errors import OrderRefused
+from deploy_tasks.models import Job
+from deploy_tasks.states import HOST_ACTIVE, HostRunState, JobState
+
+UNDER_WAY = [*HOST_ACTIVE, HostRunState.UNKNOWN]
+
+
+def announced(why: str) -> str:
+    """The reason of a job that halts and is to go back."""
+    return _("%(why)s; it is rolled back as soon as none of its hosts runs") % {"why": why}
+
+
+def go_back(job: Job, why: str) -> bool:
+    """Roll back a locked job that is halted; False where it stays as it is, for now or for good."""
+    if job.no_way_back or job.host_runs.filter(state__in=UNDER_WAY).exists():
+        return False
+    try:
+        orders.rollback(job, by=None, note=why)
+    except AuditUnwritable:
+        return False  # tried again whenever the job is looked at
+    except OrderRefused as refusal:
+        reason = _("%(why)s; not rolled back: %(refusal)s") % {"why": why, "refusal": refusal}
+        # Told anew: until now people had been told that it goes back.
+        journal.move_job(job, [JobState.HALTED], JobState.HALTED, reason=reason, no_way_back=True)
+        return False
+    job.refresh_from_db(fields=["cancelled"])
+    return True
