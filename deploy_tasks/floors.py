@@ -135,7 +135,7 @@ def brought_up() -> Exists:
 
 def still_down() -> Q:
     """Of a host run: it left its host down, and that is how it is now."""
-    return Q(down=True) & ~brought_up()
+    return Q(~brought_up(), down=True)
 
 
 def _down() -> list[Host]:

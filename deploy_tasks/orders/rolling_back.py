@@ -29,15 +29,15 @@ def rollback(job: Job, *, by: User | None, note: str = "") -> tuple[Job, bool]:
     OrderRefused where the job still runs, a host has moved on or a step cannot be undone;
     HostsBusy.
     """
-    if earlier := Job.objects.filter(rolls_back=job).first():
-        return earlier, False
     try:
         with transaction.atomic():
-            return _create(journal.lock(job.pk), by, note), True
+            locked = journal.lock(job.pk)
+            # Only now: somebody may have pressed at the same moment.
+            if earlier := Job.objects.filter(rolls_back=job).first():
+                return earlier, False
+            return _create(locked, by, note), True
     except IntegrityError:
-        # Somebody was quicker: with the same order, or with one of these hosts.
-        if earlier := Job.objects.filter(rolls_back=job).first():
-            return earlier, False
+        # Somebody was quicker with one of these hosts.
         hosts = [run.host for run in job.host_runs.select_related("host") if run.host]
         raise _busy(busy(hosts)) from None
 
