@@ -45,9 +45,39 @@ class Guesses:
         return max(0.0, level - (time.monotonic() - at) / self._seconds)
 
 
+class Allowance:
+    """How much of what strangers cause is written down: ``burst``, and then one in ``seconds``."""
+
+    def __init__(self, *, burst: int, seconds: float) -> None:
+        self._spent = Guesses(burst=burst, seconds=seconds)
+        self._lock = threading.Lock()
+        self._left_out = 0
+
+    def take(self) -> int | None:
+        """How many were left out before this one; None where this one is, too."""
+        with self._lock:
+            if self._spent.too_many(""):
+                self._left_out += 1
+                return None
+            self._spent.was_wrong("")
+            left_out, self._left_out = self._left_out, 0
+            return left_out
+
+    def forget(self) -> None:
+        with self._lock:
+            self._spent.forget()
+            self._left_out = 0
+
+
 #: Of one address, whatever names it tries. (The same name from the same address: django-axes.)
 PASSWORDS_FROM = Guesses(burst=20, seconds=30)
 #: For one name, wherever they come from: slowed, not locked, or anybody could lock anybody out.
 PASSWORDS_FOR = Guesses(burst=30, seconds=10)
 TOKENS_FROM = Guesses(burst=20, seconds=1)
-ALL = (PASSWORDS_FROM, PASSWORDS_FOR, TOKENS_FROM)
+#: One-time codes of one user: six digits, of which three are right at a time.
+CODES_FOR = Guesses(burst=5, seconds=60)
+#: What was locked, so that it is told once.
+LOCKS = Guesses(burst=1, seconds=900)
+#: Entries in the audit about people who did not get in: some 3,000 a day at the most.
+STRANGERS = Allowance(burst=200, seconds=30)
+ALL = (PASSWORDS_FROM, PASSWORDS_FOR, TOKENS_FROM, CODES_FOR, LOCKS, STRANGERS)

@@ -1,6 +1,5 @@
 """Pages, the API and the health checks."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
 from django.views.i18n import set_language
@@ -20,10 +19,11 @@ from webapp.views import (
     hosts,
     job_list,
     jobs,
+    own_password,
     start,
 )
 from webapp.views.catalogue import catalogue
-from webapp.views.login import log_in
+from webapp.views.login import log_in, log_out
 
 anybody = takes(Open.ANYBODY)
 
@@ -46,10 +46,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/", audit.audit, name="audit"),
     path("audit/export.<slug:form>", audit.export, name="audit-export"),
     path("login", log_in, name="login"),
+    path("first/<uidb64>/<token>", own_password.own_password, name="own-password"),
     path("account/", account.account, name="account"),
     path("account/password", account.password, name="password"),
     path("account/tokens/<int:token_id>/revoke", account.revoke, name="token-revoke"),
-    path("logout", anybody(LogoutView.as_view()), name="logout"),
+    path("logout", log_out, name="logout"),
     # The sentences of the JavaScript modules, in the reader's language.
     path("catalogue.js", catalogue, name="catalogue"),
     path("language", anybody(set_language), name="set_language"),

@@ -51,7 +51,10 @@ def _changed(form: Any) -> dict[str, list[Any]]:
     """Field -> what it held and what it holds, both as people read it."""
     told = {}
     for name in form.changed_data:
-        field = form.fields[name]
+        # A form for a password says "password" where its fields are called otherwise.
+        field = form.fields.get(name)
+        if field is None:
+            continue
         if isinstance(field.widget, SECRETIVE) or getattr(field.widget, "write_only", False):
             continue
         # As the form was sent out: the row itself has changed by now.

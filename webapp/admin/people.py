@@ -9,14 +9,14 @@ from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from deploy_tasks.models import Game
 from webapp import access
 from webapp.access import Right
-from webapp.admin.site import Admin, ReadOnly, site
+from webapp.admin.site import Admin, ReadOnly, as_one, site
 from webapp.models import ApiToken, Grant
 
 if TYPE_CHECKING:
@@ -103,6 +103,12 @@ class UserAdmin(Admin, UserScreen):
         if field := form.base_fields.get("is_active"):
             field.help_text = _("Whoever is not can not log in; better than to remove somebody.")
         return form
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        with as_one(request):
+            return super().user_change_password(request, id, form_url)
 
     @admin.display(description=gettext_lazy("Roles"))
     def roles(self, user: User) -> str:

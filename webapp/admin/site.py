@@ -1,6 +1,7 @@
 """The admin as a whole: who may enter, and what every screen in it has in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
@@ -9,6 +10,7 @@ from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -21,6 +23,7 @@ from django.utils.translation import gettext_lazy
 from deploy_tasks import audit
 from webapp import access
 from webapp.admin import account
+from webapp.views.login import log_out
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -51,6 +54,15 @@ class Site(admin.AdminSite):
             raise PermissionDenied(_("This takes a maintainer of a game."))
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
 
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """As everywhere."""
+        return log_out(request)
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        return redirect("password")
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from webapp.admin.imports import import_inventory
 
@@ -79,6 +91,16 @@ class Site(admin.AdminSite):
 
 
 site = Site()
+
+
+@contextmanager
+def as_one(request: HttpRequest) -> Iterator[None]:
+    """What is done in this block stands together with its entries in the audit, or not at all."""
+    if request.method != "POST":
+        yield
+        return
+    with transaction.atomic():
+        yield
 
 
 class Admin(ModelAdmin):
@@ -122,7 +144,8 @@ class Admin(ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         title = capfirst(self.opts.verbose_name_plural)
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        with as_one(request):
+            return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Beside a choice, what is missing can be added; the rest is on screens of their own."""

@@ -6,10 +6,12 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -92,11 +94,13 @@ class PasswordChange(PasswordChangeView):
     template_name = "password.html"
     success_url = reverse_lazy("account")
 
+    @method_decorator(transaction.atomic)
     def form_valid(self, form: Any) -> HttpResponse:
+        user = cast(User, self.request.user)
+        # First: the session that comes with the new password could not be taken back.
+        audit.record(user, "change_password", user.get_username())
         answer = super().form_valid(form)
         sessions.begin(self.request.session)
-        user = cast(User, self.request.user)
-        audit.record(user, "change_password", user.get_username())
         messages.success(
             self.request, _("Your password was changed; you are logged out elsewhere.")
         )

@@ -14,7 +14,7 @@ from django.shortcuts import render
 
 from deploy_tasks.models import AuditEntry
 from deploy_tasks.times import iso
-from webapp import access
+from webapp import access, logins
 from webapp.access import Right, takes
 from webapp.sending import sent
 
@@ -34,8 +34,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 @takes(Right.SEE)
 def audit(request: HttpRequest) -> HttpResponse:
     """Entries name hosts of every game, so it takes a role in all of them. ``?who=``, ``?did=``,
-    ``?object=`` filter by a part of it, ``?game=`` by a game, ``?since=`` by a day (UTC), and
-    ``?q=`` by a part of any."""
+    ``?object=`` filter by a part of it, ``?game=`` by a game, ``?since=`` by a day (UTC),
+    ``?kind=`` by ``logins`` or all the ``rest``, and ``?q=`` by a part of any."""
     access.require(request.user, Right.SEE, None)
     given = _given(request)
     page = Paginator(_entries(given), PAGE).get_page(request.GET.get("page"))
@@ -61,7 +61,7 @@ def export(request: HttpRequest, form: str) -> StreamingHttpResponse:
 
 
 def _given(request: HttpRequest) -> dict[str, str]:
-    names = (*PARTS, "game", "since", "q")
+    names = (*PARTS, "game", "since", "kind", "q")
     given = {name: request.GET.get(name, "").replace("\0", "").strip() for name in names}
     try:
         given["since"] and date.fromisoformat(given["since"])
@@ -81,6 +81,11 @@ def _entries(given: dict[str, str]) -> QuerySet[AuditEntry]:
     if given["since"]:
         day = datetime.combine(date.fromisoformat(given["since"]), datetime.min.time(), UTC)
         found = found.filter(at__gte=day)
+    match given["kind"]:
+        case "logins":
+            found = found.filter(action__in=logins.ACTIONS)
+        case "rest":
+            found = found.exclude(action__in=logins.ACTIONS)
     if q := given["q"]:
         found = found.filter(
             Q(actor_name__icontains=q) | Q(action__icontains=q) | Q(object__icontains=q)

@@ -19,6 +19,7 @@ from deploy_tasks import rotation, sealed, vault
 from deploy_tasks.audit import guard, signing
 from webapp import health
 from webapp.dangers import dangers
+from webapp.views import own_password
 
 FIRST_USER = "admin"
 TABLES_WITHIN = 120.0  # seconds; the web process may be starting at this very moment
@@ -96,8 +97,10 @@ class Command(BaseCommand):
                 "bin/in-venv python manage.py createsuperuser"
             )
         password = secrets.token_urlsafe(12)
-        users.create_superuser(FIRST_USER, password=password)
-        return _(
+        user = users.create_superuser(FIRST_USER, password=password)
+        told = _(
             "Log in as %(user)s with the password %(password)s "
             "(made for this instance, shown this once)"
         ) % {"user": FIRST_USER, "password": password}
+        link = _("or choose one of your own, once and within a day: %s") % own_password.link(user)
+        return f"{told}\n{link}"
