@@ -34,6 +34,10 @@ def recipe_of(revision: RecipeRevision) -> recipes.Recipe:
     return _recipe(revision.text)
 
 
+def step_names(revision: RecipeRevision) -> tuple[str, ...]:
+    return tuple(step.name for step in recipe_of(revision).steps)
+
+
 @lru_cache(maxsize=128)
 def _recipe(text: str) -> recipes.Recipe:
     return recipes.parse(text, file="")

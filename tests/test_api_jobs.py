@@ -13,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 from deploy_tasks import journal
 from deploy_tasks.journal import News
 from deploy_tasks.models import AuditEntry, Event, Game, HostRun, Job
+from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import HostRunState, JobState, Link
 from tests import factories
 from tests.api import ROOT, Caller, caller, error
@@ -219,7 +220,7 @@ class TestReading:
             "state": "running",
             "reason": "",
             "pause": "",
-            "verdict": "Batch 2 of 2: 1 of 3 updated, 1 failed, 1 down.",
+            "verdict": "Batch 2 of 2: 1 of 3 updated, 1 failed (limit 1), 1 down.",
             "game": "squid",
             "version": "2.0",
             "by": "mira",
@@ -250,6 +251,7 @@ class TestReading:
                     "hosts": 1,
                     "failed": 0,
                     "budget": 0,
+                    "batch_budget": None,
                 },
                 {
                     "n": 2,
@@ -259,8 +261,13 @@ class TestReading:
                     "hosts": 2,
                     "failed": 1,
                     "budget": 1,
+                    "batch_budget": None,
                 },
             ],
+            "limit": 1,
+            "slow": 0,
+            "left": None,
+            "rollout": Rollout(canary=1, max_failed="50%").model_dump(mode="json"),
             "check": "",
             "can": ["retry", "cancel", "skip", "change", "pause"],
             "url": f"http://127.0.0.1:8000/jobs/{job.pk}/",

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,10 @@ from typing import Any, cast
 import pytest
 
 from deploy_tasks.models import Job
-from webapp.verdict import BatchCounts, verdict
+from webapp.verdict import BatchCounts, Findings, verdict
 
 HERE = Path(__file__).parent
+NOTHING = asdict(Findings())
 CASES = json.loads((HERE / "verdict_cases.json").read_text())
 
 
@@ -34,12 +36,11 @@ def test_the_server_says_of_a_job_what_the_page_says(case: dict[str, Any]) -> No
     times = ("start_at", "created_at", "started_at", "ended_at")
     values = {key: moment(at) if key in times else at for key, at in case["job"].items()}
     values["rolls_back_id"] = values.pop("rolls_back", None)
+    told = case | {"taken_back_by": values.pop("rolled_back_by", None)}
     said = verdict(
         cast(Job, SimpleNamespace(**values)),
         [BatchCounts(batch["n"], batch["counts"]) for batch in case["batches"]],
-        unreachable=case["unreachable"],
-        down=case["down"],
-        taken_back_by=values.pop("rolled_back_by", None),
+        Findings(**{name: told.get(name, of) for name, of in NOTHING.items()}),
         now=datetime.fromisoformat(case["now"]),
     )
     assert said == case["sentence"]

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deploy_tasks.models import Job
-from webapp.verdict import BatchCounts, duration, verdict
+from webapp.verdict import BatchCounts, Findings, duration, verdict
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
 
-def say(job: Job, *batches: Mapping[str, int], unreachable: int = 0, down: int = 0) -> str:
+def say(job: Job, *batches: Mapping[str, int], found: Findings | None = None) -> str:
     numbered = [BatchCounts(n, counts) for n, counts in enumerate(batches, start=1)]
-    return verdict(job, numbered, unreachable=unreachable, down=down, now=NOW)
+    return verdict(job, numbered, found or Findings(), now=NOW)
 
 
 def job(state: str, **more: object) -> Job:
@@ -25,14 +25,11 @@ def test_a_running_job_tells_its_batch_and_its_numbers() -> None:
         {"succeeded": 7, "failed": 1, "running": 4},
         {"waiting": 33},
     )
-    assert (
-        say(job("running"), done, now, next_)
-        == "Batch 2 of 3: 12 of 50 updated, 1 failed, 4 running."
-    )
+    assert say(job("running"), done, now, next_) == "Batch 2 of 3: 12 of 50 updated, 1 failed."
 
 
 def test_one_batch_is_not_counted() -> None:
-    assert say(job("running"), {"succeeded": 1, "running": 1}) == "1 of 2 updated, 1 running."
+    assert say(job("running"), {"succeeded": 1, "running": 1}) == "1 of 2 updated."
 
 
 def test_between_two_batches_the_last_one_is_told() -> None:
@@ -52,10 +49,17 @@ def test_every_way_to_end_is_told() -> None:
         "paused": 9,
         "waiting": 10,
     }
-    assert say(job("running"), counts, unreachable=2, down=3) == (
-        "1 of 55 updated, 2 skipped, 3 failed, 4 rolled back, 5 unknown, 6 cancelled, 24 running,"
-        " 2 unreachable, 3 down."
+    found = Findings(unreachable=2, down=3, slow=4, limit=5)
+    assert say(job("running", cancelled=True), counts, found=found) == (
+        "Cancelling: 1 of 55 updated, 2 skipped, 3 failed (limit 5), 4 rolled back, 5 unknown,"
+        " 6 cancelled, 24 running, 2 unreachable, 3 down, 4 slow."
     )
+
+
+def test_what_is_quiet_is_not_told_while_it_goes_well() -> None:
+    counts = {"succeeded": 1, "skipped": 2, "running": 3}
+    assert say(job("running"), counts) == "1 of 6 updated."
+    assert say(job("halted"), counts).endswith("1 of 6 updated, 2 skipped, 3 running.")
 
 
 ENDED = {"ended_at": NOW + timedelta(minutes=4, seconds=12)}

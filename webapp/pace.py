@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from math import ceil
 from statistics import median
 
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 
+from deploy_tasks import revisions
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobState
-from webapp import reports
 from webapp.shapes import PaceReport, StepPace
 
-#: The newest attempts that are looked at: of this job, and of a step in earlier jobs.
+#: The newest attempts that are looked at: of this job, and for each step in earlier jobs.
 OWN = 3000
 EARLIER = 200
 #: From so many on a job's own hosts say what is usual.
@@ -25,6 +25,10 @@ ENOUGH = 5
 #: Slow is who takes longer than nearly all, and so many times what is usual, and some seconds.
 TIMES = 3.0
 SECONDS = 5.0
+
+
+#: Host -> its step, for how many seconds, and its batch.
+Running = Mapping[str, tuple[str, float, int]]
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,10 @@ def left(rests: Iterable[Rest], *, host: float, parallel: int, soak: float = 0.0
 
 def pace(job: Job) -> PaceReport:
     """``{steps: […], slow: [names], left}``; ``left`` in seconds, null where nobody can say."""
-    names = reports.step_names(job.revision)
+    names = revisions.step_names(job.revision)
     spans = _own(job)
-    usual = {
-        name: Usual.of(spans[name] if len(spans[name]) >= ENOUGH else _earlier(job, name))
-        or Usual.of(spans[name])
-        for name in names
-    }
-    now = timezone.now()
-    running = _running(job, now)
+    usual = _usual(job, names, spans)
+    running = _running(job, timezone.now())
     failed = Counter(_broken(job))
     at = Counter(step for step, _age, _batch in running.values())
     steps: list[StepPace] = []
@@ -96,12 +95,33 @@ def pace(job: Job) -> PaceReport:
                 "failed": failed[name],
             }
         )
-    slow = [
+    left = _left(job, names, usual, running)
+    return {"steps": steps, "slow": _slow(usual, running), "left": left}
+
+
+def outlook(job: Job) -> tuple[list[str], float | None]:
+    """Hosts that are slow, and about how many seconds are left."""
+    names = revisions.step_names(job.revision)
+    usual = _usual(job, names, _own(job))
+    running = _running(job, timezone.now())
+    return _slow(usual, running), _left(job, names, usual, running)
+
+
+def _usual(
+    job: Job, names: Sequence[str], own: defaultdict[str, list[float]]
+) -> dict[str, Usual | None]:
+    """Of the job's own hosts where enough of them are through a step, else of earlier jobs."""
+    few = [name for name in names if len(own[name]) < ENOUGH]
+    earlier = _earlier(job, few) if few else {}
+    return {name: Usual.of(earlier.get(name, ())) or Usual.of(own[name]) for name in names}
+
+
+def _slow(usual: Mapping[str, Usual | None], running: Running) -> list[str]:
+    return [
         host
         for host, (step, age, _batch) in running.items()
         if (known := usual.get(step)) and known.is_slow(age)
     ]
-    return {"steps": steps, "slow": slow, "left": _left(job, names, usual, running)}
 
 
 def _broken(job: Job) -> list[str]:
@@ -116,11 +136,7 @@ def _broken(job: Job) -> list[str]:
     return [name for name, _run in stand.order_by().values_list("name", "host_run").distinct()]
 
 
-Running = Mapping[str, tuple[str, float, int]]
-
-
 def _running(job: Job, now: datetime) -> Running:
-    """Host -> its step, for how many seconds, and its batch."""
     attempts = Attempt.objects.filter(
         host_run__job=job, host_run__state=HostRunState.RUNNING, state=AttemptState.RUNNING
     ).exclude(started_at=None)
@@ -142,8 +158,9 @@ def _left(
     times = [one.p50 for one in known if one]
     rollout = Rollout.model_validate(job.rollout)
     counts: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for batch, state in HostRun.objects.filter(job=job).values_list("batch", "state"):
-        counts[batch][state] += 1
+    stand = HostRun.objects.filter(job=job).values_list("batch", "state")
+    for batch, state, hosts in stand.annotate(hosts=Count("pk")):
+        counts[batch][state] = hosts
     if any(batch[HostRunState.UNKNOWN] or batch[HostRunState.PAUSED] for batch in counts.values()):
         return None
     rests: defaultdict[int, list[float]] = defaultdict(list)
@@ -165,9 +182,10 @@ def _own(job: Job) -> defaultdict[str, list[float]]:
     return _spans(_ended().filter(host_run__job=job).order_by("-pk")[:OWN])
 
 
-def _earlier(job: Job, step: str) -> list[float]:
-    earlier = _ended().filter(host_run__job__revision__recipe=job.revision.recipe_id, name=step)
-    return _spans(earlier.order_by("-pk")[:EARLIER])[step]
+def _earlier(job: Job, steps: Sequence[str]) -> Mapping[str, Sequence[float]]:
+    recipe = job.revision.recipe_id
+    earlier = _ended().filter(host_run__job__revision__recipe=recipe, name__in=steps)
+    return _spans(earlier.order_by("-pk")[: EARLIER * len(steps)])
 
 
 def _ended() -> QuerySet[Attempt, Attempt]:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from deploy_tasks import floors, revisions
 from deploy_tasks.checking import FIRST
-from deploy_tasks.models import Attempt, Batch, HostRun, Job, RecipeRevision
+from deploy_tasks.models import Attempt, Batch, HostRun, Job
 from deploy_tasks.preflight import Finding
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import (
@@ -33,7 +33,7 @@ from deploy_tasks.states import (
     Pause,
 )
 from deploy_tasks.times import iso
-from webapp import access
+from webapp import access, pace
 from webapp.retelling import retold
 from webapp.shapes import (
     AttemptList,
@@ -45,7 +45,7 @@ from webapp.shapes import (
     JobReport,
     PreflightReport,
 )
-from webapp.verdict import BatchCounts, verdict
+from webapp.verdict import BatchCounts, Findings, verdict
 
 #: Where a job has not been stopped by what happened in it.
 GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
@@ -90,7 +90,7 @@ def hosts(job: Job) -> HostRunList:
         .order_by("position", "pk")
         .values(*HostRunReport.__annotations__, "still_down", "job__last_seq")
     )
-    names = step_names(job.revision)
+    names = revisions.step_names(job.revision)
     found = list(rows)
     return {
         "as_of_seq": found[0]["job__last_seq"] if found else job.last_seq,
@@ -139,10 +139,6 @@ def attempt(run: HostRun, *, step: str | None, number: int, kind: str) -> Attemp
     if step is None:
         return attempts.filter(log_offset__gt=0).order_by("-pk").first()
     return get_object_or_404(attempts, name=step, number=number, kind=kind)
-
-
-def step_names(revision: RecipeRevision) -> tuple[str, ...]:
-    return tuple(step.name for step in revisions.recipe_of(revision).steps)
 
 
 #: Gates as the batch's state tells them.
@@ -214,20 +210,14 @@ def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
 
 
 def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
-    batches = tally.batches
+    terms = Rollout.model_validate(job.rollout)
+    found = _findings(job, tally, limit=terms.budget(sum(tally.counts.values())))
     return {
         "id": job.pk,
         "state": job.state,
         "reason": job.reason,
         "pause": job.pause,
-        "verdict": verdict(
-            job,
-            batches,
-            unreachable=tally.unreachable,
-            down=tally.down,
-            now=timezone.now(),
-            taken_back_by=tally.rolled_back_by,
-        ),
+        "verdict": verdict(job, tally.batches, found, now=timezone.now()),
         "game": job.game.name,
         "version": job.release.version,
         "by": job.by_name,
@@ -238,15 +228,33 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "ended_at": iso(job.ended_at) if job.ended_at else None,
         "last_seq": job.last_seq,
         "counts": tally.counts,
-        "batches": _batches(job, tally),
+        "batches": _batches(tally, terms),
+        "limit": found.limit,
+        "slow": found.slow,
+        "left": found.left,
+        "rollout": terms.model_dump(mode="json"),
         "check": tally.check,
         "can": _possible(job, tally) if ordering else [],
         "url": settings.SITE_ORIGIN + reverse("job", args=[job.pk]),
     }
 
 
-def _batches(job: Job, tally: _Tally) -> list[BatchReport]:
-    budget = Rollout.model_validate(job.rollout).budget(sum(tally.counts.values()))
+def _findings(job: Job, tally: _Tally, *, limit: int | None) -> Findings:
+    """How fast it goes is asked only while it does."""
+    going = job.state == JobState.RUNNING and not job.cancelled
+    slow, left = pace.outlook(job) if going else ([], None)
+    return Findings(
+        unreachable=tally.unreachable,
+        down=tally.down,
+        slow=len(slow),
+        limit=limit,
+        left=left,
+        taken_back_by=tally.rolled_back_by,
+    )
+
+
+def _batches(tally: _Tally, terms: Rollout) -> list[BatchReport]:
+    budget = terms.budget(sum(tally.counts.values()))
     return [
         {
             "n": batch.n,
@@ -256,6 +264,7 @@ def _batches(job: Job, tally: _Tally) -> list[BatchReport]:
             "hosts": batch.hosts,
             "failed": batch.failed,
             "budget": 0 if batch.n in tally.canaries else budget,
+            "batch_budget": terms.batch_budget(batch.hosts),
         }
         for batch in tally.batches
     ]

@@ -10,8 +10,9 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 
 class BatchReport(TypedDict):
     """``budget``: how many hosts of the job may fail before it halts, 0 for a canary batch; null:
-    no limit. ``state``: waiting, running, soaking (until ``soak_until``), gate (waits to be
-    promoted), or how it ended: succeeded, failed, cancelled."""
+    no limit. ``batch_budget``: the same of this batch alone. ``state``: waiting, running, soaking
+    (until ``soak_until``), gate (waits to be promoted), or how it ended: succeeded, failed,
+    cancelled."""
 
     n: int
     canary: bool
@@ -20,12 +21,15 @@ class BatchReport(TypedDict):
     hosts: int
     failed: int
     budget: int | None
+    batch_budget: int | None
 
 
 class JobReport(TypedDict):
     """``counts`` has every host state, zeros too; ``can`` what its reader may order now;
     ``pause`` what a person has asked for: after the batch, host or step; empty: nothing.
     ``rolls_back``: the job that it takes back; ``rolled_back_by``: the one that does so to it.
+    ``limit``: how many hosts may fail; null: any number. ``slow`` hosts take much longer than is
+    usual; ``left``: about how many seconds; null: who knows. ``rollout``: its terms as they are.
     ``check``, of the hosts before the first batch: empty, ``soaking`` (under way), or ``gate``,
     which waits for a person."""
 
@@ -45,6 +49,10 @@ class JobReport(TypedDict):
     last_seq: int
     counts: dict[str, int]
     batches: list[BatchReport]
+    limit: int | None
+    slow: int
+    left: float | None
+    rollout: dict[str, Any]
     check: str
     can: list[str]
     url: str

@@ -3,12 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import floor
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from deploy_tasks.models import Job
 from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, JOB_ENDED, HostRunState, JobState
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is to be said beside the counts of states, all of this job: hosts that are out of
+    reach, down, or much slower than usual; how many may fail (``limit``; None: any number), and
+    about how many seconds are left (None: nobody knows); the number of the job that takes it
+    back."""
+
+    unreachable: int = 0
+    down: int = 0
+    slow: int = 0
+    limit: int | None = None
+    left: float | None = None
+    taken_back_by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,28 +59,20 @@ class BatchCounts:
         return sum(self.counts.get(state, 0) for state in states)
 
 
-def verdict(
-    job: Job,
-    batches: Sequence[BatchCounts],
-    *,
-    unreachable: int,
-    down: int,
-    now: datetime,
-    taken_back_by: int | None = None,
-) -> str:
-    """``unreachable`` and ``down`` count host runs of this job; ``now`` for what lies ahead;
-    ``taken_back_by`` is the number of a job."""
+def verdict(job: Job, batches: Sequence[BatchCounts], found: Findings, *, now: datetime) -> str:
+    """``now`` for what lies ahead. What is quiet while it goes well is not told then."""
     if job.state == JobState.WAITING:
         return _ahead(job, batches, now)
     done = _("%(updated)d of %(total)d updated")
     if job.rolls_back_id:
         done = _("%(updated)d of %(total)d taken back")
-    so_far = _(", ").join(_findings(done, batches, unreachable=unreachable, down=down)) + _(".")
+    quiet = job.state == JobState.RUNNING and not job.cancelled
+    so_far = _(", ").join(_findings(done, batches, found, quiet=quiet)) + _(".")
     opening = _opening(job, batches)
-    if taken_back_by and job.state in JOB_ENDED:
+    if found.taken_back_by and job.state in JOB_ENDED:
         opening = _("%(ended)s, taken back by job #%(job)s") % {
             "ended": opening,
-            "job": taken_back_by,
+            "job": found.taken_back_by,
         }
     return opening + _(": ") + so_far if opening else so_far
 
@@ -119,24 +127,40 @@ def _current(batches: Sequence[BatchCounts]) -> int:
 
 
 def _findings(
-    done: str, batches: Sequence[BatchCounts], *, unreachable: int, down: int
+    done: str, batches: Sequence[BatchCounts], found: Findings, *, quiet: bool
 ) -> list[str]:
     def count(*states: HostRunState) -> int:
         return sum(batch.count(*states) for batch in batches)
 
     total = sum(batch.hosts for batch in batches)
-    updated = count(HostRunState.SUCCEEDED)
+    limited = "" if found.limit is None else _(" (limit %(limit)d)")
     further = [
-        (count(HostRunState.SKIPPED), _("%(count)d skipped")),
-        (count(HostRunState.FAILED), _("%(count)d failed")),
+        (0 if quiet else count(HostRunState.SKIPPED), _("%(count)d skipped")),
+        (count(HostRunState.FAILED), _("%(count)d failed") + limited),
         (count(HostRunState.ROLLED_BACK), _("%(count)d rolled back")),
         (count(HostRunState.UNKNOWN), _("%(count)d unknown")),
         (count(HostRunState.CANCELLED), _("%(count)d cancelled")),
-        (count(*HOST_ACTIVE), _("%(count)d running")),
-        (unreachable, _("%(count)d unreachable")),
-        (down, _("%(count)d down")),
+        (0 if quiet else count(*HOST_ACTIVE), _("%(count)d running")),
+        (found.unreachable, _("%(count)d unreachable")),
+        (found.down, _("%(count)d down")),
+        (found.slow, _("%(count)d slow")),
     ]
-    return [
-        done % {"updated": updated, "total": total},
-        *(text % {"count": n} for n, text in further if n),
-    ]
+    said = [text % {"count": n, "limit": found.limit} for n, text in further if n]
+    if found.left is not None:
+        said.append(_remaining(found.left))
+    return [done % {"updated": count(HostRunState.SUCCEEDED), "total": total}, *said]
+
+
+def _remaining(seconds: float) -> str:
+    """No more exactly than one can know it."""
+    if seconds < 60:
+        return _("less than a minute left")
+    minutes = _rounded(seconds / 60)
+    if minutes < 120:
+        return _("about %(n)s min left") % {"n": minutes}
+    return _("about %(n)s h left") % {"n": _rounded(seconds / 3600)}
+
+
+def _rounded(number: float) -> int:
+    """Halves go up, as in the browser."""
+    return floor(number + 0.5)

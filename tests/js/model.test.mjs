@@ -179,7 +179,7 @@ test("a pause is known until somebody takes it back", () => {
 test("who is slow shows so, until it comes to its next step", () => {
   const job = model(host("eu-1", { state: "running", step: "stage", started_at: AT }), host("eu-2"));
   assert.deepEqual(job.setSlow(["eu-1"]), ["eu-1"]);
-  assert.deepEqual([job.counts(), job.troubles().slow], [{ slow: 1, waiting: 1 }, 1]);
+  assert.deepEqual([job.counts(), job.slow], [{ slow: 1, waiting: 1 }, 1]);
   assert.deepEqual(job.setSlow(["eu-1"]), []);
   job.apply([{ s: 11, h: "eu-1", k: "step", step: "unpack", n: 1, to: "running", at: AT }]);
   assert.deepEqual(job.counts(), { running: 1, waiting: 1 });

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
+from deploy_tasks import revisions
 from deploy_tasks.models import Attempt, Event, Job
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import AttemptState
@@ -33,7 +34,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     api = f"/api/v1/jobs/{job.pk}"
     page = {
         "job": report,
-        "steps": reports.step_names(job.revision),
+        "steps": revisions.step_names(job.revision),
         "activity": activity(job),
         "start_at": job.start_at and iso(job.start_at),
         "cancelled": job.cancelled,

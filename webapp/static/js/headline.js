@@ -16,9 +16,10 @@ export class Headline {
     this.title = document.title;
   }
 
-  /** @param left seconds, null where nobody knows */
-  paint(batches, left) {
-    const said = pieces(this.model.job, batches, { ...this.model.troubles(), left });
+  /** @param pace {slow, left}: hosts that are slow, and seconds, null where nobody knows */
+  paint(batches, { slow, left }) {
+    const { limit } = this.model.job;
+    const said = pieces(this.model.job, batches, { ...this.model.troubles(), limit, slow, left });
     const text = said.map((piece) => piece.text).join("");
     if (text !== this.said) {
       this.said = text;

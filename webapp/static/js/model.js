@@ -22,7 +22,7 @@ export class JobModel {
     /** Batches that are done while their gate is not open: n -> {gate, until}. */
     this.gates = new Map();
     for (const { n, state, soak_until } of job.batches) this.setGate(n, state, soak_until);
-    this.setBudgets(job);
+    this.setTerms(job);
     // Before the first batch stands the check of the hosts, where there is one.
     this.setGate(0, job.check);
     this.seq = 0;
@@ -31,7 +31,7 @@ export class JobModel {
 
   /** The job as it was told anew: a list that was read later than the page jumps over its moves. */
   loadJob(job) {
-    this.setBudgets(job);
+    this.setTerms(job);
     if (job.last_seq < this.jobSeq) return;
     this.jobSeq = job.last_seq;
     const { state, reason, pause, started_at, ended_at } = job;
@@ -39,9 +39,12 @@ export class JobModel {
     for (const { n, state: to, soak_until } of job.batches) this.setGate(n, to, soak_until);
   }
 
-  /** How many hosts of the job may fail by the end of a batch: n -> hosts, null for no limit. */
-  setBudgets({ batches }) {
-    this.budgets = new Map(batches.map(({ n, budget }) => [n, budget ?? null]));
+  /** The terms as they are now, and how many hosts may fail by them; null for no limit. */
+  setTerms({ limit, rollout, batches }) {
+    Object.assign(this.job, { limit, rollout });
+    this.budgets = new Map(
+      batches.map(({ n, budget, batch_budget }) => [n, { job: budget, batch: batch_budget }]),
+    );
   }
 
   /** Take the whole list: at the beginning, and again where the stream would tell it late. */
@@ -109,7 +112,7 @@ export class JobModel {
           counts: {},
           shown: {},
           hosts: [],
-          budget: this.budgets.get(host.batch) ?? null,
+          budget: this.budgets.get(host.batch) ?? { job: null, batch: null },
           ...this.gates.get(host.batch),
         });
       const batch = found.get(host.batch);
@@ -147,17 +150,20 @@ export class JobModel {
     return [...found].sort(order).map(([value, hosts]) => ({ value, hosts }));
   }
 
-  /** Hosts that cannot be reached now, those that are down, and those that are slow. */
+  /** Hosts that cannot be reached now, and those that are down. */
   troubles() {
     let unreachable = 0;
-    let slow = 0;
     let down = 0;
     for (const host of this.hosts.values()) {
       if (host.shown === "unreachable") unreachable += 1;
       if (host.down) down += 1;
-      if (host.shown === "slow") slow += 1;
     }
-    return { unreachable, down, slow };
+    return { unreachable, down };
+  }
+
+  /** How many hosts take much longer than others. */
+  get slow() {
+    return this.counts().slow ?? 0;
   }
 
   get ended() {

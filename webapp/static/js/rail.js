@@ -1,10 +1,14 @@
-// The batches, left to right: how large, how far, how many failed.
+// The batches, left to right: how large, how far, how many failed of how many that may, and what
+// stands before and after those that are still ahead.
 
-import { element, setText } from "./dom.js";
+import { element, setClass, setText } from "./dom.js";
 import { bar, fillBar } from "./marks.js";
 import { HOST_ENDED } from "./states.js";
 import { FAILED, batchState, count, currentBatch } from "./verdict.js";
-import { clock, fill, gettext, ngettext, number } from "./words.js";
+import { clock, duration, fill, gettext, ngettext, number } from "./words.js";
+
+/** With fewer hosts shares say less than numbers do. */
+const SHARES_FROM = 20;
 
 export class Rail {
   constructor(root) {
@@ -12,61 +16,109 @@ export class Rail {
     this.entries = new Map();
   }
 
-  paint(batches, running) {
+  /** @param batches of the model @param job its `state`, `rollout` and `pause` */
+  paint(batches, job, running) {
     const current = running ? currentBatch(batches) : null;
+    const total = batches.reduce((sum, { hosts }) => sum + hosts.length, 0);
     const failed = batches.reduce((sum, { counts }) => sum + count(counts, FAILED), 0);
-    for (const batch of batches) {
+    let through = 0;
+    batches.forEach((batch, place) => {
       const entry = this.entries.get(batch.n) ?? this.#add(batch);
-      const total = batch.hosts.length;
-      const done = count(batch.counts, HOST_ENDED);
+      const size = batch.hosts.length;
+      through += size;
       const state = batchState(batch);
-      setText(entry.done, state === "waiting" ? number(total) : `${number(done)}/${number(total)}`);
-      setText(entry.small, this.#say(state, batch, batch.n === current ? failed : null));
-      fillBar(entry.bar, batch.shown, total);
-      if (batch.n === current) entry.item.setAttribute("aria-current", "step");
+      const isCurrent = batch.n === current;
+      const done = count(batch.counts, HOST_ENDED);
+      setText(entry.name, name(batch, { total, through }));
+      setText(entry.done, state === "waiting" ? number(size) : `${number(done)}/${number(size)}`);
+      fillBar(entry.bar, batch.shown, size);
+      const asks =
+        place > 0 && (job.rollout.gate === "manual" || (job.pause === "batch" && batches[place - 1].n === current));
+      const [text, hot] =
+        state === "waiting" && !batch.gate
+          ? ahead(batch, { asks, first: place === 0, soak: job.rollout.soak })
+          : stands(state, batch, isCurrent ? failed : null);
+      setText(entry.small, text);
+      setClass(entry.small, hot ? "asks" : "");
+      this.#budget(entry, isCurrent ? batch.budget : {}, { failed, here: count(batch.counts, FAILED) });
+      if (isCurrent) entry.item.setAttribute("aria-current", "step");
       else entry.item.removeAttribute("aria-current");
-    }
+    });
   }
 
-  #add({ n, canary }) {
-    const done = element("span");
-    const small = element("small");
-    const shares = bar();
-    const name = canary ? gettext("canary") : "";
+  #add({ n }) {
+    const [title, done, small] = [element("span"), element("span", { class: "end" }), element("small")];
+    const [shares, used] = [bar(), bar()];
+    used.setAttribute("class", "bar used");
     const item = element(
       "li",
       {},
-      element("span", { class: "t" }, element("b", {}, String(n)), name, done),
+      element("span", { class: "t" }, element("b", {}, String(n)), title, done),
       shares,
       small,
+      used,
     );
     this.root.append(item);
-    const entry = { item, done, small, bar: shares };
+    const entry = { item, name: title, done, small, bar: shares, used };
     this.entries.set(n, entry);
     return entry;
   }
 
-  /** @param used of the batch that is under way: failures of the job until now */
-  #say(state, { counts, gate, until, budget }, used) {
-    if (gate === "gate") return gettext("done, waits to be promoted");
-    if (gate === "soaking")
-      return fill(gettext("must stay well until %(time)s"), {
-        time: clock(until, { seconds: false }),
-      });
-    if (used !== null && budget > 0)
-      return fill(
-        ngettext("%(used)s of %(budget)s failure used", "%(used)s of %(budget)s failures used", budget),
-        { used: number(used), budget: number(budget) },
-      );
-    const failed = count(counts, FAILED);
-    if (failed)
-      return fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) });
-    if (state === "waiting") return gettext("waits");
-    if (state === "cancelled") return gettext("cancelled");
-    if (state === "succeeded") return gettext("done");
-    const active = count(counts, ["queued", "running", "paused"]);
-    const rest = counts.waiting ?? 0;
-    const running = fill(gettext("%(n)s running"), { n: number(active) });
-    return rest ? `${running}, ${fill(gettext("%(n)s to go"), { n: number(rest) })}` : running;
+  /** The part of what may fail that has: of the job, or of the batch where only that is limited. */
+  #budget({ used }, { job = null, batch = null }, { failed, here }) {
+    const [spent, most] = job > 0 ? [failed, job] : [here, batch];
+    used.toggleAttribute("hidden", !most);
+    if (most) fillBar(used, { failed: Math.min(spent, most) }, most);
   }
+}
+
+/** "canary", "to 10 %" of all hosts, "the rest". */
+function name({ canary }, { total, through }) {
+  if (canary) return gettext("canary");
+  if (total < SHARES_FROM) return "";
+  if (through === total) return gettext("the rest");
+  return fill(gettext("to %(share)s"), { share: `${Math.round((100 * through) / total)} %` });
+}
+
+/** Of a batch that nobody has begun: who opens it, and what comes after it. */
+function ahead({ canary, budget }, { asks, first, soak }) {
+  const opens = asks ? gettext("waits for your go") : first ? gettext("begins") : gettext("goes on by itself");
+  const rest = [
+    canary && budget.job === 0 ? gettext("one failure halts it") : "",
+    soak ? fill(gettext("soaks %(time)s"), { time: duration(soak) }) : "",
+  ];
+  return [[opens, ...rest].filter(Boolean).join(gettext(", ")), asks];
+}
+
+/** @param used of the batch that is under way: failures of the job until now */
+function stands(state, { counts, gate, until, budget }, used) {
+  if (gate === "gate") return [gettext("done, waits to be promoted"), true];
+  if (gate === "soaking")
+    return [
+      fill(gettext("must stay well until %(time)s"), { time: clock(until, { seconds: false }) }),
+    ];
+  const failed = count(counts, FAILED);
+  if (used !== null && (budget.job > 0 || budget.batch > 0))
+    return [
+      [
+        budget.job > 0 ? failures(used, budget.job) : "",
+        budget.batch > 0 ? fill(gettext("%(used)s of %(budget)s here"), { used: number(failed), budget: number(budget.batch) }) : "",
+      ]
+        .filter(Boolean)
+        .join(gettext(", ")),
+    ];
+  if (failed) return [fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) })];
+  if (state === "cancelled") return [gettext("cancelled")];
+  if (state === "succeeded") return [gettext("done")];
+  const active = count(counts, ["queued", "running", "paused"]);
+  const rest = counts.waiting ?? 0;
+  const running = fill(gettext("%(n)s running"), { n: number(active) });
+  return [rest ? `${running}, ${fill(gettext("%(n)s to go"), { n: number(rest) })}` : running];
+}
+
+function failures(used, budget) {
+  return fill(
+    ngettext("%(used)s of %(budget)s failure used", "%(used)s of %(budget)s failures used", budget),
+    { used: number(used), budget: number(budget) },
+  );
 }

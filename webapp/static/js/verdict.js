@@ -6,7 +6,9 @@ import { duration, fill, gettext, ngettext } from "./words.js";
 
 /**
  * @param job state, cancelled, start_at, created_at, started_at, ended_at, rolled_back_by
- * @param batches [{n, counts}] @param now milliseconds
+ * @param batches [{n, counts}] @param situation counts of hosts that are `unreachable`, `down` and
+ * `slow`; how many may fail (`limit`, null: any number); seconds `left` (null: who knows); `now`,
+ * milliseconds
  */
 export function verdict(job, batches, situation) {
   return pieces(job, batches, situation)
@@ -18,15 +20,18 @@ export function verdict(job, batches, situation) {
 export function pieces(
   job,
   batches,
-  { unreachable = 0, down = 0, slow = 0, left = null, now = Date.now() } = {},
+  { unreachable = 0, down = 0, slow = 0, limit = null, left = null, now = Date.now() } = {},
 ) {
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
   const opening = takenBack(job, open(job, batches));
   const done = job.rolls_back
     ? gettext("%(updated)d of %(total)d taken back")
     : gettext("%(updated)d of %(total)d updated");
-  const found = findings(done, batches, { unreachable, down, slow, left }).flatMap((piece, i) =>
-    i ? [{ text: gettext(", "), tone: "" }, piece] : [piece],
+  // What is quiet while it goes well is not told then.
+  const quiet = job.state === "running" && !job.cancelled;
+  const told = { unreachable, down, slow, limit, left, quiet };
+  const found = findings(done, batches, told).flatMap((said, i) =>
+    i ? [{ text: gettext(", "), tone: "" }, ...said] : said,
   );
   return [
     ...(opening ? [{ text: opening + gettext(": "), tone: "" }] : []),
@@ -87,32 +92,29 @@ function takenBack({ state, rolled_back_by: by }, ended) {
   return fill(gettext("%(ended)s, taken back by job #%(job)s"), { ended, job: by });
 }
 
-function findings(done, batches, { unreachable, down, slow, left }) {
+/** Each in its pieces. */
+function findings(done, batches, { unreachable, down, slow, limit, left, quiet }) {
   const over = (...states) => batches.reduce((sum, batch) => sum + count(batch.counts, states), 0);
   const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
+  const limited =
+    limit === null ? [] : [{ text: fill(gettext(" (limit %(limit)d)"), { limit }), tone: "" }];
   const further = [
-    [over("skipped"), gettext("%(count)d skipped"), ""],
-    [over("failed"), gettext("%(count)d failed"), "failed"],
+    [quiet ? 0 : over("skipped"), gettext("%(count)d skipped"), ""],
+    [over("failed"), gettext("%(count)d failed"), "failed", ...limited],
     [over("rolled_back"), gettext("%(count)d rolled back"), ""],
     [over("unknown"), gettext("%(count)d unknown"), "strong"],
     [over("cancelled"), gettext("%(count)d cancelled"), ""],
-    [over(...HOST_ACTIVE), gettext("%(count)d running"), ""],
-    [slow, gettext("%(count)d slow"), "strong"],
+    [quiet ? 0 : over(...HOST_ACTIVE), gettext("%(count)d running"), ""],
     [unreachable, gettext("%(count)d unreachable"), ""],
     [down, gettext("%(count)d down"), "failed"],
+    [slow, gettext("%(count)d slow"), ""],
   ];
   return [
-    {
-      text: fill(done, {
-        updated: over("succeeded"),
-        total,
-      }),
-      tone: "strong",
-    },
+    [{ text: fill(done, { updated: over("succeeded"), total }), tone: "strong" }],
     ...further
       .filter(([n]) => n)
-      .map(([n, text, tone]) => ({ text: fill(text, { count: n }), tone })),
-    ...(left === null ? [] : [{ text: remaining(left), tone: "" }]),
+      .map(([n, text, tone, ...more]) => [{ text: fill(text, { count: n }), tone }, ...more]),
+    ...(left === null ? [] : [[{ text: remaining(left), tone: "" }]]),
   ];
 }
 

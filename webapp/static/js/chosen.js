@@ -1,0 +1,169 @@
+// The host that one looks at: its log beside the others, and the orders that are for it alone.
+
+import { LogPane } from "./log.js";
+import { Past } from "./past.js";
+import * as place from "./place.js";
+import { Refused } from "./reading.js";
+import { Search } from "./search.js";
+import { Transcript } from "./transcript.js";
+
+const RETRYABLE = ["failed", "cancelled", "rolled_back"];
+/** Where a person would look first. */
+const WORST = ["failed", "unknown", "unreachable", "slow", "running"];
+
+const byId = (id) => document.getElementById(id);
+
+export class Chosen {
+  #page;
+  #model;
+  #here;
+  #orders;
+  #on;
+  #transcript = null;
+  #past = null;
+  #log;
+  #search;
+
+  /**
+   * @param here the place, see place.js @param on `watch(name)`: the socket tells of this host,
+   * resolves with the event from which on; `why(name)`: the line that tells why it failed;
+   * `onTurn`: another host was chosen; `onTold`: there is more to paint; `onRefused`
+   */
+  constructor({ page, model, here, orders }, on) {
+    this.#page = page;
+    this.#model = model;
+    this.#here = here;
+    this.#orders = orders;
+    this.#on = on;
+    this.#log = new LogPane(byId("log"), {
+      model,
+      download: (...what) => this.#download(...what),
+      need: (attempt, lines) => this.#need(attempt, lines),
+      why: on.why,
+    });
+    this.#search = new Search(byId("log"), {
+      url: page.urls.job,
+      onLook: (text) => this.#log.highlight(text),
+      onGo: (line) => this.goTo(line),
+      onRefused: on.onRefused,
+    });
+    addEventListener("hashchange", () => this.goToLink());
+    this.#takeOrders();
+  }
+
+  /** Its name; undefined before one is open. */
+  get name() {
+    return this.#transcript?.host;
+  }
+
+  get log() {
+    return this.#log;
+  }
+
+  get search() {
+    return this.#search;
+  }
+
+  /** Open the host of the address, else the worst, and the line that the address names. */
+  begin() {
+    const named = this.#here.host;
+    this.open(this.#model.hosts.has(named) ? named : this.#worst());
+    this.goToLink();
+  }
+
+  /** Its past over HTTP, as far as one looks, and its present over the socket. */
+  open(name) {
+    if (!name || this.name === name) return;
+    this.#past?.close();
+    this.#transcript = new Transcript(name);
+    this.#past = new Past(this.#transcript, {
+      url: this.#url(name),
+      present: this.#on.watch(name),
+      onRead: () => this.#on.onTold({}),
+    });
+    this.#search.of(name);
+    const page = this.#page.urls.host.replace("HOST", encodeURIComponent(name));
+    this.#log.open(this.#transcript, page);
+    this.#on.onTurn();
+    this.#past.attempts().catch((error) => this.#gone(error));
+  }
+
+  pick(name) {
+    this.#here.host = name;
+    place.write(this.#here, place.readLine()?.host === name ? location.hash : "");
+    this.open(name);
+    if (matchMedia("(max-width: 1180px)").matches) byId("log").scrollIntoView({ block: "start" });
+  }
+
+  /** A line that a link, or a search, points to. */
+  goTo(line) {
+    if (!this.#model.hosts.has(line.host)) return;
+    if (this.name !== line.host) this.pick(line.host);
+    this.#log.go(line);
+  }
+
+  goToLink() {
+    const line = place.readLine();
+    if (line) this.goTo(line);
+  }
+
+  addLive(items) {
+    this.#transcript?.addLive(items);
+  }
+
+  /** @param can what may be ordered now */
+  paint(can) {
+    this.#log.paint();
+    const host = this.#model.hosts.get(this.name);
+    if (!host) return;
+    byId("retry-host").hidden = !can.includes("retry") || !RETRYABLE.includes(host.state);
+    byId("answer").hidden = !can.includes("answer") || host.state !== "unknown";
+  }
+
+  tick(now) {
+    this.#log.tick(now);
+  }
+
+  #takeOrders() {
+    byId("retry-host").addEventListener("click", ({ target }) => {
+      const refusal = byId("host-refusal");
+      this.#orders.give("retry", { hosts: [this.name] }, target, { refusal });
+    });
+    byId("answer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const url = `${this.#url(this.name)}/answer`;
+      const body = { answer: event.submitter.value, note: byId("answer-note").value };
+      const refusal = byId("answer-refusal");
+      this.#orders.give("answer", body, event.submitter, { url, refusal });
+    });
+  }
+
+  #need(attempt, lines) {
+    const read = lines ? this.#past.lines(attempt, lines) : this.#past.output(attempt);
+    read.catch((error) => this.#gone(error));
+  }
+
+  #worst() {
+    const hosts = [...this.#model.hosts.values()];
+    const found =
+      hosts.find(({ down }) => down) ??
+      WORST.map((state) => hosts.find(({ shown }) => shown === state)).find(Boolean) ??
+      hosts[0];
+    return found?.name;
+  }
+
+  #url(host) {
+    return `${this.#page.urls.job}/hosts/${encodeURIComponent(host)}`;
+  }
+
+  #download(host, attempt = null, { safe = true } = {}) {
+    const which = attempt ? { step: attempt.step, attempt: attempt.n } : {};
+    const query = new URLSearchParams({ ...(safe ? { safe: 1 } : {}), ...which });
+    return `${this.#url(host)}/log?${query}`;
+  }
+
+  #gone(error) {
+    if (!(error instanceof Refused)) throw error;
+    this.#on.onRefused();
+  }
+}

@@ -1,0 +1,141 @@
+// The hosts of the job: as squares or as a table, grouped, and only those that one wants to see.
+// What one wants to see is the place, which lives in the address.
+
+import { setText } from "./dom.js";
+import { HostMap } from "./map.js";
+import * as place from "./place.js";
+import { HostTable } from "./table.js";
+import { fill, gettext, ngettext, number } from "./words.js";
+
+/** Up to so many hosts are told apart best in a table, more as squares. */
+const TABLE_UP_TO = 60;
+
+const byId = (id) => document.getElementById(id);
+
+export class Fleet {
+  #model;
+  #here;
+  #on;
+  #map;
+  #table;
+
+  /**
+   * @param here the place, see place.js @param on `onPick` and `onLook` of a host by its name,
+   * `ofCause(key)`: names of the hosts of a cause, `chosen()`: the host that is open, `needSteps`:
+   * the steps of hosts show, `onTurn`: others show
+   */
+  constructor({ model, here }, on) {
+    this.#model = model;
+    this.#here = here;
+    this.#on = on;
+    this.#map = new HostMap(byId("map"), { model, ...on });
+    this.#table = new HostTable(byId("table"), { model, ...on });
+    byId("show-all").addEventListener("click", () => this.showAll());
+    byId("view").addEventListener("click", ({ target }) => {
+      here.view = target.dataset.view ?? here.view;
+      this.#turn();
+    });
+    byId("group").addEventListener("change", () => {
+      here.group = byId("group").value;
+      place.write(here);
+      this.#map.build(here.group);
+      this.mark();
+    });
+  }
+
+  /** By which labels hosts can be grouped is known with the list. */
+  load() {
+    const here = this.#here;
+    const labels = this.#model.labels();
+    if (!labels.includes(here.group)) here.group = "";
+    const options = labels.map(
+      (label) => new Option(fill(gettext("by %(label)s"), { label }), label),
+    );
+    byId("group").replaceChildren(new Option(gettext("by batch"), ""), ...options);
+    byId("group").value = here.group;
+    this.#map.build(here.group);
+  }
+
+  /** One more state shows, or one less. */
+  toggle(shown) {
+    const show = new Set(this.#here.show);
+    if (!show.delete(shown)) show.add(shown);
+    this.filter({ show, cause: this.#here.cause });
+  }
+
+  filter({ show, cause }) {
+    Object.assign(this.#here, { show: new Set(show), cause });
+    this.#turn();
+  }
+
+  /** Gives whether some did not show. */
+  showAll() {
+    if (!this.#here.show.size && !this.#here.cause) return false;
+    this.filter({ show: [], cause: "" });
+    return true;
+  }
+
+  nextFailure() {
+    return this.#map.nextFailure();
+  }
+
+  /** The hosts that show, in their order. */
+  listed() {
+    const shows = this.#shows();
+    const hosts = [...this.#model.hosts.values()];
+    return (shows ? hosts.filter(shows) : hosts).map(({ name }) => name);
+  }
+
+  /** @param names hosts that changed; `all`: what shows may be another */
+  paint(names, { all }) {
+    const listed = this.listed();
+    const asTable = this.#here.view ? this.#here.view === "table" : listed.length <= TABLE_UP_TO;
+    const turned = asTable === byId("table").hidden;
+    byId("map").hidden = asTable;
+    byId("keys").hidden = byId("steps").hidden = asTable;
+    byId("group").hidden = asTable || byId("group").length < 2;
+    byId("table").hidden = !asTable || listed.length === 0;
+    byId("none").hidden = listed.length > 0;
+    for (const button of byId("view").children)
+      button.setAttribute("aria-pressed", String((button.dataset.view === "table") === asTable));
+    this.#count(listed.length);
+    if (asTable) {
+      this.#table.list(listed);
+      this.#table.paint(all || turned ? listed : names);
+      this.#on.needSteps();
+    } else {
+      this.#map.paint(all || turned ? this.#model.hosts.keys() : names);
+    }
+    if (all || turned) this.mark();
+  }
+
+  mark() {
+    this.#map.mark(this.#on.chosen(), this.#shows());
+    this.#table.mark(this.#on.chosen());
+  }
+
+  tick(now) {
+    this.#table.tick(now);
+  }
+
+  /** Which hosts show, as `shows(host)`; null: all of them. */
+  #shows() {
+    const { show, cause } = this.#here;
+    const ofCause = cause ? this.#on.ofCause(cause) : null;
+    if (!show.size && !ofCause) return null;
+    return ({ name, shown }) =>
+      (!show.size || show.has(shown)) && (!ofCause || ofCause.has(name));
+  }
+
+  #turn() {
+    place.write(this.#here);
+    this.#on.onTurn();
+  }
+
+  #count(listed) {
+    const total = this.#model.hosts.size;
+    const some = ngettext("%(n)s of %(total)s", "%(n)s of %(total)s", listed);
+    const numbers = { n: number(listed), total: number(total) };
+    setText(byId("hosts-n"), listed === total ? number(total) : fill(some, numbers));
+  }
+}
