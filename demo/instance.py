@@ -14,9 +14,9 @@ from typing import Self
 
 from demo.filling import USER
 from webapp import processes
-from webapp.cli.words import _
 from webapp.env import BASE, Env, env
 from webapp.serve import make_run_dir, refuse_taken_port
+from webapp.words import _
 
 READY_WITHIN = 120.0
 STOP_WITHIN = 40.0

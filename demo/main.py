@@ -15,7 +15,7 @@ from demo.world import GAME, NEW, OLD, World
 from webapp.cli.client import Client
 from webapp.cli.statuses import NotReachable, Refused, Status
 from webapp.cli.story import Story
-from webapp.cli.words import _
+from webapp.words import _
 
 MOST_HOSTS = 1000
 ROLLOUT = {"canary": 1, "batches": ["25%", "100%"], "parallel": 64}

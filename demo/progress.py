@@ -8,7 +8,7 @@ from typing import TextIO
 
 from webapp.cli.story import Item
 from webapp.cli.telling import Teller
-from webapp.cli.words import _
+from webapp.words import _
 
 WIDTH = 24
 #: Seconds between two drawings; in a log file, between two lines.

@@ -95,7 +95,7 @@ class TestStart:
             factories.host(squid, labels={"region": "eu", "shard": shard})
         words = "start squid 2.0 --label region=eu --label shard=a --canary 1 --batch 50% --batch 3"
         words += " --preflight --batch double --parallel 7 --max-failed 5% --max-failed-in-batch 2"
-        words += " --gate manual --soak 5m --stagger 10s --order-by shard"
+        words += " --gate manual --soak 5m --stagger 10s --on-halt wait --order-by shard"
         words += " --max-down region=50% --max-down shard=1 --per-machine 2"
         words += " --note why --force --key k1"
         status, _, err = run(*words.split())
@@ -111,6 +111,7 @@ class TestStart:
             "preflight": True,
             "max_failed": "5%",
             "max_failed_in_batch": 2,
+            "on_halt": "wait",
             "gate": "manual",
             "soak": 300,
             "order_by": "shard",

@@ -95,13 +95,27 @@ def test_refusals_of_the_api_are_in_the_language_of_who_asks(chinese: Client) ->
 
 
 def test_the_terminal_speaks_the_language_of_its_environment() -> None:
-    ask = "from webapp.cli.words import LANGUAGE, _; print(LANGUAGE, _('Stopped.'))"
+    ask = "from webapp.words import LANGUAGE, _; print(LANGUAGE, _('Stopped.'))"
     for language, told in (("zh_CN.UTF-8", "zh-hans 已停止。\n"), ("C.UTF-8", " Stopped.\n")):
         environment = {**os.environ, "LC_ALL": language, "LANGUAGE": "", "PYTHONUTF8": "1"}
         said = subprocess.run(
             [sys.executable, "-c", ask], cwd=BASE, env=environment, capture_output=True, check=True
         )
         assert said.stdout.decode() == told
+
+
+def test_a_setting_that_cannot_be_used_is_refused_in_that_language_too() -> None:
+    environment = {**os.environ, "LC_ALL": "zh_CN.UTF-8", "LANGUAGE": "", "PYTHONUTF8": "1"}
+    environment["PATCHWAVE_PROGRAMS"] = "wroker"
+    refused = subprocess.run(
+        [sys.executable, "-c", "import webapp.env"],
+        cwd=BASE,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    told = refused.stderr.decode()
+    assert told == "PATCHWAVE_PROGRAMS: 请从 web,worker,beat 中选择，用逗号分隔\n"
 
 
 # ---- the pages

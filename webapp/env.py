@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webapp.proxies import networks
+from webapp.words import _
 
 BASE = Path(__file__).resolve().parent.parent
 PREFIX = "PATCHWAVE_"
@@ -36,13 +37,13 @@ def _site(url: str) -> str:
     if url and (
         parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")
     ):
-        raise ValueError("give scheme, host and port only, such as https://patchwave.example")
+        raise ValueError(_("give scheme, host and port only, such as https://patchwave.example"))
     return url.rstrip("/")
 
 
 def _postgresql(url: str) -> str:
     if url and urlsplit(url).scheme not in ("postgresql", "postgres"):
-        raise ValueError("give postgresql://user:password@host:port/name, or nothing for SQLite")
+        raise ValueError(_("give postgresql://user:password@host:port/name, or nothing for SQLite"))
     return url
 
 
@@ -50,14 +51,14 @@ def _redis(url: str) -> str:
     parts = urlsplit(url)
     tcp = parts.scheme in ("redis", "rediss") and parts.hostname and not parts.path.strip("/")
     if url and not tcp and not (parts.scheme == "unix" and not parts.query):
-        raise ValueError("give redis://host:port or unix:///path, without a database's number")
+        raise ValueError(_("give redis://host:port or unix:///path, without a database's number"))
     return url.rstrip("/")
 
 
 def _programs(programs: str) -> str:
     named = {name.strip() for name in programs.split(",")}
     if not named or not named <= set(PROGRAMS):
-        raise ValueError(f"name some of {','.join(PROGRAMS)}, separated by commas")
+        raise ValueError(_("name some of %s, separated by commas") % ",".join(PROGRAMS))
     return ",".join(name for name in PROGRAMS if name in named)
 
 
@@ -65,13 +66,15 @@ def _networks(text: str) -> str:
     try:
         networks(text)
     except ValueError as error:
-        raise ValueError(f"give networks such as 10.0.0.0/8, separated by commas: {error}")
+        raise ValueError(
+            _("give networks such as 10.0.0.0/8, separated by commas: %s") % error
+        ) from None
     return text
 
 
 def _names(names: str) -> str:
     if "/" in names:
-        raise ValueError("give names without scheme or path, separated by commas")
+        raise ValueError(_("give names without scheme or path, separated by commas"))
     return names
 
 
@@ -233,15 +236,16 @@ def _check_file(path: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f"{path} cannot be read: {error}") from None
+        raise SystemExit(
+            _("%(path)s cannot be read: %(error)s") % {"path": path, "error": error}
+        ) from None
     known = {f"{PREFIX}{field}".upper() for field in Env.model_fields} | BEFORE_FIELDS
     for binding in bindings:
         if binding.error or (binding.key is not None and binding.value is None):
-            raise SystemExit(f"{path}:{_line(binding)}: write NAME=value")
+            raise SystemExit(f"{path}:{_line(binding)}: " + _("write NAME=value"))
         if binding.key and binding.key.startswith(PREFIX) and binding.key not in known:
-            raise SystemExit(
-                f"{path}:{_line(binding)}: {binding.key} is no setting; deploy/env.example has all"
-            )
+            unknown = _("%s is no setting; deploy/env.example has all") % binding.key
+            raise SystemExit(f"{path}:{_line(binding)}: {unknown}")
 
 
 def _line(binding: Binding) -> int:

@@ -21,8 +21,8 @@ from typing import NoReturn
 
 from deploy_tasks import owner
 from webapp import processes
-from webapp.cli.words import _
 from webapp.env import BASE, PROGRAMS, Env, env, for_programs, is_loopback, site_of
+from webapp.words import _
 
 READY_WITHIN = 90.0  # seconds; a first start on a slow disk takes about ten
 STOP_WITHIN = 30.0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from webapp.cli import commands
-from webapp.cli.words import _
+from webapp.words import _
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,6 +120,11 @@ def _rollout(command: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help=_("look at every host before the first batch; pause where one is not fit"),
+    )
+    command.add_argument(
+        "--on-halt",
+        choices=("wait", "rollback"),
+        help=_("what follows when too many failed: a person decides, or the job is rolled back"),
     )
     command.add_argument(
         "--order-by", metavar="LABEL", help=_("update hosts in the order of this label")

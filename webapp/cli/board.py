@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from webapp.cli.plain import plain
 from webapp.cli.story import Item, Link
 from webapp.cli.tables import table
-from webapp.cli.words import _, ngettext, plain
+from webapp.words import _, ngettext
 
 #: Rows in this order where there is not room for all: what asks for a person comes first.
 FIRST = ("failed", "unknown", "unreachable", "running", "queued", "paused", "waiting")

@@ -8,7 +8,7 @@ from typing import Any, Self
 import httpx
 
 from webapp.cli.statuses import NotReachable, Refused
-from webapp.cli.words import _
+from webapp.words import _
 
 #: Seconds. A start with 5,000 hosts is answered within two.
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)

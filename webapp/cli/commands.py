@@ -11,10 +11,11 @@ import httpx
 
 from webapp.cli import following, local
 from webapp.cli.client import Client
+from webapp.cli.plain import plain
 from webapp.cli.statuses import Refused, Status
 from webapp.cli.tables import plan_lines, preflight_lines, table
-from webapp.cli.words import _, plain
 from webapp.env import variable
+from webapp.words import _
 
 #: Seconds that workers are given to look at the hosts of an order.
 CHECKED_WITHIN = 600.0
@@ -181,6 +182,7 @@ def _job_order(given: argparse.Namespace) -> dict[str, Any]:
         "canary": given.canary,
         "batches": given.batch,
         "preflight": given.preflight,
+        "on_halt": given.on_halt,
         "order_by": given.order_by,
         "max_down": dict(given.max_down) if given.max_down else None,
         "per_machine": given.per_machine,

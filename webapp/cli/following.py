@@ -9,11 +9,12 @@ from contextlib import suppress
 from webapp.cli import screen
 from webapp.cli.board import Board, told
 from webapp.cli.client import Client
+from webapp.cli.plain import plain
 from webapp.cli.screen import Screen
 from webapp.cli.statuses import Refused, Status
 from webapp.cli.story import Item, Output, Story
 from webapp.cli.telling import Teller
-from webapp.cli.words import _, plain
+from webapp.words import _
 
 #: Above the table: what is of the job as a whole, and the hosts that ask for a person.
 CHAPTERS = {"job", "batch", "order", "note"}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from webapp.cli.client import Client
 from webapp.cli.statuses import Refused, Status
-from webapp.cli.words import LANGUAGE, _
 from webapp.env import env
+from webapp.words import LANGUAGE, _
 
 
 def client() -> Client:

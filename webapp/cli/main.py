@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from webapp.cli.arguments import parser
+from webapp.cli.plain import plain
 from webapp.cli.statuses import NotReachable, Refused, Status
-from webapp.cli.words import plain
 
 
 def main(argv: Sequence[str]) -> int:

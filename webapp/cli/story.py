@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from webapp.cli.client import Client
 from webapp.cli.statuses import NotReachable, Refused
-from webapp.cli.words import _
+from webapp.words import _
 
 Item = dict[str, Any]
 #: Whose output comes too: everybody's, nobody's, or these hosts'.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from webapp.cli.words import _
+from webapp.words import _
 
 #: As many hosts as a person reads in one line.
 NAMED = 12

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from webapp.cli.plain import plain
 from webapp.cli.story import Item
-from webapp.cli.words import _, plain
+from webapp.words import _
 
 
 class Teller:
