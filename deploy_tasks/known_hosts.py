@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -26,14 +26,27 @@ class Line:
     key: str
 
     def is_about(self, address: str, port: int) -> bool:
-        name = address if port == 22 else f"[{address}]:{port}"
-        wanted = name.lower()
-        given = [one.lower() for one in self.names if not one.startswith("|")]
-        if any(one.startswith("!") and fnmatchcase(wanted, one[1:]) for one in given):
-            return False
-        return any(fnmatchcase(wanted, _literal(one)) for one in given) or any(
-            _is_hash_of(one, name) for one in self.names if one.startswith("|1|")
-        )
+        return names_say(self.names, called(address, port))
+
+
+def called(address: str, port: int) -> str:
+    """As such a file calls a host."""
+    return address if port == 22 else f"[{address}]:{port}"
+
+
+def names_say(names: Sequence[str], name: str) -> bool:
+    """Whether names, patterns and hashes, as one line has them, are about this one."""
+    given = [one for one in names if not one.startswith("|")]
+    if any(one.startswith("!") and fits(one[1:], name) for one in given):
+        return False
+    return any(fits(one, name) for one in given) or any(
+        _is_hash_of(one, name) for one in names if one.startswith("|1|")
+    )
+
+
+def fits(pattern: str, name: str) -> bool:
+    """``*`` and ``?`` stand for others; upper and lower case are one."""
+    return fnmatchcase(name.lower(), _literal(pattern.lower()))
 
 
 def read(text: str) -> Iterator[Line]:

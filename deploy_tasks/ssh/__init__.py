@@ -5,8 +5,9 @@ skip the host key check, no search for keys, no password, and every wait has a l
 """
 
 from deploy_tasks.ssh.agent import AgentLogin
+from deploy_tasks.ssh.certificates import Vouched
 from deploy_tasks.ssh.channel import Channel
-from deploy_tasks.ssh.handshake import Limits, Target, connect, offered_keys
+from deploy_tasks.ssh.handshake import connect, offered_keys, vouched_keys
 from deploy_tasks.ssh.keys import (
     ends_at,
     fingerprint,
@@ -15,6 +16,7 @@ from deploy_tasks.ssh.keys import (
     read_certificate,
 )
 from deploy_tasks.ssh.session import Result, Session
+from deploy_tasks.ssh.target import Limits, Target
 
 __all__ = [
     "AgentLogin",
@@ -23,6 +25,7 @@ __all__ = [
     "Result",
     "Session",
     "Target",
+    "Vouched",
     "connect",
     "ends_at",
     "fingerprint",
@@ -30,4 +33,5 @@ __all__ = [
     "offered_keys",
     "public_half",
     "read_certificate",
+    "vouched_keys",
 ]

@@ -1,60 +1,22 @@
 """From an address to a session we may trust: connect, banner, key exchange, host key, log-in."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import paramiko
 from django.utils.translation import gettext as _
-from paramiko.ssh_exception import (
-    BadAuthenticationType,
-    IncompatiblePeer,
-    PartialAuthentication,
-)
 
-from deploy_tasks.errors import ConnectFailed, InvalidInput, LoginRefused
-from deploy_tasks.ssh.agent import AgentLogin, key_of
-from deploy_tasks.ssh.channel import WINDOW
+from deploy_tasks.errors import ConnectFailed, InvalidInput
+from deploy_tasks.ssh import certificates
+from deploy_tasks.ssh.certificates import CERTIFIED, SUFFIX, Vouched
 from deploy_tasks.ssh.dial import dial
-from deploy_tasks.ssh.keys import (
-    ALGORITHMS,
-    blob,
-    certified_key,
-    ends_at,
-    fingerprint,
-    parse_private_key,
-    public_text,
-)
+from deploy_tasks.ssh.exchange import NoSuchHostKey, Shown, exchange_keys
+from deploy_tasks.ssh.keys import ALGORITHMS, blob, fingerprint
+from deploy_tasks.ssh.login import key_to_show, log_in
 from deploy_tasks.ssh.session import Session, open_forward
-from deploy_tasks.ssh.wire import Packets, Wire
-from deploy_tasks.times import iso
-
-# The fastest first; the others are for older hosts. No CBC, no SHA-1, no MD5.
-KEX = (
-    "curve25519-sha256@libssh.org",
-    "mlkem768x25519-sha256",
-    "ecdh-sha2-nistp256",
-    "ecdh-sha2-nistp384",
-    "ecdh-sha2-nistp521",
-    "diffie-hellman-group16-sha512",
-    "diffie-hellman-group-exchange-sha256",
-    "diffie-hellman-group14-sha256",
-)
-CIPHERS = (
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-)
-MACS = (
-    "hmac-sha2-256-etm@openssh.com",
-    "hmac-sha2-512-etm@openssh.com",
-    "hmac-sha2-256",
-    "hmac-sha2-512",
-)
+from deploy_tasks.ssh.target import Limits, Target
+from deploy_tasks.ssh.wire import Wire
 
 #: A host has at most one key of each family.
 KEY_FAMILIES = (
@@ -67,40 +29,9 @@ KEY_FAMILIES = (
 _handshakes = threading.BoundedSemaphore(64)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How long each part may take, in seconds. A channel is waited for as long, too."""
-
-    connect: float = 10.0
-    banner: float = 15.0
-    kex: float = 15.0
-    auth: float = 30.0
-    channel: float = 15.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where to log in, as whom, with what; and by which keys we know that it is the right place.
-
-    ``host_keys`` are the pinned ones, each ``type base64``. We log in with ``private_key``, or
-    with a key that an ``agent`` keeps; either may come with an OpenSSH ``certificate``.
-    """
-
-    name: str
-    address: str
-    port: int
-    user: str
-    host_keys: tuple[str, ...]
-    private_key: str = field(repr=False)
-    passphrase: str = field(default="", repr=False)
-    certificate: str = ""
-    agent: AgentLogin | None = None
-    via: "Target | None" = None
-
-
 def connect(target: Target, *, limits: Limits = Limits()) -> Session:
-    """Open a session with a host whose key is pinned. Raises ConnectFailed."""
-    if not target.host_keys:
+    """Open a session with a host whose key is pinned, or vouched for. Raises ConnectFailed."""
+    if not target.host_keys and not target.authorities:
         raise ConnectFailed(
             _("no host key is pinned; approve its fingerprint first"), retryable=False
         )
@@ -117,15 +48,44 @@ def offered_keys(
     address: str, port: int, *, via: Target | None = None, limits: Limits = Limits()
 ) -> list[str]:
     """The host keys (``type base64``) a host shows. Does not log in. Raises ConnectFailed."""
-    found: list[str] = []
+    families = [_algorithms(kinds) for kinds in KEY_FAMILIES]
+    return [shown.key for shown in _all_shown(families, address, port, via, limits)]
+
+
+def vouched_keys(target: Target, *, limits: Limits = Limits()) -> list[Vouched]:
+    """The host keys that a host's certificates vouch for, by its authorities. Does not log in.
+
+    Raises ConnectFailed with the reason where there is none.
+    """
+    families = [tuple(name + SUFFIX for name in _algorithms(kinds)) for kinds in KEY_FAMILIES]
+    found, why = [], _("the host shows no certificate")
+    for shown in _all_shown(families, target.address, target.port, target.via, limits):
+        try:
+            found.append(_vouched(target, shown))
+        except InvalidInput as refusal:
+            why = str(refusal)
+    if not found:
+        raise ConnectFailed(why, retryable=False)
+    return found
+
+
+def _all_shown(
+    families: Sequence[tuple[str, ...]],
+    address: str,
+    port: int,
+    via: Target | None,
+    limits: Limits,
+) -> list[Shown]:
+    """What a host shows to whoever wants one of a family of algorithms, one family at a time."""
+    found: list[Shown] = []
     failure: ConnectFailed | None = None
-    for kinds in KEY_FAMILIES:
+    for algorithms in families:
         with ExitStack() as opened:
             wire = _reach(address, port, via, limits, opened)
             try:
                 with _handshakes:
-                    transport, shown = _exchange_keys(wire, kinds, limits)
-            except _NoSuchHostKey:
+                    transport, shown = exchange_keys(wire, algorithms, limits)
+            except NoSuchHostKey:
                 continue
             except ConnectFailed as refused:
                 # dropbear just hangs up on whoever wants a key that it does not have.
@@ -140,60 +100,91 @@ def offered_keys(
     return found
 
 
-class _Transport(paramiko.Transport):
-    # An idle connection wakes its thread so often; 0.1 s would eat a core per 5,000 of them.
-    _active_check_timeout = 10.0
-
-
-class _NoSuchHostKey(Exception):
-    """The host has no key of the types we asked for."""
+class _Unvouched(ConnectFailed):
+    """The host shows a certificate that is not believed, of a key that is not pinned."""
 
 
 def _connect(target: Target, limits: Limits) -> Session:
     try:
-        pinned = {blob(key) for key in target.host_keys}
-        log_in_key = None if target.agent else _own_key(target)
-        _refuse_ended(target)
+        pinned = _algorithms(_kind(key) for key in target.host_keys)
+        key = key_to_show(target)
     except InvalidInput as error:
         raise ConnectFailed(str(error), retryable=False) from None
-    kinds = tuple(dict.fromkeys(key.split()[0] for key in target.host_keys))
+    if target.authorities:
+        try:
+            return _connect_by(target, key, (*CERTIFIED, *pinned), limits)
+        except _Unvouched:
+            # One that has ended, say: the pinned key may be there all the same.
+            if not pinned:
+                raise
+    return _connect_by(target, key, pinned, limits)
+
+
+def _connect_by(
+    target: Target, key: paramiko.PKey | None, algorithms: tuple[str, ...], limits: Limits
+) -> Session:
     with ExitStack() as opened:
         wire = _reach(target.address, target.port, target.via, limits, opened)
         with _handshakes:
             try:
-                transport, shown = _exchange_keys(wire, kinds, limits)
-            except _NoSuchHostKey:
-                raise _changed(target, _("no key of type %s") % ", ".join(kinds)) from None
+                transport, shown = exchange_keys(wire, algorithms, limits)
+            except NoSuchHostKey:
+                raise _unknown(target) from None
             opened.callback(transport.close)
-            if blob(shown) not in pinned:
-                raise _changed(target, fingerprint(shown))
-            if target.agent:
-                _log_in_by_agent(transport, target, target.agent, limits.auth)
-            elif log_in_key:
-                _log_in(transport, target, log_in_key, limits.auth)
-        return Session(transport, wire, channel_limit=limits.channel, close=opened.pop_all().close)
+            vouched = _require_known(target, shown)
+            log_in(transport, target, key, limits.auth)
+        close = opened.pop_all().close
+        return Session(transport, wire, channel_limit=limits.channel, close=close, vouched=vouched)
 
 
-def _own_key(target: Target) -> paramiko.PKey:
-    if target.certificate:
-        return certified_key(target.private_key, target.passphrase, target.certificate)
-    return parse_private_key(target.private_key, target.passphrase)
+def _kind(key: str) -> str:
+    """Of a key as text. Raises InvalidInput for what is none."""
+    blob(key)
+    return key.split()[0]
 
 
-def _refuse_ended(target: Target) -> None:
-    # The host would only say no, and take note of who knocks.
-    ends = ends_at(target.certificate) if target.certificate else None
-    if ends and ends <= datetime.now(UTC):
-        raise InvalidInput(_("the certificate to log in with has ended: %s") % iso(ends))
+def _algorithms(kinds: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for kind in dict.fromkeys(kinds) for name in ALGORITHMS[kind])
 
 
-def _log_in_by_agent(
-    transport: paramiko.Transport, target: Target, agent: AgentLogin, limit: float
-) -> None:
-    with key_of(agent) as key:
-        if target.certificate:
-            key.load_certificate(target.certificate)
-        _log_in(transport, target, key, limit)
+def _require_known(target: Target, shown: Shown) -> Vouched | None:
+    """Raises ConnectFailed unless the key is pinned, or a certificate vouches for it."""
+    if shown.key in target.revoked:
+        raise ConnectFailed(
+            _("this host key is revoked: %s") % fingerprint(shown.key), retryable=False
+        )
+    is_pinned = blob(shown.key) in {blob(key) for key in target.host_keys}
+    if shown.certificate:
+        try:
+            return _vouched(target, shown)
+        except InvalidInput as why:
+            if is_pinned:
+                return None
+            changed = f"{_changed(target, fingerprint(shown.key))}; " if target.host_keys else ""
+            raise _Unvouched(f"{changed}{why}", retryable=False) from None
+    if not is_pinned:
+        raise _changed(target, fingerprint(shown.key))
+    return None
+
+
+def _vouched(target: Target, shown: Shown) -> Vouched:
+    """Raises InvalidInput with the reason."""
+    return certificates.read(
+        shown.certificate,
+        authorities=target.authorities,
+        revoked=target.revoked,
+        # As ssh knows it by its address, or by a HostKeyAlias, which here is its own name.
+        names=(target.address, target.name),
+    )
+
+
+def _unknown(target: Target) -> ConnectFailed:
+    if not target.host_keys:
+        return ConnectFailed(
+            _("no host key is pinned, and the host shows no certificate"), retryable=False
+        )
+    kinds = dict.fromkeys(key.split()[0] for key in target.host_keys)
+    return _changed(target, _("no key of type %s") % ", ".join(kinds))
 
 
 def _changed(target: Target, shown: str) -> ConnectFailed:
@@ -223,82 +214,3 @@ def _reach(address: str, port: int, via: Target | None, limits: Limits, opened: 
         wire = Wire(open_forward(gateway, via.name, address, port, limits.connect))
     opened.callback(wire.close)
     return wire
-
-
-def _exchange_keys(wire: Wire, kinds: tuple[str, ...], limits: Limits) -> tuple[_Transport, str]:
-    """Banner and key exchange. The host has proven that the key it showed is its own."""
-    transport = _Transport(wire, packetizer_class=Packets, default_window_size=WINDOW)  # type: ignore[arg-type]
-    options = transport.get_security_options()
-    options.kex = tuple(name for name in KEX if name in options.kex)
-    options.ciphers, options.digests = CIPHERS, MACS
-    options.key_types = tuple(name for kind in kinds for name in ALGORITHMS[kind])
-    done = threading.Event()
-    transport.start_client(event=done)
-    packets: Packets = transport.packetizer  # type: ignore[assignment]
-    try:
-        if not packets.banner_over.wait(limits.banner):
-            raise ConnectFailed(_("no SSH banner within %g s") % limits.banner)
-        if not done.wait(limits.kex):
-            raise ConnectFailed(_("key exchange did not end within %g s") % limits.kex)
-        if not transport.initial_kex_done or transport.host_key is None:
-            raise _broken(transport, wire)
-    except BaseException:
-        transport.close()
-        raise
-    return transport, public_text(transport.host_key)
-
-
-def _broken(transport: paramiko.Transport, wire: Wire) -> Exception:
-    error = transport.get_exception()
-    if isinstance(error, IncompatiblePeer):
-        if "host key" in str(error):
-            return _NoSuchHostKey()
-        return ConnectFailed(_("incompatible host: %s") % str(error).partition("(")[2].rstrip(")"))
-    failure = _ended_early(error, wire)
-    failure.__cause__ = wire.error
-    return failure
-
-
-def _ended_early(error: Exception | None, wire: Wire) -> ConnectFailed:
-    if wire.greeting is not None:
-        said = wire.greeting.decode(errors="replace").strip().partition("\n")[0][:200]
-        printable = "".join(char for char in said if char.isprintable())
-        if printable:
-            return ConnectFailed(_("no SSH banner, but the host says “%s”") % printable)
-        return ConnectFailed(_("host closed the connection before its SSH banner"))
-    if error is None or isinstance(error, EOFError | OSError):
-        return ConnectFailed(_("host closed the connection during the key exchange"))
-    return ConnectFailed(_("key exchange failed: %s") % error)
-
-
-def _log_in(
-    transport: paramiko.Transport, target: Target, key: paramiko.PKey, limit: float
-) -> None:
-    answered = threading.Event()
-    try:
-        transport.auth_publickey(target.user, key, event=answered)
-        if not answered.wait(limit):
-            raise ConnectFailed(_("no answer to the log-in within %g s") % limit)
-        if transport.is_authenticated():
-            return
-        error = transport.get_exception()
-        if error is not None:
-            raise error
-    except (BadAuthenticationType, PartialAuthentication) as error:
-        raise _refused(target, key, error.allowed_types) from None
-    except (EOFError, OSError, paramiko.SSHException) as error:
-        if target.agent and (isinstance(error, TimeoutError) or "sign" in str(error)):
-            raise ConnectFailed(_("the SSH agent of this worker does not sign with it")) from None
-        raise ConnectFailed(_("host closed the connection during the log-in")) from None
-    raise _refused(target, key)
-
-
-def _refused(target: Target, key: paramiko.PKey, wanted: Sequence[str] = ()) -> LoginRefused:
-    message = _("authentication refused for user %(user)s with the key %(key)s") % {
-        "user": target.user,
-        "key": fingerprint(public_text(key)),
-    }
-    if wanted:
-        message += " " + _("(the host wants: %s)") % ", ".join(wanted)
-    # Never again with the same key: hosts lock out whoever keeps on knocking.
-    return LoginRefused(message)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
 from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost
+from deploy_tasks.ssh.certificates import Vouched
 from deploy_tasks.ssh.channel import OUTPUT_LIMIT, Channel, lost
 from deploy_tasks.ssh.wire import Wire
 
@@ -46,10 +47,13 @@ class Session:
         *,
         channel_limit: float,
         close: Callable[[], None],
+        vouched: Vouched | None = None,
     ) -> None:
         self._transport, self._wire = transport, wire
         self._channel_limit, self._close = channel_limit, close
         self._pinged_at = -math.inf
+        #: By which certificate we know the host; None: by a key that is pinned.
+        self.vouched = vouched
 
     def run(self, command: str, *, stdin: bytes = b"", timeout: float) -> Result:
         """Run a command to its end. Raises LinkLost, TimeoutError, HostFailed."""
