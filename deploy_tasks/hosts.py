@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ValidationError
 
-from deploy_tasks import audit, bells
+from deploy_tasks import audit, bells, key_rules
 from deploy_tasks.errors import InvalidInput, InvalidInputs, OrderRefused
 from deploy_tasks.findings import findings
 from deploy_tasks.inventory.schema import Text
@@ -78,14 +78,16 @@ def ring_for_looks() -> None:
 
 def look_around() -> int:
     """Ask workers to look at hosts that nobody has looked at for long, so that what is known of
-    them stays true; gives how many. Those that a job has, or that await an approval, are left."""
+    them stays true; gives how many. Those that a job has, or that await an approval, are left;
+    not those that an authority may vouch for."""
     if not settings.LOOK_EVERY_HOURS:
         return 0
     before = timezone.now() - timedelta(hours=settings.LOOK_EVERY_HOURS)
     pinned = HostKey.objects.filter(host=OuterRef("pk"), approved_at__isnull=False)
     busy = HostRun.objects.filter(host=OuterRef("pk"), holds_host=True)
     old = Host.objects.filter(Q(last_check=None) | Q(last_check__asked_at__lt=before))
-    found = old.filter(Exists(pinned), ~Exists(busy)).order_by("last_check__asked_at", "pk")
+    known = Exists(pinned) | key_rules.some_authority()
+    found = old.filter(known, ~Exists(busy)).order_by("last_check__asked_at", "pk")
     return test(Host.objects.filter(pk__in=list(found.values_list("pk", flat=True)[:CHUNK])))
 
 
@@ -106,6 +108,7 @@ def approve_key(host: Host, *, fingerprint: str, by: User, replace: bool = False
         )
     if offered.approved_at:
         return offered
+    key_rules.require_not_revoked(host, offered.key)
     kind = key_type(offered.key)
     others = [key for key in keys if key.approved_at and key_type(key.key) == kind]
     if others and not replace:

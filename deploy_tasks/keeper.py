@@ -36,7 +36,10 @@ RING_AGAIN = timedelta(seconds=20)
 FROZEN_JOBS = 64
 #: What a host run asks of its host, read at once for those that begin together.
 PLACE = ("host__credential", "host__via__credential", "undoes")
-KEYS = ("host__keys", "host__via__keys")
+KEYS = (
+    *("host__keys", "host__via__keys"),
+    *("host__game__key_rules", "host__via__game__key_rules"),
+)
 FORGET_WORKERS = timedelta(days=1)
 
 

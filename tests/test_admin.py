@@ -86,7 +86,7 @@ class TestEntry:
         factories.host(squid, "eu-1", labels={"region": "eu"})
         front = client.get("/admin/")
         screens = re.findall(r'href="(/admin/\w+/\w+/(?:add/)?)"', front.content.decode())
-        assert len(screens) == 19
+        assert len(screens) == 21
         for screen in screens:
             assert client.get(screen, follow=True).status_code == 200, screen
 
@@ -100,7 +100,7 @@ class TestEntry:
         client = logged_in(role=Role.MAINTAINER, game=squid)
         front = client.get("/admin/")
         screens = re.findall(r'href="/admin/\w+/(\w+)/"', front.content.decode())
-        assert screens == ["host", "game", "release", "recipe", "credential"]
+        assert screens == ["host", "keyrule", "game", "release", "recipe", "credential"]
         assert client.get("/admin/import/").status_code == 403
 
     def test_whoever_is_not_logged_in_is_asked_to_as_everywhere(self) -> None:

@@ -76,6 +76,7 @@ def square(page: Page, name: str) -> Any:
         "/admin/deploy_tasks/host/add/",
         "/admin/auth/user/add/",
         "/admin/import/",
+        "/admin/host-keys/",
     ],
 )
 def test_no_page_breaks_the_policy_or_runs_over_its_edge(path: str, tab: Tab, small: Job) -> None:

@@ -2,69 +2,22 @@
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from demo.fleet import Fleet, FleetHost
+from demo.fleet import Fleet
 from deploy_tasks import ssh
 from deploy_tasks.errors import ConnectFailed, InvalidInput
 from deploy_tasks.ssh import certificates
+from tests.certified import Certified, sign
 from tests.fleet_fixtures import target_of
 from tests.ssh_keys import make_key, public_of
 
 pytestmark = pytest.mark.ssh
-
-Sign = Callable[..., None]
-
-
-def sign(ca: Path, key: Path, *, names: str, options: tuple[str, ...] = ("-h",)) -> str:
-    """The certificate of a key, ``type base64``; its file is beside the key."""
-    words = ["-q", "-s", str(ca), "-I", "a host", *options, *(("-n", names) if names else ())]
-    subprocess.run(["ssh-keygen", *words, f"{key}.pub"], check=True, capture_output=True)
-    return " ".join(key.with_name(f"{key.name}-cert.pub").read_text().split()[:2])
-
-
-class Certified:
-    """One host with an sshd that shows its key plain and in a certificate."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.ca = make_key(directory / "ca")
-        self.key = make_key(directory / "key")
-        self.certificate = directory / "key-cert.pub"
-        sign(self.ca, self.key, names="eu-1")
-        config = f"HostKey {self.key}\nHostCertificate {self.certificate}\n"
-        self.fleet = Fleet(directory / "fleet", 1, config=config)
-
-    @property
-    def host(self) -> FleetHost:
-        return self.fleet.hosts[0]
-
-    def sign(self, *, names: str | None = None, by: Path | None = None, **more: str) -> None:
-        """Anew; the next connection gets it. ``options``: words of ssh-keygen."""
-        options = tuple(more.get("options", "-h").split())
-        who = self.host.address if names is None else names
-        sign(by or self.ca, self.key, names=who, options=options)
-        self.restart()
-
-    def restart(self) -> None:
-        self.fleet.stop()
-        self.fleet.start()
-
-    def target(self, **changes: object) -> ssh.Target:
-        known = {"host_keys": (), "authorities": (public_of(self.ca),)}
-        return target_of(self.fleet, self.host, **(known | changes))
-
-    def why_not(self, **changes: object) -> str:
-        with pytest.raises(ConnectFailed) as failure:
-            ssh.connect(self.target(**changes))
-        assert not failure.value.retryable
-        assert "authenticating" not in self.fleet.log()
-        return str(failure.value)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +62,9 @@ def test_a_host_without_a_certificate_is_known_by_its_pinned_key_alone(own_fleet
 
 
 def test_without_an_authority_a_certificate_means_nothing(far: Certified) -> None:
-    assert "approve its fingerprint first" in far.why_not(authorities=())
+    assert "approve its fingerprint first" in why_not(far, authorities=())
     pinned = public_of(far.ca)
-    assert "host key changed" in far.why_not(authorities=(), host_keys=(pinned,))
+    assert "host key changed" in why_not(far, authorities=(), host_keys=(pinned,))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +77,7 @@ def test_without_an_authority_a_certificate_means_nothing(far: Certified) -> Non
 )
 def test_it_must_be_of_a_host_and_of_today(far: Certified, options: str, reason: str) -> None:
     far.sign(options=options)
-    assert far.why_not().startswith(reason)
+    assert why_not(far).startswith(reason)
     with pytest.raises(ConnectFailed, match=reason[:20]):
         ssh.vouched_keys(far.target())
     # As today: who has pinned the key in it gets in.
@@ -146,20 +99,20 @@ def test_it_must_name_the_host(far: Certified, names: str, *, is_known: bool) ->
     if is_known:
         assert reached(far.target())
     else:
-        assert f"not for {far.host.address}, host-1" in far.why_not()
+        assert f"not for {far.host.address}, host-1" in why_not(far)
 
 
 def test_it_must_be_of_that_authority(far: Certified) -> None:
     other = make_key(far.directory / f"other-{far.host.port}")
     fingerprint = ssh.fingerprint(public_of(far.ca))
-    assert far.why_not(authorities=(public_of(other),)).endswith(fingerprint)
+    assert why_not(far, authorities=(public_of(other),)).endswith(fingerprint)
 
 
 def test_what_is_revoked_is_never_believed(far: Certified) -> None:
     key, ca = public_of(far.key), public_of(far.ca)
-    assert "this host key is revoked" in far.why_not(revoked=(key,))
-    assert "this host key is revoked" in far.why_not(revoked=(key,), host_keys=(key,))
-    assert "the authority of its certificate is revoked" in far.why_not(revoked=(ca,))
+    assert "this host key is revoked" in why_not(far, revoked=(key,))
+    assert "this host key is revoked" in why_not(far, revoked=(key,), host_keys=(key,))
+    assert "the authority of its certificate is revoked" in why_not(far, revoked=(ca,))
 
 
 def test_a_pinned_key_of_another_type_helps_where_the_certificate_does_not(tmp_path: Path) -> None:
@@ -243,3 +196,11 @@ class TestReading:
             self.read(certificate, made.ca, now=now + 3 * day)
         always = sign(made.ca, made.key, names="eu-1", options=("-h", "-V", "always:forever"))
         assert self.read(always, made.ca)
+
+
+def why_not(far: Certified, **changes: object) -> str:
+    with pytest.raises(ConnectFailed) as failure:
+        ssh.connect(far.target(**changes))
+    assert not failure.value.retryable
+    assert "authenticating" not in far.fleet.log()
+    return str(failure.value)

@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from demo.fleet import Fleet
-from deploy_tasks import host_keys, known_hosts, ssh
+from deploy_tasks import host_keys, hosts, key_rules, known_hosts, ssh
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import AuditEntry, Game, Host, HostKey
+from deploy_tasks.host_keys import Outcome
+from deploy_tasks.models import AuditEntry, Game, Host, HostCheck, HostKey, KeyRule
 from tests import factories
 from tests.api import Caller
 from tests.ssh_keys import host_key
@@ -58,7 +59,7 @@ def test_hosts_are_found_by_address_and_port(squid: Game, mira: User) -> None:
     other = host(squid, "a-3", "10.0.0.3")
     text = f"# 10.0.0.1:22 SSH-2.0\n10.0.0.1 {ONE}\n[10.0.0.1]:2222,[x]:2222 {TWO} comment\n\n"
     done = approve(text, mira)
-    assert (done.approved, done.unnamed) == (["a-1", "a-2"], ["a-3"])
+    assert (done.names(Outcome.APPROVED), done.names(Outcome.UNNAMED)) == (["a-1", "a-2"], ["a-3"])
     assert (pinned(plain), pinned(odd), pinned(other)) == ([ONE], [TWO], [])
     entry = AuditEntry.objects.get()
     assert entry.details["after"] == {"a-1": [ssh.fingerprint(ONE)], "a-2": [ssh.fingerprint(TWO)]}
@@ -68,7 +69,7 @@ def test_hosts_are_found_by_address_and_port(squid: Game, mira: User) -> None:
 def test_a_second_time_changes_nothing(squid: Game, mira: User) -> None:
     host(squid, "a-1", "10.0.0.1")
     approve(f"10.0.0.1 {ONE}\n", mira)
-    assert approve(f"10.0.0.1 {ONE}\n", mira).unchanged == ["a-1"]
+    assert approve(f"10.0.0.1 {ONE}\n", mira).names(Outcome.UNCHANGED) == ["a-1"]
     assert AuditEntry.objects.count() == 1
 
 
@@ -81,11 +82,11 @@ def test_a_key_that_was_only_offered_is_pinned(squid: Game, mira: User) -> None:
 
 def test_another_pinned_key_is_given_up_only_when_that_is_said(squid: Game, mira: User) -> None:
     one = host(squid, "a-1", "10.0.0.1", pinned=ONE)
-    refused = approve(f"10.0.0.1 {TWO}\n", mira).refused["a-1"]
+    refused = approve(f"10.0.0.1 {TWO}\n", mira).of(Outcome.REFUSED)[0].why
     assert ssh.fingerprint(ONE) in refused
     assert ssh.fingerprint(TWO) in refused
     assert pinned(one) == [ONE]
-    assert approve(f"10.0.0.1 {TWO}\n", mira, replace=True).approved == ["a-1"]
+    assert approve(f"10.0.0.1 {TWO}\n", mira, replace=True).names(Outcome.APPROVED) == ["a-1"]
     assert pinned(one) == [TWO]
 
 
@@ -97,8 +98,92 @@ def test_a_revoked_key_is_pinned_no_more_and_never_again(squid: Game, mira: User
 
 def test_a_key_of_an_authority_is_not_taken_for_a_hosts_own(squid: Game, mira: User) -> None:
     one = host(squid, "a-1", "10.0.0.1")
-    assert approve(f"@cert-authority * {ONE}\n", mira).unnamed == ["a-1"]
+    done = approve(f"@cert-authority * {ONE}\n", mira)
+    assert (done.names(Outcome.VOUCHED), pinned(one)) == (["a-1"], [])
+    rule = KeyRule.objects.get()
+    assert (rule.game, rule.kind, rule.names, rule.key) == (squid, "authority", "*", ONE)
+    assert rule.approved_by == mira
+    assert key_rules.authorities_of(one) == [ONE]
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.game) == ("add_keyrule", "squid")
+    assert entry.details["after"]["key"] == ssh.fingerprint(ONE)
+
+
+def test_the_same_rule_is_kept_once(squid: Game, mira: User) -> None:
+    host(squid, "a-1", "10.0.0.1")
+    for _ in range(2):
+        done = approve(f"@cert-authority *,!x {ONE}\n@cert-authority *,!x {ONE}\n", mira)
+    assert (len(done.rules), KeyRule.objects.count()) == (0, 1)
+    assert not done.changes
+
+
+def test_an_authority_is_for_games_with_a_host_that_it_is_about(squid: Game, mira: User) -> None:
+    host(squid, "a-1", "10.0.0.1", 2222)
+    paper = factories.game("paper")
+    host(paper, "b-1", "10.9.0.1")
+    assert [rule.game for rule in approve(f"@cert-authority 10.0.* {ONE}\n", mira).rules] == [squid]
+    given = f"@cert-authority *.new {TWO}\n"
+    assert approve(given, mira).rules == []
+    done = host_keys.approve_listed(Host.objects.none(), given, by=mira, games=[paper])
+    assert [rule.game for rule in done.rules] == [paper]
+
+
+@pytest.mark.parametrize(
+    ("names", "address", "port", "is_about"),
+    [
+        ("10.0.0.*", "10.0.0.1", 2222, True),  # as ssh looks again without the port
+        ("[10.0.0.1]:2222", "10.0.0.1", 2222, True),
+        ("[10.0.0.1]:2222", "10.0.0.1", 22, False),
+        ("a-?", "10.0.0.1", 22, True),  # the name in the inventory
+        ("*,!10.0.0.1,!a-1", "10.0.0.1", 22, False),
+        ("10.0.0.2", "10.0.0.1", 22, False),
+    ],
+)
+def test_rules_are_about_hosts_by_address_and_by_name(
+    squid: Game, names: str, address: str, port: int, is_about: bool
+) -> None:
+    assert key_rules.is_about(names, host(squid, "a-1", address, port)) == is_about
+
+
+def test_what_was_revoked_once_is_not_taken_later(squid: Game, mira: User) -> None:
+    one = host(squid, "a-1", "10.0.0.1")
+    approve(f"@revoked * {ONE}\n", mira)
+    assert approve(f"10.0.0.1 {ONE}\n", mira).names(Outcome.UNNAMED) == ["a-1"]
+    HostKey.objects.create(host=one, key=ONE, fingerprint=ssh.fingerprint(ONE))
+    with pytest.raises(InvalidInput, match="is revoked"):
+        hosts.approve_key(one, fingerprint=ssh.fingerprint(ONE), by=mira)
     assert pinned(one) == []
+
+
+def test_a_host_that_an_authority_may_vouch_for_is_looked_at_and_may_be_updated(
+    squid: Game, mira: User, settings: Settings
+) -> None:
+    settings.LOOK_EVERY_HOURS = 24
+    one, other = host(squid, "a-1", "10.0.0.1"), host(squid, "a-2", "10.0.0.2")
+    assert key_rules.knowable([one, other]) == set()
+    assert hosts.look_around() == 0
+    approve(f"@cert-authority a-1 {ONE}\n", mira)
+    assert set(HostCheck.objects.values_list("host__name", flat=True)) == {"a-1"}
+    found = Host.objects.filter(game=squid)
+    assert key_rules.knowable(found) == {one.pk}
+    HostCheck.objects.all().delete()
+    assert hosts.look_around() == 2
+
+
+def test_a_key_that_an_authority_vouches_for_takes_the_place_of_its_type(
+    squid: Game, mira: User
+) -> None:
+    one = host(squid, "a-1", "10.0.0.1", pinned=ONE)
+    HostKey.objects.create(host=one, key=TWO, fingerprint=ssh.fingerprint(TWO))
+    vouched = ssh.Vouched(TWO, ssh.fingerprint(THREE))
+    for _ in range(2):
+        key_rules.pin_vouched(one.pk, [vouched])
+    assert pinned(one) == [TWO]
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor_name, entry.game) == ("pin_certified_key", "host CA", "squid")
+    assert entry.details["before"] == {"host_key": [ssh.fingerprint(ONE)]}
+    assert entry.details["after"] == {"host_key": [ssh.fingerprint(TWO)]}
+    assert entry.details["authority"] == [ssh.fingerprint(THREE)]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +215,22 @@ def test_hashed_names_are_read(tmp_path: Path) -> None:
     assert second.is_about("eu-1.example", 2222)
 
 
-@pytest.mark.parametrize("line", ["10.0.0.1 ssh-ed25519", "@nonsense a b c", "hello"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("10.0.0.1 ssh-ed25519", "@nonsense a b c", "hello", "10.0.0.1 ssh-ed25519 AAAA"),
+        f"@revoked {'x' * 501} {ONE}",
+    ],
+)
 def test_what_is_no_list_is_refused_with_its_line(line: str, squid: Game, mira: User) -> None:
     with pytest.raises(InvalidInput) as refusal:
         approve(f"10.0.0.1 {ONE}\n{line}\n", mira)
     assert refusal.value.line == 2
+
+
+def test_keys_of_types_that_are_not_supported_are_named_by_line(squid: Game, mira: User) -> None:
+    done = approve(f"10.0.0.1 ssh-dss AAAA\n10.0.0.1 {ONE}\n", mira)
+    assert done.skipped == [1]
 
 
 @pytest.mark.ssh
@@ -143,7 +239,7 @@ def test_what_ssh_keyscan_prints_is_taken(fleet: Fleet, squid: Game, mira: User)
     one = host(squid, far.name, far.address, far.port)
     words = ["ssh-keyscan", "-p", str(far.port), "-T", "20", far.address]
     scanned = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
-    assert approve(scanned, mira).approved == [far.name]
+    assert approve(scanned, mira).names(Outcome.APPROVED) == [far.name]
     assert far.host_key in pinned(one)
 
 
@@ -159,10 +255,30 @@ class TestApi:
             "approved": ["a-1"],
             "unchanged": [],
             "revoked": [],
+            "vouched": [],
             "unnamed": [],
             "refused": [],
+            "rules": [],
+            "skipped": [],
         }
         assert (pinned(mine), pinned(theirs)) == ([ONE], [])
+
+    def test_a_host_ca_is_kept_for_the_own_game_alone(self, squid: Game) -> None:
+        host(squid, "a-1", "10.0.0.1")
+        host(factories.game("paper"), "b-1", "10.0.0.2")
+        anna = Caller(person("anna", game=squid, role=Role.MAINTAINER))
+        given = {"known_hosts": f"@cert-authority * {ONE}\n"}
+        answer = anna.post("/hosts/approve-keys", given).json()
+        assert answer["vouched"] == ["a-1"]
+        assert answer["rules"] == [
+            {
+                "game": "squid",
+                "kind": "authority",
+                "names": "*",
+                "fingerprint": ssh.fingerprint(ONE),
+            }
+        ]
+        assert [rule.game for rule in KeyRule.objects.all()] == [squid]
 
     def test_whoever_maintains_nothing_approves_nothing(self, squid: Game) -> None:
         one = host(squid, "a-1", "10.0.0.1")

@@ -139,6 +139,7 @@ NAMES = {
     [
         *("/", "/jobs/", "/jobs/{job}/", "/jobs/new", "/jobs/new?game=squid", "/hosts/"),
         *("/hosts/squid-first/", "/games/", "/audit/", "/admin/", "/admin/import/"),
+        *("/admin/host-keys/", "/admin/deploy_tasks/keyrule/"),
         *("/admin/deploy_tasks/host/", "/admin/deploy_tasks/credential/add/", "/nothing"),
     ],
 )

@@ -27,6 +27,8 @@ MODULES = [
     *("deploy_tasks/orders/pausing.py", "deploy_tasks/rollout/policy.py"),
     *("deploy_tasks/ssh/channel.py", "deploy_tasks/ssh/dial.py"),
     *("deploy_tasks/ssh/handshake.py", "deploy_tasks/ssh/session.py"),
+    *("deploy_tasks/ssh/exchange.py", "deploy_tasks/ssh/login.py"),
+    *("deploy_tasks/ssh/certificates.py", "deploy_tasks/key_rules.py"),
     *(
         "webapp/dangers.py",
         "webapp/serve.py",

@@ -17,7 +17,17 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks import revisions
-from deploy_tasks.models import Credential, Game, Host, Job, Machine, Pager, Recipe, Release
+from deploy_tasks.models import (
+    Credential,
+    Game,
+    Host,
+    Job,
+    KeyRule,
+    Machine,
+    Pager,
+    Recipe,
+    Release,
+)
 from webapp.models import ApiToken, Grant, Role, Scope
 
 
@@ -223,6 +233,7 @@ RULES: dict[type[Model], Rule] = {
     Game: Rule(Right.MAINTAIN, lambda rows, mine: rows.filter(pk__in=mine), adds=Right.ADMINISTER),
     Recipe: Rule(Right.MAINTAIN, _recipes_of),
     Credential: Rule(Right.MAINTAIN, _credentials_of),
+    KeyRule: Rule(Right.MAINTAIN, _of_the_games),
     Machine: Rule(Right.MAINTAIN, None),
     Grant: Rule(Right.ADMINISTER, _of_the_games),
     User: Rule(Right.ADMINISTER, None),

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from deploy_tasks import truth
+from deploy_tasks.host_keys import Approval, Outcome
 from deploy_tasks.hosts import key_type
 from deploy_tasks.models import Game, Host, HostCheck, HostKey, HostRun, Release
 from deploy_tasks.times import iso
@@ -15,6 +16,7 @@ from webapp.shapes import (
     GameReport,
     HostReport,
     KeyReport,
+    ListedKeys,
     ReleaseReport,
     TruthReport,
 )
@@ -44,6 +46,29 @@ def least_entry(host: Host) -> dict[str, Any]:
         "address": host.address,
         "user": host.user,
         "credential": host.credential.name,
+    }
+
+
+def listed_keys(done: Approval) -> ListedKeys:
+    return {
+        "approved": done.names(Outcome.APPROVED),
+        "unchanged": done.names(Outcome.UNCHANGED),
+        "revoked": done.revoked,
+        "vouched": done.names(Outcome.VOUCHED),
+        "unnamed": done.names(Outcome.UNNAMED),
+        "refused": [
+            {"host": one.host.name, "message": one.why} for one in done.of(Outcome.REFUSED)
+        ],
+        "rules": [
+            {
+                "game": rule.game.name,
+                "kind": rule.kind,
+                "names": rule.names,
+                "fingerprint": rule.fingerprint,
+            }
+            for rule in done.rules
+        ],
+        "skipped": done.skipped,
     }
 
 

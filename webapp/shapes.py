@@ -308,14 +308,28 @@ class RefusedKeys(TypedDict):
     message: str
 
 
+class KeyRuleReport(TypedDict):
+    """``kind``: authority, revoked."""
+
+    game: str
+    kind: str
+    names: str
+    fingerprint: str
+
+
 class ListedKeys(TypedDict):
-    """Names of hosts; ``unnamed``: the list does not know them."""
+    """Names of hosts; ``unnamed``: the list does not know them; ``vouched``: by a host CA alone.
+    ``rules``: host CAs and revoked keys that are new; ``skipped``: lines with keys of types that
+    are not supported."""
 
     approved: list[str]
     unchanged: list[str]
     revoked: list[str]
+    vouched: list[str]
     unnamed: list[str]
     refused: list[RefusedKeys]
+    rules: list[KeyRuleReport]
+    skipped: list[int]
 
 
 class HostList(TypedDict):

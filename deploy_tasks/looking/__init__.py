@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from deploy_tasks import commands, query, recipes, revisions, ssh, sudo, truth
+from deploy_tasks import commands, key_rules, query, recipes, revisions, ssh, sudo, truth
 from deploy_tasks.errors import HostFailed, InvalidInput, LinkLost
 from deploy_tasks.looking.found import Found
 from deploy_tasks.models import Host, HostCheck, HostKey, Sighting
@@ -122,13 +122,25 @@ class _Look:
 
     def _compare_key(self) -> str:
         pinned = self._target.host_keys
-        if not pinned:
+        if not pinned and not self._target.authorities:
             raise HostFailed(_("none is approved yet: compare the one that was offered"))
         if known := [key for key in self._shown if key in pinned]:
             return ssh.fingerprint(known[0])
+        if self._target.authorities:
+            return self._ask_for_certificate()
         raise HostFailed(
             _("the host shows another key than the approved one: was it installed anew?")
         )
+
+    def _ask_for_certificate(self) -> str:
+        vouched = ssh.vouched_keys(self._target)
+        key_rules.pin_vouched(self._host.pk, vouched)
+        self._host = Host.objects.get(pk=self._host.pk)
+        self._target = target.of_host(self._host)
+        return _("%(key)s, by a certificate of the host CA %(authority)s") % {
+            "key": ssh.fingerprint(vouched[0].key),
+            "authority": vouched[0].authority,
+        }
 
     def _log_in(self) -> str:
         self._session = ssh.connect(self._target)

@@ -165,6 +165,44 @@ class HostKey(models.Model):
         return f"{self.host} {self.fingerprint}"
 
 
+class KeyRule(models.Model):
+    """What a person has said of the host keys of a game beyond a single host: an authority, whose
+    host certificates are believed, or a key that never is.
+
+    ``names`` are those of a ``known_hosts`` line, with commas between them: the rule is about
+    the hosts that they fit. ``key`` is ``type base64``.
+    """
+
+    class Kind(models.TextChoices):
+        AUTHORITY = "authority", _("host CA")
+        REVOKED = "revoked", _("revoked")
+
+    game = models.ForeignKey(Game, models.CASCADE, related_name="key_rules", verbose_name=_("game"))
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    names = models.CharField(_("for hosts"), max_length=500)
+    key = models.TextField()
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)
+    approved_at = models.DateTimeField(_("since"), auto_now_add=True)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("by"),
+    )
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("host key rule"), _("host key rules")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["game", "kind", "fingerprint", "names"], name="one_row_per_key_rule"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.names} {self.fingerprint}"
+
+
 class HostCheck(models.Model):
     """The last look at a host outside of any job: whether a job could run on it.
 

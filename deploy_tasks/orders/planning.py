@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deploy_tasks import floors, recipes, revisions, rollout, truth
+from deploy_tasks import floors, key_rules, recipes, revisions, rollout, truth
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import Game, Host, HostKey, HostRun, RecipeRevision, Release
+from deploy_tasks.models import Game, Host, HostRun, RecipeRevision, Release
 from deploy_tasks.names import Name
 from deploy_tasks.rollout import Cut, Placed, Rollout
 from deploy_tasks.standing import irreversible
@@ -222,13 +222,12 @@ class Misfit:
 def misfits(choice: Choice) -> list[Misfit]:
     """Hosts this order cannot be carried out on as they are, each with the first reason."""
     found = []
-    approved = HostKey.objects.filter(approved_at__isnull=False)
-    pinned = set(approved.values_list("host", flat=True))
+    knowable = key_rules.knowable(choice.hosts)
     purse = Purse.of(choice.game)
     for index, host in enumerate(choice.hosts):
         where = f"hosts[{index}]" if choice.order.hosts is not None else "hosts"
         try:
-            _check(choice, host, where, pinned, purse)
+            _check(choice, host, where, knowable, purse)
         except InvalidInput as error:
             found.append(Misfit(host.name, error))
     return found
@@ -275,9 +274,9 @@ def never_let_in(choice: Choice) -> list[Misfit]:
     return found
 
 
-def _check(choice: Choice, host: Host, where: str, pinned: Collection[int], purse: Purse) -> None:
+def _check(choice: Choice, host: Host, where: str, knowable: Collection[int], purse: Purse) -> None:
     for hop in (host.pk, host.via_id):
-        if hop is not None and hop not in pinned:
+        if hop is not None and hop not in knowable:
             name = host.name if hop == host.pk else Host.objects.get(pk=hop).name
             raise InvalidInput(
                 _("no host key of %s is pinned; approve its fingerprint first") % name,

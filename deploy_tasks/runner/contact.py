@@ -1,20 +1,23 @@
 """The one connection of a host run, made again where it broke."""
 
+import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import clock, refusals, ssh
+from deploy_tasks import clock, key_rules, refusals, ssh
 from deploy_tasks.commands import Program
-from deploy_tasks.errors import ConnectFailed, LinkLost, LoginRefused
+from deploy_tasks.errors import ConnectFailed, LinkLost, LoginRefused, OrderRefused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Unknown
 from deploy_tasks.runner.story import Story
 from deploy_tasks.states import Link
 from deploy_tasks.wishes import Wish
+
+log = logging.getLogger(__name__)
 
 #: Seconds. How long a host may be out of reach before, and after, something ran on it.
 CONNECT_WITHIN = 60
@@ -60,8 +63,19 @@ class Contact:
                 self._wait_after(failure, launched=launched)
                 continue
             self._claim.wait()
+            self._pin(self._session)
             failpoint("claim.committed")
             return self._session
+
+    def _pin(self, session: ssh.Session) -> None:
+        """A key that a certificate vouches for and that is new here, such as after the host was
+        installed anew. The job goes on without: it knows the host by the certificate."""
+        vouched, host = session.vouched, self._story.run.host_id
+        if vouched and host and vouched.key not in self._target.host_keys:
+            try:
+                key_rules.pin_vouched(host, [vouched])
+            except OrderRefused:
+                log.warning("host %s: its certified key is not pinned", self._target.name)
 
     def ask(self, program: Program, *, launched: bool) -> ssh.Result:
         """Run something short that may be run again, until it was answered."""

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from deploy_tasks import commands, credentials, desk, recipes, ssh, vault
+from deploy_tasks import commands, credentials, desk, key_rules, recipes, ssh, vault
 from deploy_tasks.errors import HostFailed
 from deploy_tasks.models import Credential, Host, HostRun, Release
 
@@ -46,6 +46,8 @@ def _place(host: Host) -> dict[str, Any]:
         "user": host.user,
         "credential": host.credential.name,
         "host_keys": [key.key for key in pinned],
+        "authorities": key_rules.authorities_of(host),
+        "revoked": key_rules.revoked_of(host),
     }
 
 
@@ -66,6 +68,8 @@ def _target(place: dict[str, Any]) -> ssh.Target:
         port=place["port"],
         user=place["user"],
         host_keys=tuple(place["host_keys"]),
+        authorities=tuple(place.get("authorities", ())),
+        revoked=tuple(place.get("revoked", ())),
         **_log_in(place["credential"]),
         via=_target(via) if via else None,
     )

@@ -12,6 +12,7 @@ from deploy_tasks.ssh.keys import (
     ends_at,
     fingerprint,
     is_fingerprint,
+    is_supported,
     public_half,
     read_certificate,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "ends_at",
     "fingerprint",
     "is_fingerprint",
+    "is_supported",
     "offered_keys",
     "public_half",
     "read_certificate",

@@ -40,6 +40,11 @@ def hash_of(data: bytes) -> str:
     return "SHA256:" + base64.b64encode(digest).rstrip(b"=").decode()
 
 
+def is_supported(kind: str) -> bool:
+    """Whether hosts may have keys of this type."""
+    return kind in ALGORITHMS
+
+
 def is_fingerprint(text: str) -> bool:
     return re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", text) is not None
 

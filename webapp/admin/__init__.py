@@ -5,7 +5,7 @@ others. Django's own admin with our words: what an entry of the inventory may sa
 inventory, and who may change what by `webapp.access`, here as everywhere.
 """
 
-from webapp.admin import credentials, games, grants, hosts, people, recipes
+from webapp.admin import credentials, games, grants, hosts, listed_keys, people, recipes
 from webapp.admin.site import site
 
-__all__ = ["credentials", "games", "grants", "hosts", "people", "recipes", "site"]
+__all__ = ["credentials", "games", "grants", "hosts", "listed_keys", "people", "recipes", "site"]

@@ -32,7 +32,10 @@ else:
 
 #: The screens by what they are about, in the order of the first page.
 SECTIONS = (
-    (gettext_lazy("Inventory"), ("Host", "Game", "Release", "Recipe", "Credential", "Machine")),
+    (
+        gettext_lazy("Inventory"),
+        ("Host", "KeyRule", "Game", "Release", "Recipe", "Credential", "Machine"),
+    ),
     (gettext_lazy("People"), ("User", "Group", "Grant", "ApiToken")),
 )
 
@@ -65,9 +68,13 @@ class Site(admin.AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from webapp.admin.imports import import_inventory
+        from webapp.admin.listed_keys import approve_listed
 
-        own = path("import/", self.admin_view(import_inventory), name="import")
-        return [own, *super().get_urls()]
+        own = [
+            path("import/", self.admin_view(import_inventory), name="import"),
+            path("host-keys/", self.admin_view(approve_listed), name="host-keys"),
+        ]
+        return [*own, *super().get_urls()]
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -64,23 +64,21 @@ def add(request: ApiRequest, entry: HostBody) -> Status[HostReport]:
 @router.post("/approve-keys", response={200: ListedKeys, REFUSALS: Refusal})
 @takes(Right.MAINTAIN)
 def approve_listed_keys(request: ApiRequest, given: KeyList) -> ListedKeys:
-    """Pin what a list that you trust says of hosts you maintain."""
+    """Pin what a list that you trust says of hosts you maintain; its lines of host CAs and revoked
+    keys are kept for the games of the hosts that they are about, and for ``game``."""
     games = access.games(request.auth, Right.MAINTAIN)
     if not games.exists():
         raise PermissionDenied
-    hosts = Host.objects.filter(game__in=games)
     if given.game:
-        hosts = hosts.filter(game__name=given.game)
+        games = games.filter(name=given.game)
     done = host_keys.approve_listed(
-        hosts, given.known_hosts, by=request.auth, replace=given.replace
+        Host.objects.filter(game__in=games),
+        given.known_hosts,
+        by=request.auth,
+        replace=given.replace,
+        games=games if given.game else (),
     )
-    return {
-        "approved": done.approved,
-        "unchanged": done.unchanged,
-        "revoked": done.revoked,
-        "unnamed": done.unnamed,
-        "refused": [{"host": host, "message": why} for host, why in done.refused.items()],
-    }
+    return inventory_reports.listed_keys(done)
 
 
 @router.get("/{name:name}", response={200: HostReport, REFUSALS: Refusal})

@@ -239,9 +239,16 @@ def _approval_lines(done: dict[str, Any]) -> list[str]:
         _("approved"): done["approved"],
         _("pinned already"): done["unchanged"],
         _("revoked, pinned no more"): done["revoked"],
+        _("known by the certificates of a host CA"): done["vouched"],
         _("not in the list"): done["unnamed"],
     }
     lines = [f"{what} ({len(names)}): {' '.join(names)}" for what, names in told.items() if names]
+    for rule in done["rules"]:
+        what = _("host CA") if rule["kind"] == "authority" else _("revoked")
+        lines.append(f"{rule['game']}: {what} {rule['fingerprint']} ({rule['names']})")
+    if done["skipped"]:
+        numbers = " ".join(map(str, done["skipped"]))
+        lines.append(f"{_('lines with keys of types that are not supported')}: {numbers}")
     return [*lines, *(f"{one['host']}: {one['message']}" for one in done["refused"])]
 
 
