@@ -129,7 +129,7 @@ NAMES = {
     *("label", "value", "JSON", "srv", "username", "the", "connection", "broke", "and", "does"),
     *("not", "answer", "etc", "key", "ed25519", "UTC", "Java", "Script", "PuTTY", "CSRF", "sha"),
     *("keys", "csrfmiddlewaretoken", "Available", "API", "algorithm", "iterations"),
-    *("Home", "End", "Enter", "Esc"),
+    *("Home", "End", "Enter", "Esc", "known", "hosts", "keyscan"),
 }
 
 

@@ -106,7 +106,7 @@ def test_hosts_that_the_list_does_not_know_are_named(client: Client, squid: Game
 def test_a_host_ca_is_shown_kept_and_can_be_taken_away(client: Client, squid: Game) -> None:
     host(squid, "a-1", "10.0.0.1")
     asked = client.post(URL, {"known_hosts": f"@cert-authority 10.* {ONE}\n"})
-    assert "known by its certificate" in text(asked)
+    assert "is known when it shows a good certificate" in text(asked)
     assert not KeyRule.objects.exists()
     assert "1 rule was added." in text(confirm(client, asked))
     rule = KeyRule.objects.get()

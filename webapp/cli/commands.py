@@ -247,8 +247,8 @@ def _approval_lines(done: dict[str, Any]) -> list[str]:
         what = _("host CA") if rule["kind"] == "authority" else _("revoked")
         lines.append(f"{rule['game']}: {what} {rule['fingerprint']} ({rule['names']})")
     if done["skipped"]:
-        numbers = " ".join(map(str, done["skipped"]))
-        lines.append(f"{_('lines with keys of types that are not supported')}: {numbers}")
+        what = _("lines with keys of types that are not supported")
+        lines.append(f"{what}: {' '.join(map(str, done['skipped']))}")
     return [*lines, *(f"{one['host']}: {one['message']}" for one in done["refused"])]
 
 
