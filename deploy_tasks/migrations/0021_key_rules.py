@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deploy_tasks', '0019_probes'),
+        ('deploy_tasks', '0020_no_way_back'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
