@@ -251,6 +251,8 @@ class _Look:
             return _("the recipe has no query")
         try:
             answer = self._query(asked)
+        except query.NotAsked as why:
+            return str(why)
         except HostFailed as silent:
             self._see(silence=str(silent))
             # Before its first release, or in maintenance, no game runs: a job may run all the same.
@@ -271,10 +273,7 @@ class _Look:
             return query.read(self._ask(commands.ask, asked.run))
         if self._variables is None:
             raise _NotTried
-        port = self._variables.plain[asked.minecraft or ""]
-        if not port.isdecimal():
-            raise query.Silent(_("var %s holds no port") % asked.minecraft)
-        return query.minecraft(self._target.address, int(port))
+        return query.ask(asked, self._variables.plain, self._target.address)
 
     def _see(self, **columns: Any) -> None:
         nothing = {"on_disk": None, "running": "", "players": None, "silence": ""}

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from deploy_tasks import yamlfile
 from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.findings import findings
-from deploy_tasks.recipes.schema import Recipe, Var
+from deploy_tasks.recipes.schema import WAYS, Recipe, Var
 from deploy_tasks.recipes.values import RESERVED, to_text
 from deploy_tasks.yamlfile import Document, Place
 
@@ -48,10 +48,11 @@ def _misfits(recipe: Recipe, document: Document) -> Iterator[Misfit]:
             ("lock",),
             _("there is no var “%(name)s”; lock names one of vars") % {"name": recipe.lock},
         )
-    if recipe.query and recipe.query.minecraft not in (None, *recipe.vars):
+    if recipe.query and recipe.query.port not in (None, *recipe.vars):
+        way = next(way for way in WAYS if getattr(recipe.query, way) is not None)
         yield (
-            ("query", "minecraft"),
-            _("there is no var “%(name)s” with the port") % {"name": recipe.query.minecraft},
+            ("query", way, "port") if recipe.query.opengsq else ("query", way),
+            _("there is no var “%(name)s” with the port") % {"name": recipe.query.port},
         )
     for n, command in enumerate(recipe.sudo):
         if "\n" in command.strip() or command.split()[0] == "sudo":

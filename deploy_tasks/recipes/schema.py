@@ -151,12 +151,22 @@ class Step(_Part):
         return self
 
 
-class Query(_Part):
-    """How the running game is asked what it is. Exactly one of ``run`` and ``minecraft``."""
+class OpenGsq(_Part):
+    """One of the protocols that opengsq speaks."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [way]} for way in ("run", "minecraft")]}
+    protocol: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")] = Field(
+        description="its name there: quake3, samp, unreal2 …"
     )
+    port: str = Field(description="the var with the port")
+
+
+WAYS = ("run", "minecraft", "a2s", "opengsq")
+
+
+class Query(_Part):
+    """How the running game is asked what it is. Exactly one of these."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [way]} for way in WAYS]})
 
     run: Script | None = Field(
         None, description="sh text, run on the host; prints lines: version 1.2, players 3"
@@ -164,12 +174,25 @@ class Query(_Part):
     minecraft: str | None = Field(
         None, description="the var with the port that a worker asks as a player's client would"
     )
+    a2s: str | None = Field(
+        None, description="the var with the query port that a worker asks as Steam would"
+    )
+    opengsq: OpenGsq | None = Field(
+        None, description="another protocol, where the workers have opengsq"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> "Query":
-        if (self.run is None) == (self.minecraft is None):
-            raise ValueError(_("a query has exactly one of run and minecraft"))
+        if sum(getattr(self, way) is not None for way in WAYS) != 1:
+            raise ValueError(
+                _("a query has exactly one of these: %(ways)s") % {"ways": ", ".join(WAYS)}
+            )
         return self
+
+    @property
+    def port(self) -> str | None:
+        """The var with the port that a worker asks; None: the host is asked over SSH."""
+        return self.minecraft or self.a2s or (self.opengsq.port if self.opengsq else None)
 
 
 class Recipe(_Part):

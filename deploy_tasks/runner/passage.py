@@ -291,12 +291,9 @@ class Passage:
 
     def _query(self, asked: recipes.Query) -> query.Answer:
         snapshot = self._run.target or {}
-        if asked.minecraft:
-            port = snapshot["vars"].get(asked.minecraft, "")
-            if not port.isdecimal():
-                raise query.Silent(_("var %s holds no port") % asked.minecraft)
-            return query.minecraft(snapshot["address"], int(port))
-        program, mark = commands.ask(asked.run or "", target.variables(self._run, snapshot))
+        if not asked.run:
+            return query.ask(asked, snapshot["vars"], snapshot["address"])
+        program, mark = commands.ask(asked.run, target.variables(self._run, snapshot))
         result = self._contact.ask(program, launched=self._work.launched)
         return query.read(result.stdout.partition(mark)[2].decode("utf-8", "replace"))
 

@@ -1,17 +1,20 @@
-"""Asks a running game what it is: its version, and how many play."""
+"""What a game said of itself, or why it did not."""
 
 import asyncio
 import re
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
-from mcstatus import JavaServer
 
 from deploy_tasks.errors import HostFailed
 
 #: Seconds, of the whole question.
 LIMIT = 5.0
 LONGEST = 255
+
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -21,23 +24,31 @@ class Answer:
     version: str = ""
     players: int | None = None
 
+    def __post_init__(self) -> None:
+        printable = "".join(c for c in self.version if c.isprintable()).strip()
+        object.__setattr__(self, "version", printable[:LONGEST])
+
 
 class Silent(HostFailed):
     """The game did not say; nothing follows from that about who plays."""
 
 
-def minecraft(address: str, port: int) -> Answer:
-    """As a player's client asks. Raises Silent."""
+class NotAsked(Silent):
+    """This host is not to be asked: it names no port."""
+
+
+def within_limit(asking: Coroutine[Any, Any, Told], port: int) -> Told:
+    """What a library was told. Raises Silent.
+
+    The limits of the libraries are for each read: a game that trickles would be read for long.
+    """
     try:
-        # The library's own limit is for each read; a game that trickles would be read for long.
-        asking = JavaServer(address, port, timeout=LIMIT).async_status(tries=1)
-        status = asyncio.run(asyncio.wait_for(asking, LIMIT))
+        return asyncio.run(asyncio.wait_for(asking, LIMIT))
     except Exception as error:  # whatever a stranger's answer makes of the library
         raise Silent(
             _("the game does not answer on port %(port)s: %(why)s")
-            % {"port": port, "why": getattr(error, "strerror", None) or type(error).__name__}
+            % {"port": port, "why": _in_words(error)}
         ) from error
-    return Answer(status.version.name[:LONGEST], max(0, status.players.online))
 
 
 def read(text: str) -> Answer:
@@ -46,6 +57,10 @@ def read(text: str) -> Answer:
     players = re.search(r"^players (\d{1,9})\s*$", text, re.M)
     if not version and not players:
         raise Silent(_("the query printed neither a version nor players"))
-    return Answer(
-        version[1].strip()[:LONGEST] if version else "", int(players[1]) if players else None
-    )
+    return Answer(version[1] if version else "", int(players[1]) if players else None)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return _("no answer within %d s") % LIMIT
+    return getattr(error, "strerror", None) or _("no proper answer (%s)") % type(error).__name__
