@@ -5,6 +5,7 @@ import json
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
 
 from deploy_tasks import events
 from deploy_tasks.models import Event, Job
@@ -69,6 +70,16 @@ def test_a_page_ends_at_its_bytes_and_the_next_one_goes_on_there(story: Story) -
         seen += [item["s"] for item in page.items]
         to = page.to
     assert seen == list(range(1, 101))
+
+
+def test_a_page_reads_hardly_more_rows_than_it_has(
+    story: Story, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    story.output("eu-1", *[b"x" * 5000] * 200)
+    with django_assert_max_num_queries(4) as seen:
+        page = events.read(story.job.pk, after=0, limit=256 * 1024)
+    asked = sum(int(query["sql"].rpartition("LIMIT ")[2]) for query in seen.captured_queries[1:])
+    assert len(page.lines) <= asked <= len(page.lines) + 4
 
 
 def test_a_page_ends_at_its_rows(story: Story) -> None:

@@ -13,8 +13,9 @@ from deploy_tasks.events import Item
 SUBPROTOCOL = "patchwave.v1"
 #: No frame is larger, in bytes; the largest item (8 KiB of control characters) fits.
 MAX_FRAME = 64 * 1024
-#: Where a batch is cut: a slow line gets through one, and acknowledges it, well within SILENCE.
-BATCH = 32 * 1024
+#: Where a batch is cut, with room for what stands around its items. Each frame costs both sides the
+#: same, whatever its size; also a slow line gets through one well within SILENCE.
+BATCH = MAX_FRAME - 1024
 #: Bytes sent and not yet acknowledged, per watcher.
 WINDOW = 256 * 1024
 #: Characters of a frame from a client, and the hosts it may name: who wants more wants all.

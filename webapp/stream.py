@@ -20,9 +20,9 @@ from deploy_tasks.models import Job
 from deploy_tasks.states import JOB_ENDED
 from webapp import doorman, rows
 from webapp.doorman import Audience, Guest
-from webapp.protocol import BATCH, Batch, Close, batches
+from webapp.protocol import Batch, Close
 from webapp.shared import Shared
-from webapp.tail import KEPT, Tail
+from webapp.tail import PAGE, Hosts, Tail
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ POLL = 2.0
 JOIN_AGAIN = 15.0
 #: A reader begins so many events back: after a restart everybody comes back from about there.
 REWIND = 256
-#: Answers from rows that are kept for others, for POLL seconds: batches of the past, welcomes.
-SHARED = 64
+#: Answers from rows that are kept for others, for POLL seconds: welcomes, pages of the past.
+SHARED = 16
 #: Seconds of rest per watcher that was fed: the more there are, the fewer and larger the batches.
 PACE = 0.000_1
 MAX_WATCHERS = 10_000
@@ -51,6 +51,10 @@ class Watcher(Protocol):
 
     @property
     def guest(self) -> Guest: ...
+
+    @property
+    def cursor(self) -> int:
+        """The last event that it was told of."""
 
     def stir(self) -> None:
         """There may be something to do now."""
@@ -92,7 +96,11 @@ class Reader:
         #: How the job ended, if it has and ``tail.last`` is its last event.
         self.ended: str | None = None
         self._shared = Shared(SHARED)
+        #: Pages of the past, and whose output is in them (None: everybody's).
+        self._past: list[tuple[Hosts, Tail]] = []
         self._bell = asyncio.Event()
+        #: Somebody has come to the newest page there is, or has room for the next.
+        self._wanted = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -110,23 +118,37 @@ class Reader:
             audience, lambda: self._ask(doorman.welcome, audience=audience)
         )
 
-    async def batch(self, cursor: int, hosts: frozenset[str] | None) -> Batch:
+    async def batch(self, cursor: int, hosts: Hosts) -> Batch:
         """What comes after a cursor: from the tail, or from rows where it has left that behind.
 
         After a restart many come back to about the same place; what one asks of the rows, the
         others get too.
         """
         if self.tail.has(cursor):
-            return self.tail.next(cursor, hosts)
-        return await self._shared.get((cursor, hosts), lambda: self._past(cursor, hosts))
+            batch = self.tail.next(cursor, hosts)
+            if batch.to > self.tail.newest:
+                self._wanted.set()
+            return batch
+        for of, past in self._past:
+            if of in (None, hosts) and past.goes_on(cursor):
+                return past.next(cursor, hosts)
+        past = await self._shared.get((cursor, hosts), lambda: self._read_past(cursor, hosts))
+        return past.next(cursor, hosts)
 
-    async def weigh(self, cursor: int, to: int, hosts: frozenset[str] | None) -> int:
-        """About how many bytes lie between."""
-        return await self._ask(events.weigh, after=cursor, to=to, hosts=hosts)
+    def want(self) -> None:
+        """Somebody has all there is here, and room for more."""
+        self._wanted.set()
 
-    async def _past(self, cursor: int, hosts: frozenset[str] | None) -> Batch:
-        page = await self._ask(events.read, after=cursor, limit=BATCH, hosts=hosts)
-        return next(batches(page.lines, after=cursor, to=page.to, hosts=hosts))
+    async def backlog(self, cursor: int, hosts: Hosts) -> tuple[int, int]:
+        """The newest event there is, and about how many bytes lie between."""
+        to, _state = await self._ask(events.head)
+        return to, await self._ask(events.weigh, after=cursor, to=to, hosts=hosts)
+
+    async def _read_past(self, cursor: int, hosts: Hosts) -> Tail:
+        past = Tail(cursor)
+        past.extend(await self._ask(events.read, after=cursor, limit=PAGE, hosts=hosts))
+        self._past.append((hosts, past))
+        return past
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -177,21 +199,37 @@ class Reader:
         """Everything that is new, a page at a time."""
         more = True
         while more:
-            page = await self._ask(events.read, after=self.tail.last, limit=KEPT)
+            page = await self._ask(events.read, after=self.tail.last, limit=PAGE)
             more = page.to < page.last_seq
             ended = page.state if not more and page.state in JOB_ENDED else None
             if page.to == self.tail.last and ended == self.ended:
                 return
             self.tail.extend(page)
             self.ended = ended
+            self._wanted.clear()
             for watcher in self.watchers:
                 watcher.stir()
+            if more:
+                await self._until_wanted(page.last_seq)
+
+    async def _until_wanted(self, last_seq: int) -> None:
+        """Waits for the quickest: what is read before that would push out what nobody has yet."""
+        while not self._wanted.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._wanted.wait()
+            # All of them were sent over to HTTP for what comes next.
+            after = min([last_seq, *(watcher.cursor for watcher in self.watchers)])
+            if after > self.tail.last:
+                self.tail = Tail(after)
+                return
 
     async def _look_after(self) -> None:
         """Asks for everybody's rights again, and lets time pass for all of them."""
         while True:
             await asyncio.sleep(POLL)
             self._shared.forget()
+            self._past.clear()
             for watcher in self.watchers:
                 watcher.tick()
             guests = {watcher.guest for watcher in self.watchers}

@@ -30,7 +30,7 @@ class Watcher:
         self.guest = guest
         self._send = send
         #: The last event that the client has been told of.
-        self._cursor = hello.after
+        self.cursor = hello.after
         self._hosts = hosts_of(hello.output)
         self._stay = hello.stay
         self._asked: deque[Watch | Ping] = deque()
@@ -96,14 +96,16 @@ class Watcher:
         if self._asked:
             await self._answer(self._asked.popleft())
             return True
-        if self._cursor < reader.tail.last:
+        if self.cursor < reader.tail.last:
             if self._is_full:
                 return await self._wait_for_room(reader)
             await self._send_more(reader)
             return True
-        if reader.ended and self._cursor == reader.tail.last != self._told_end_at:
+        if reader.ended and self.cursor == reader.tail.last != self._told_end_at:
             await self._tell_end(reader.ended)
             return True
+        if self.cursor == reader.tail.last and not self._is_full:
+            reader.want()
         return False
 
     async def _answer(self, frame: Watch | Ping) -> None:
@@ -111,11 +113,11 @@ class Watcher:
             await self._send(say("pong"))
             return
         self._hosts = hosts_of(frame.output)
-        await self._send(say("watching", output=frame.output, **{"from": self._cursor + 1}))
+        await self._send(say("watching", output=frame.output, **{"from": self.cursor + 1}))
 
     async def _send_more(self, reader: Reader) -> None:
-        batch = await reader.batch(self._cursor, self._hosts)
-        self._cursor = batch.to
+        batch = await reader.batch(self.cursor, self._hosts)
+        self.cursor = batch.to
         self._unacknowledged.append((batch.to, batch.size))
         self._outstanding += batch.size
         if self._is_full:
@@ -140,18 +142,17 @@ class Watcher:
             return False
         # Told once; the next time only after it has come to this again.
         self._behind_at = math.inf
-        to = reader.tail.last
-        size = await reader.weigh(self._cursor, to, self._hosts)
+        to, size = await reader.backlog(self.cursor, self._hosts)
         if size < WINDOW:
             self._behind_at = now + STALL
             return False
-        self._cursor = to
+        self.cursor = to
         await self._send(say("behind", to=to, bytes=size))
         return True
 
     async def _tell_end(self, state: str) -> None:
-        self._told_end_at = self._cursor
-        await self._send(say("end", last=self._cursor, state=state))
+        self._told_end_at = self.cursor
+        await self._send(say("end", last=self.cursor, state=state))
         if not self._stay:
             self._closing_since = _now()
 

@@ -34,17 +34,25 @@ AS_THEY_ARE = (
 )
 
 
-def insert(model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
-    """Insert rows and give their ids, in order."""
-    fields = _fields(model, columns)
-    names = ", ".join(_quoted(field) for field in fields)
-    ids: list[int] = []
-    for chunk, places, values in _chunks(fields, rows):
-        statement = f"INSERT INTO {_table(model)} ({names}) VALUES {places} RETURNING id"  # noqa: S608
+def insert(model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    for statement, values in _inserts(model, columns, rows):
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
+
+
+def insert_for_ids(
+    model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> list[int]:
+    """Insert rows and give their ids, in order.
+
+    Each id is fetched by itself, and among fifty busy threads each has to wait for its turn.
+    """
+    ids: list[int] = []
+    for statement, values in _inserts(model, columns, rows):
+        with connection.cursor() as cursor:
+            cursor.execute(f"{statement} RETURNING id", values)
             ids += [row[0] for row in cursor.fetchall()]
-        assert len(ids) >= len(chunk)
+    assert len(ids) == len(rows)
     return ids
 
 
@@ -65,7 +73,7 @@ def update(
     same = [f"{_table(model)}.{_quoted(f)} = {value}" for f, value in given[: 1 + len(guards)]]
     changed = [f"{_quoted(f)} = {value}" for f, value in given[1 + len(guards) :]]
     won: set[int] = set()
-    for _, places, values in _chunks(fields, rows):
+    for places, values in _chunks(fields, rows):
         statement = (
             f"UPDATE {_table(model)} SET {', '.join(changed)} FROM (VALUES {places}) AS v "  # noqa: S608
             f"WHERE {' AND '.join([*same, where])} RETURNING {_table(model)}.id"
@@ -76,9 +84,18 @@ def update(
     return won
 
 
+def _inserts(
+    model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> Iterator[tuple[str, list[Any]]]:
+    fields = _fields(model, columns)
+    names = ", ".join(_quoted(field) for field in fields)
+    for places, values in _chunks(fields, rows):
+        yield f"INSERT INTO {_table(model)} ({names}) VALUES {places}", values  # noqa: S608
+
+
 def _chunks(
     fields: Sequence["Field[Any, Any]"], rows: Sequence[Sequence[Any]]
-) -> Iterator[tuple[Sequence[Sequence[Any]], str, list[Any]]]:
+) -> Iterator[tuple[str, list[Any]]]:
     place = f"({', '.join(['%s'] * len(fields))})"
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
@@ -86,7 +103,7 @@ def _chunks(
             _ready(f, column) for f, column in zip(fields, zip(*chunk, strict=True), strict=True)
         ]
         values = [value for row in zip(*columns, strict=True) for value in row]
-        yield chunk, ", ".join([place] * len(chunk)), values
+        yield ", ".join([place] * len(chunk)), values
 
 
 def _ready(field: "Field[Any, Any]", values: Sequence[Any]) -> Sequence[Any]:

@@ -274,7 +274,7 @@ def _update_alike(
 def _write_attempts(groups: Sequence[_Group]) -> None:
     new = [attempt for group in groups for entry in group.entries for attempt in entry.attempts]
     rows = [[getattr(attempt, name) for name in ATTEMPT_COLUMNS] for attempt in new]
-    for attempt, pk in zip(new, sql.insert(Attempt, ATTEMPT_COLUMNS, rows), strict=True):
+    for attempt, pk in zip(new, sql.insert_for_ids(Attempt, ATTEMPT_COLUMNS, rows), strict=True):
         attempt.pk = pk
     shapes: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for group in groups:
