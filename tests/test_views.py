@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from deploy_tasks import audit
-from deploy_tasks.models import AuditEntry, Game, HostCheck, HostKey, HostRun, Job
+from deploy_tasks.models import AuditEntry, Game, HostCheck, HostKey, HostRun, Job, Sighting
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes
 from tests.stories import person
@@ -333,6 +333,21 @@ def test_labels_narrow_the_hosts_and_their_values_widen_them(squid: Game, viewer
 def listed(user: User, query: str) -> list[str]:
     page = browser(user).get(f"/hosts/?{query}").content.decode()
     return re.findall(r'<tr data-key="([^"]+)"', page)
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({"on_disk": "1.0"}, "Running – not asked yet"),
+        ({"silence": "timed out"}, "Running – players unknown"),
+        ({"running": "1.0", "players": 0}, "Running 1.0 0 players"),
+    ],
+)
+def test_a_game_that_was_not_asked_is_not_told_to_have_kept_silent(
+    squid: Game, viewer: User, seen: dict[str, Any], told: str
+) -> None:
+    Sighting.objects.create(host=squid.hosts.get(name="eu-1"), at=timezone.now(), **seen)
+    assert told in text(browser(viewer).get("/hosts/eu-1/"))
 
 
 def test_hosts_are_found_by_what_they_said_last(squid: Game, viewer: User) -> None:
