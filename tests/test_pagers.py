@@ -220,3 +220,29 @@ def test_what_could_not_be_delivered_is_on_the_dashboard_and_the_job(squid: Game
     assert "not delivered: the receiver answered 500" in text(anna.get(f"/jobs/{job.pk}/"))
     Call.objects.update(state="told", error="")
     assert told not in text(anna.get("/"))
+
+
+def test_a_maintainer_keeps_the_pagers_of_the_game_and_of_no_other(squid: Game) -> None:
+    chess = factories.game("chess")
+    anna = browser(game=squid, role=Role.MAINTAINER)
+    assert 'href="/calls/"' in anna.get("/admin/").content.decode()
+    assert anna.post("/calls/", FORM | {"whose": "game:squid"}).status_code == 302
+    assert Pager.objects.get().game == squid
+    for other in ("game:chess", "all"):
+        refused = anna.post("/calls/", FORM | {"name": "more", "whose": other})
+        assert "Select a valid choice" in text(refused)
+    assert anna.post("/calls/ops/remove").status_code == 302
+    assert not Pager.objects.exists()
+    caller("boss", Role.ADMINISTRATOR).post("/pagers", PAGER | {"game": chess.name})
+    assert anna.post("/calls/ops/remove").status_code == 404
+
+
+def test_the_page_tells_how_a_test_went_and_asks_again_until_then() -> None:
+    anna = browser(role=Role.ADMINISTRATOR)
+    anna.post("/calls/", FORM)
+    anna.post("/calls/ops/test")
+    assert "data-pending" in anna.get("/calls/").content.decode()
+    Call.objects.update(state="failed", error="no answer within 10 s", tries=1)
+    page = anna.get("/calls/")
+    assert "data-pending" not in page.content.decode()
+    assert text(page).count("not delivered: no answer within 10 s") == 2, "by pager and by call"

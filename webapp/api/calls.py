@@ -43,11 +43,11 @@ def list_pagers(request: ApiRequest) -> PagerList:
 
 
 @router.post("/pagers", response={201: PagerReport, REFUSALS: Refusal})
-@takes(Right.ADMINISTER)
+@takes(Right.MAINTAIN)
 def add(request: ApiRequest, wanted: PagerBody) -> Status[PagerReport]:
     game = None
     if wanted.game is not None:
-        right = Right.SEE if wanted.mine else Right.ADMINISTER
+        right = Right.SEE if wanted.mine else Right.MAINTAIN
         game = game_to(right, request, wanted.game)
     given = wanted.model_dump() | {"game": game}
     pager = kept.add(kept.Wanted(**given), by=request.auth)
@@ -55,7 +55,7 @@ def add(request: ApiRequest, wanted: PagerBody) -> Status[PagerReport]:
 
 
 @router.delete("/pagers/{name:name}", response={204: None, REFUSALS: Refusal})
-@takes(Right.ADMINISTER)
+@takes(Right.MAINTAIN)
 def remove(request: ApiRequest, name: str) -> Status[None]:
     kept.remove(_pager(request, name), by=request.auth)
     return Status(204, None)

@@ -63,7 +63,7 @@ def may(user: access.Visitor, right: Right, pager: Pager) -> bool:
 def add(wanted: Wanted, *, by: User) -> Pager:
     """Raises PermissionDenied, InvalidInput, OrderRefused for a name that is taken."""
     if wanted.game or not wanted.mine:  # one's own is told only of what one may see
-        access.require(by, Right.SEE if wanted.mine else Right.ADMINISTER, wanted.game)
+        access.require(by, Right.SEE if wanted.mine else Right.MAINTAIN, wanted.game)
     if not access.may_on_their_own(by, Right.OPERATE):
         raise PermissionDenied(_("Your role does not allow this."))
     try:
@@ -110,7 +110,7 @@ def add(wanted: Wanted, *, by: User) -> Pager:
 
 @transaction.atomic
 def remove(pager: Pager, *, by: User) -> None:
-    _require(by, Right.ADMINISTER, pager)
+    _require(by, Right.MAINTAIN, pager)
     audit.record(by, "remove_pager", pager.name, game=pager.game, shown=pager.shown)
     pager.delete()
 

@@ -49,10 +49,10 @@ class PagerForm(forms.Form):
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._games = {
-            game.name: game for game in access.games(user, Right.ADMINISTER).order_by("name")
+            game.name: game for game in access.games(user, Right.MAINTAIN).order_by("name")
         }
         choices = [(f"game:{name}", name) for name in self._games]
-        if access.may(user, Right.ADMINISTER, None):
+        if access.may(user, Right.MAINTAIN, None):
             choices.insert(0, (ALL, _("all games")))
         whose = self.fields["whose"]
         assert isinstance(whose, forms.ChoiceField)
@@ -92,7 +92,7 @@ def calls(request: HttpRequest) -> HttpResponse:
             "pager": told,
             "always": len(told["moments"]) == len(MOMENTS),
             "may_test": kept.may(user, Right.OPERATE, row),
-            "may_change": kept.may(user, Right.ADMINISTER, row),
+            "may_change": kept.may(user, Right.MAINTAIN, row),
         }
         for told, row in zip(reports.pagers(user), kept.visible(user), strict=True)
     ]
@@ -110,7 +110,7 @@ def test(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("calls")
 
 
-@takes(Right.ADMINISTER)
+@takes(Right.MAINTAIN)
 @require_POST
 def remove(request: HttpRequest, name: str) -> HttpResponse:
     kept.remove(_pager(request, name), by=cast(User, request.user))
