@@ -17,9 +17,10 @@ from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from nacl.encoding import HexEncoder
+from nacl.encoding import Base64Encoder, HexEncoder
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
+from nacl.secret import SecretBox
 
 from deploy_tasks.errors import HostFailed
 
@@ -73,12 +74,33 @@ def open_sealed(key_id: str, box: bytes, *, identity: str) -> bytes:
     return content.removeprefix(_label(identity))
 
 
+def hide(text: str) -> str:
+    """What every process may open again, and nobody who has only the database or a dump of it:
+    what proves a person to the web process. It gives nobody a host. Base64."""
+    return (
+        SecretBox(_read(_public() / "hide"), HexEncoder)
+        .encrypt(text.encode(), encoder=Base64Encoder)
+        .decode()
+    )
+
+
+def show(hidden: str) -> str:
+    """The other way. Raises CryptoError where it was changed or hidden by another instance."""
+    return (
+        SecretBox(_read(_public() / "hide"), HexEncoder)
+        .decrypt(hidden.encode(), encoder=Base64Encoder)
+        .decode()
+    )
+
+
 def ensure_keys() -> None:
-    """Make this instance's first key pair, and the key of ``digest``, unless they are there."""
+    """Make this instance's first key pair, and the keys of ``digest`` and ``hide``, unless they
+    are there."""
     if newest() is None:
         activate(prepared() or make_key())
-    if not (_public() / "digest").exists():
-        _write(_public() / "digest", secrets.token_hex(32).encode())
+    for name in ("digest", "hide"):
+        if not (_public() / name).exists():
+            _write(_public() / name, secrets.token_hex(32).encode())
 
 
 def make_key() -> str:

@@ -29,6 +29,12 @@ def dangers() -> Iterator[str]:
     if _is_open(settings.REDIS_URL):
         yield _("PATCHWAVE_REDIS_URL names another machine and no password; give it one:"
                 " redis://:password@host:6379")  # fmt: skip
+    if settings.OIDC_ISSUER and not settings.OIDC_CLIENT_ID:
+        yield _("PATCHWAVE_OIDC_ISSUER names a provider, but PATCHWAVE_OIDC_CLIENT_ID is missing.")
+    if settings.PASSWORDS_FOR and not settings.OIDC_ISSUER:
+        yield _(
+            "PATCHWAVE_PASSWORDS_FOR leaves nobody else a way in without PATCHWAVE_OIDC_ISSUER."
+        )
     spoken = {*settings.CELERY_ACCEPT_CONTENT, settings.CELERY_TASK_SERIALIZER}
     if not spoken <= SAFE_CONTENT:
         yield _("Celery must speak JSON alone: whoever reaches the broker could run code here.")

@@ -8,7 +8,7 @@ import hashlib
 import io
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from dotenv.parser import Binding, parse_stream
@@ -82,6 +82,34 @@ def _words(text: str) -> str:
     return ",".join(word for part in text.split(",") if (word := part.strip()))
 
 
+def _issuer(url: str) -> str:
+    parts = urlsplit(url)
+    local = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if url and not (parts.hostname and (parts.scheme == "https" or local)):
+        raise ValueError("give the issuer's https://… address, as its discovery page names it")
+    return url
+
+
+def _pairs(text: str) -> str:
+    pairs(text)
+    return text
+
+
+def pairs(text: str) -> dict[str, str]:
+    """Of ``there=here,other=here``. Raises ValueError."""
+    found = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        there, sign, here = (part.strip() for part in pair.rpartition("="))
+        if not (there and sign and here):
+            raise ValueError("give pairs such as fleet-admins=administrators, separated by commas")
+        found[there] = here
+    return found
+
+
+def is_loopback(bind: str) -> bool:
+    return bind in ("localhost", "::1") or bind.startswith("127.")
+
+
 class Env(BaseSettings):
     """What a person may choose. Paths are absolute; a relative one starts at the project."""
 
@@ -149,6 +177,31 @@ class Env(BaseSettings):
     session_idle_hours: float = Field(
         default=12, gt=0, description="hours without doing anything that end a log-in"
     )
+    second_factor: Literal["", "offered", "maintainers", "everybody"] = Field(
+        default="", description="who logs in with a code beside the password; empty: nobody can"
+    )
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        default="", description="the OpenID Connect provider that people may log in by; empty: none"
+    )
+    oidc_client_id: str = Field(default="", description="as whom we are known to the provider")
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="the provider's secret for us"
+    )
+    oidc_client_secret_file: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        default=None, description="a file that has it"
+    )
+    oidc_label: str = Field(default="single sign-on", description="what people call the provider")
+    oidc_scopes: str = Field(default="openid profile", description="what the provider is asked for")
+    oidc_name_claim: str = Field(
+        default="preferred_username", description="the claim that is the user's name here"
+    )
+    oidc_groups_claim: str = Field(default="groups", description="the claim with people's groups")
+    oidc_groups: Annotated[str, AfterValidator(_pairs)] = Field(
+        default="", description="groups of the claim and ours, there=here, separated by commas"
+    )
+    passwords_for: Annotated[str, AfterValidator(_words)] = Field(
+        default="", description="who alone logs in with a password; empty: everybody who has one"
+    )
     token: SecretStr = Field(default=SecretStr(""), description="how bin/patchwave logs in")
     failpoint: str = Field(
         default="",
@@ -164,6 +217,21 @@ class Env(BaseSettings):
         host = urlsplit(self.url).hostname or ""
         host = f"[{host}]" if ":" in host else host
         return given if host in ("", *given) else [*given, host]
+
+    @property
+    def identity(self) -> bool:
+        """Whether log-ins need what requirements-login.txt names."""
+        return bool(self.second_factor or self.oidc_issuer)
+
+    @property
+    def oidc_secret(self) -> str:
+        """Raises SystemExit with one sentence."""
+        if self.oidc_client_secret_file is None:
+            return self.oidc_client_secret.get_secret_value()
+        try:
+            return self.oidc_client_secret_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SystemExit(f"PATCHWAVE_OIDC_CLIENT_SECRET_FILE: {error}") from None
 
     @property
     def runs(self) -> list[str]:
@@ -196,10 +264,6 @@ def site_of(bind: str, port: int, names: list[str]) -> str:
     if not is_loopback(bind) and names:
         host = names[0]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def is_loopback(bind: str) -> bool:
-    return bind in ("localhost", "::1") or bind.startswith("127.")
 
 
 def read(env_file: Path) -> Env:

@@ -11,7 +11,8 @@ from typing import Any
 from django.contrib import auth
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from deploy_tasks import audit
 from webapp import sessions
@@ -20,9 +21,18 @@ from webapp.guessing import LOCKS, STRANGERS
 log = logging.getLogger(__name__)
 
 #: What of the audit is about logging in.
-ACTIONS = ("log_in", "log_out", "log_in_failed", "lock_out")
+ACTIONS = (
+    *("log_in", "log_out", "log_in_failed", "lock_out", "unlock", "change_password"),
+    *("add_factor", "remove_factor", "reset_factor", "renew_recovery_codes"),
+)
 #: Who tried a name that nobody has. What was typed is not kept: it may have been a password.
 NOBODY = "a name nobody has"
+
+
+def enter(request: HttpRequest, user: User, *, to: str) -> HttpResponse:
+    """Who has given the right password is in. (`settings.ENTRANCE`; there may be more to it.)"""
+    begin(request, user)
+    return redirect(to)
 
 
 def begin(request: HttpRequest, user: User, *, way: str = "password") -> None:

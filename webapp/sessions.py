@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -23,6 +25,15 @@ def begin(session: SessionBase) -> None:
     """From now on, whatever was before."""
     session[BEGAN] = timezone.now().isoformat()
     _move_end(session)
+
+
+def end_all(user: AbstractBaseUser, *, but: str = "") -> None:
+    """Log somebody out everywhere but in the session with this key; open sockets follow."""
+    alive = Session.objects.filter(expire_date__gt=timezone.now()).exclude(session_key=but)
+    theirs = [
+        row.pk for row in alive.iterator() if row.get_decoded().get("_auth_user_id") == str(user.pk)
+    ]
+    Session.objects.filter(pk__in=theirs).delete()
 
 
 class Ages:

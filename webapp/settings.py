@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from webapp import keys
-from webapp.env import BASE, env, variable
+from webapp.env import BASE, env, pairs, variable
 from webapp.proxies import networks
 
 BASE_DIR = BASE
@@ -184,6 +184,26 @@ AXES_LOCKOUT_TEMPLATE = "locked.html"
 AXES_CLIENT_IP_CALLABLE = "webapp.proxies.address_of"
 AXES_DISABLE_ACCESS_LOG = True  # the audit has who logged in and out
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+# How a right password leads to a log-in: at once, or by what webapp.identity adds.
+ENTRANCE = "webapp.logins.enter"
+IDENTITY = env.identity
+SECOND_FACTOR = env.second_factor
+OIDC_ISSUER = env.oidc_issuer
+OIDC_LABEL = env.oidc_label
+OIDC_CLIENT_ID = env.oidc_client_id
+OIDC_CLIENT_SECRET = env.oidc_secret
+OIDC_SCOPES = env.oidc_scopes.split()
+OIDC_NAME_CLAIM = env.oidc_name_claim
+OIDC_GROUPS_CLAIM = env.oidc_groups_claim
+OIDC_GROUPS = pairs(env.oidc_groups)
+PASSWORDS_FOR = [name for name in env.passwords_for.split(",") if name]
+if IDENTITY:
+    from webapp.identity.configuration import *  # noqa: F403
+    from webapp.identity.configuration import APPS, BACKENDS, ITS_MIDDLEWARE
+
+    INSTALLED_APPS += APPS
+    MIDDLEWARE += ITS_MIDDLEWARE
+    AUTHENTICATION_BACKENDS[1:] = BACKENDS
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"

@@ -1,5 +1,6 @@
 """Pages, the API and the health checks."""
 
+from django.conf import settings
 from django.urls import path, re_path
 from django.urls.resolvers import URLPattern, URLResolver
 from django.views.i18n import set_language
@@ -60,3 +61,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
 ]
+if settings.IDENTITY:
+    from webapp.identity.urls import urlpatterns as of_identity
+
+    urlpatterns += of_identity

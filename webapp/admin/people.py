@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from axes.utils import reset as let_try_again
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, User
@@ -18,6 +19,9 @@ from webapp import access
 from webapp.access import Right
 from webapp.admin.site import Admin, ReadOnly, as_one, site
 from webapp.models import ApiToken, Grant
+
+if settings.IDENTITY:
+    from webapp.identity import factors
 
 if TYPE_CHECKING:
     Inline = admin.TabularInline[Grant, Any]
@@ -77,7 +81,7 @@ class UserAdmin(Admin, UserScreen):
     list_display = ("username", "roles", "is_active", "last_login")
     list_filter = ("is_active", "is_superuser", "grants__role", "grants__game")
     filter_horizontal = ()
-    actions = ("unlock",)
+    actions = ("unlock", "reset_factor") if settings.IDENTITY else ("unlock",)
     fieldsets = (
         (None, {"fields": ("username", "password", "first_name", "last_name", "email")}),
         (None, {"fields": ("is_active", "is_superuser", "groups")}),
@@ -103,6 +107,19 @@ class UserAdmin(Admin, UserScreen):
         if field := form.base_fields.get("is_active"):
             field.help_text = _("Whoever is not can not log in; better than to remove somebody.")
         return form
+
+    @admin.action(description=gettext_lazy("Take away the second factor, a lost telephone's say"))
+    def reset_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        count = sum(factors.remove(user, by=cast(User, request.user)) for user in queryset)
+        self.message_user(
+            request,
+            ngettext(
+                "%(n)s user is logged out, and logs in without it.",
+                "%(n)s users are logged out, and log in without it.",
+                count,
+            )
+            % {"n": count},
+        )
 
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""

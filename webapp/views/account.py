@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
@@ -75,6 +76,7 @@ def account(request: HttpRequest) -> HttpResponse:
         form = TokenForm(user)
     mine = ApiToken.objects.filter(user=user).select_related("game").order_by("-pk")
     told = {"form": form, "token": token, "tokens": mine, "now": timezone.now()}
+    told["identity"] = settings.IDENTITY
     return render(request, "account.html", told)
 
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
+from django.utils.module_loading import import_string
 
 from webapp import logins
 from webapp.access import Open, takes
@@ -14,6 +16,10 @@ from webapp.guessing import PASSWORDS_FOR, PASSWORDS_FROM
 
 class LogIn(LoginView):
     template_name = "login.html"
+
+    def get_context_data(self, **more: Any) -> dict[str, Any]:
+        provider = settings.OIDC_LABEL if settings.OIDC_ISSUER else ""
+        return super().get_context_data(provider=provider, **more)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if PASSWORDS_FROM.too_many(self._address) or PASSWORDS_FOR.too_many(self._name):
@@ -24,8 +30,9 @@ class LogIn(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         PASSWORDS_FOR.was_right(self._name)
-        logins.begin(self.request, form.get_user())
-        return redirect(self.get_success_url())
+        enter = import_string(settings.ENTRANCE)
+        answer: HttpResponse = enter(self.request, form.get_user(), to=self.get_success_url())
+        return answer
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         PASSWORDS_FROM.was_wrong(self._address)
