@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from deploy_tasks import clock, hosts, journal
 from deploy_tasks.models import Batch, Event, Host, HostCheck, HostRun, Job
 from deploy_tasks.models.inventory import ANSWER_WITHIN
+from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import JOB_ENDED, Gate, HostRunState, JobState
 
 #: The number of the gate.
@@ -30,7 +31,8 @@ def passed(job: Job) -> bool:
     if row is None or row.gate == Gate.OPEN:
         return True
     now = clock.now()
-    if job.start_at and job.start_at > now:
+    ahead = Rollout.model_validate(job.rollout).stages_ahead
+    if job.start_at and job.start_at > now and not ahead:
         return True  # nothing starts before that anyway
     runs = _waiting(job)
     if row.gate == Gate.CLOSED:

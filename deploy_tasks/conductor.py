@@ -5,13 +5,12 @@ together may both ring, and the second finds nothing to do.
 """
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks import bells, checking, clock, floors, going_back, journal, refusals, rollout
@@ -27,13 +26,17 @@ from deploy_tasks.states import (
     JobState,
     Pause,
 )
+from deploy_tasks.wishes import Wish
 
 #: Pauses in which no host may begin to go down.
 STANDING_STILL = (Pause.HOST, Pause.STEP)
+#: From these a host run is let in to go down.
+NOT_IN = (HostRunState.PAUSED, HostRunState.STAGED, HostRunState.WAITING)
 #: Between two looks at whether a held host run may go down; other jobs' hosts come up meanwhile.
 LOOK_AGAIN = timedelta(seconds=2)
-#: Among the states of host runs that are counted: paused until it may go down.
-HELD = "held"
+#: Among the states of host runs that are counted: paused until it may go down; on its way to the
+#: switch; before it, or past it and tried again.
+HELD, STAGING, STAGED = "held", "staging", HostRunState.STAGED.value
 GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
 SUCCEEDED = (HostRunState.SUCCEEDED, HostRunState.SKIPPED)
 FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
@@ -45,8 +48,7 @@ def conduct(job_id: int) -> None:
         job = journal.lock(job_id)
         if job.state in JOB_ENDED:
             return
-        if job.pause != Pause.STEP:
-            _wake_paused(job)
+        _wake_paused(job)
         is_over = True
         if job.state in GOING and not job.cancelled:
             is_over = _go_on(job)
@@ -65,15 +67,18 @@ def jobs_to_wake() -> list[int]:
 
 def tally(job: Job) -> list[BatchStand]:
     """How the batches of a job stand, in their order. Cancelled host runs count in none."""
+    ahead = Rollout.model_validate(job.rollout).stages_ahead
     counts: dict[int, Counter[str]] = {}
-    rows = job.host_runs.values_list("batch", "state", "held").annotate(hosts=Count("pk"))
-    for batch, state, held, hosts in rows:
-        stands = HELD if held and state == HostRunState.PAUSED else state
+    rows = job.host_runs.values_list("batch", "state", "held", "out").annotate(hosts=Count("pk"))
+    for batch, state, held, out, hosts in rows:
+        stands = _stands(state, held=held, out=out, ahead=ahead)
         counts.setdefault(batch, Counter())[stands] += hosts
     return [
         BatchStand(
             n=row.n,
             waiting=found[HostRunState.WAITING],
+            staging=found[STAGING],
+            staged=found[STAGED],
             active=sum(found[state] for state in HOST_ACTIVE),
             held=found[HELD],
             succeeded=sum(found[state] for state in SUCCEEDED),
@@ -88,6 +93,15 @@ def tally(job: Job) -> list[BatchStand]:
     ]
 
 
+def _stands(state: str, *, held: bool, out: bool, ahead: bool) -> str:
+    if not ahead:
+        return HELD if held and state == HostRunState.PAUSED else state
+    if state in HOST_ACTIVE and (held or not out):
+        return STAGING
+    # Its host is down from before a retry: it waits for no more than its batch.
+    return STAGED if state == HostRunState.WAITING and out else state
+
+
 def _go_on(job: Job) -> bool:
     """Do what the policy allows now; gives whether nothing is left to do."""
     batches = tally(job)
@@ -100,66 +114,68 @@ def _go_on(job: Job) -> bool:
     if terms.preflight and not checking.passed(job):
         return False
     some_wait = False
-    if any(batch.held for batch in batches) and job.pause not in STANDING_STILL:
-        some_wait = _let_in(job, room=rollout.room_for(terms, batches))
+    if (held := sum(batch.held for batch in batches)) and job.pause not in STANDING_STILL:
+        paused = job.host_runs.filter(state=HostRunState.PAUSED, held=True)
+        some_wait = _let_in(job, paused, room=rollout.room_for(terms, batches)) < held
         batches = tally(job)
-    decision = rollout.decide(terms, batches, _situation(job))
-    if some_wait:
-        decision = _looking_again(decision)
+    decision = rollout.decide(terms, batches, _situation(job, terms))
     _move_gates(job, decision, batches)
     if decision.halt:
         goes_back = terms.on_halt == "rollback" and rollout.failed_too_much(terms, batches)
         halt(job, going_back.announced(decision.halt) if goes_back else decision.halt)
         return True
-    _wake(job, decision, stagger=terms.stagger)
     _tell_state(job, decision)
-    _start(job, decision, batches)
+    _tell_opened(job, decision, batches)
+    if terms.stages_ahead:
+        _begin(job, job.host_runs.filter(out=False), decision.stage)
+        started = _switch(job, decision)
+    else:
+        started = _start(job, decision)
+    some_wait |= started < sum(decision.start.values())
+    _wake(job, decision, soon=some_wait, stagger=terms.stagger if started else 0)
     return decision.over
 
 
 def _wake_paused(job: Job) -> None:
     """Also those that had not yet heard that the pause is over."""
-    paused = job.host_runs.filter(state=HostRunState.PAUSED)
+    still = job.host_runs.filter(state__in=[HostRunState.PAUSED, HostRunState.STAGED])
     if not job.cancelled:
-        paused = paused.filter(held=False)
-    if ids := list(paused.values_list("pk", flat=True)):
-        _queue(job, ids, HostRunState.PAUSED)
+        leave = Q(wish=Wish.LEAVE_OUT)
+        go_on = Q(state=HostRunState.PAUSED, held=False)
+        still = still.filter(leave if job.pause == Pause.STEP else leave | go_on)
+    if ids := list(still.values_list("pk", flat=True)):
+        _queue(job, ids, HostRunState.PAUSED, HostRunState.STAGED)
 
 
-def _let_in(job: Job, *, room: int) -> bool:
-    """Let held host runs go down as far as every job's limits allow; whether some still wait."""
-    paused = job.host_runs.filter(state=HostRunState.PAUSED, held=True)
-    held = list(paused.select_related("host__machine").order_by("position"))
-    admission = floors.let_in(job, held)
-    entering = [run.pk for run in held if run.name in admission.enter][: max(0, room)]
-    _queue(job, entering, HostRunState.PAUSED, out=True)
-    for run in held:
+def _let_in(job: Job, held: QuerySet[HostRun], *, room: int) -> int:
+    """Let held host runs go down as far as every job's limits allow; gives how many."""
+    wanting = list(held.select_related("host__machine").order_by("position"))
+    admission = floors.let_in(job, wanting)
+    entering = [run.pk for run in wanting if run.name in admission.enter][: max(0, room)]
+    _queue(job, entering, *NOT_IN, out=True)
+    for run in wanting:
         why = admission.wait.get(run.name)
         if why and run.reason != why:
-            journal.move_host_runs(
-                job, [run.pk], [HostRunState.PAUSED], HostRunState.PAUSED, reason=why
-            )
-    return len(entering) < len(held)
+            state = HostRunState(run.state)
+            journal.move_host_runs(job, [run.pk], [state], state, reason=why)
+    return len(entering)
 
 
-def _queue(job: Job, ids: list[int], come_from: HostRunState, **changes: Any) -> None:
+def _queue(job: Job, ids: list[int], *come_from: HostRunState, **changes: Any) -> None:
     changes = {"held": False, "rung_at": clock.now(), **changes}
-    moved = journal.move_host_runs(job, ids, [come_from], HostRunState.QUEUED, **changes)
+    moved = journal.move_host_runs(job, ids, come_from, HostRunState.QUEUED, **changes)
     transaction.on_commit(partial(bells.ring_host_runs, moved), robust=True)
 
 
-def _looking_again(decision: Decision) -> Decision:
-    soon = clock.now() + LOOK_AGAIN
-    return replace(decision, look_at=min(decision.look_at or soon, soon))
-
-
-def _situation(job: Job) -> Situation:
-    times = [at for at in (job.start_at, job.next_start_at) if at]
+def _situation(job: Job, terms: Rollout) -> Situation:
+    start_at = None if terms.stages_ahead else job.start_at
+    times = [at for at in (start_at, job.next_start_at) if at]
     return Situation(
         now=clock.now(),
         pause=Pause(job.pause),
         paused_by=job.paused_by,
         not_before=max(times, default=None),
+        switch_at=job.start_at,
     )
 
 
@@ -176,11 +192,15 @@ def _ended(batch: BatchStand) -> str:
     return (JobState.FAILED if batch.failed else JobState.SUCCEEDED).value
 
 
-def _wake(job: Job, decision: Decision, *, stagger: float) -> None:
+def _wake(job: Job, decision: Decision, *, soon: bool, stagger: float) -> None:
     changes = {}
-    if decision.look_at != job.wake_at:
-        changes["wake_at"] = decision.look_at
-    if decision.start and stagger:
+    look_at = decision.look_at
+    if soon:
+        again = clock.now() + LOOK_AGAIN
+        look_at = min(look_at or again, again)
+    if look_at != job.wake_at:
+        changes["wake_at"] = look_at
+    if stagger:
         changes["next_start_at"] = clock.now() + timedelta(seconds=stagger)
     if changes:
         Job.objects.filter(pk=job.pk).update(**changes)
@@ -191,22 +211,41 @@ def _tell_state(job: Job, decision: Decision) -> None:
         if (job.state, job.reason) != (JobState.PAUSED, decision.hold):
             journal.move_job(job, GOING, JobState.PAUSED, reason=decision.hold)
         return
-    began = job.started_at or (clock.now() if decision.start else None)
+    starts = decision.start or decision.stage
+    began = job.started_at or (clock.now() if starts else None)
     has_begun = began or job.state == JobState.RUNNING
     state = JobState.RUNNING if has_begun else JobState.WAITING
     if job.state != state:
         journal.move_job(job, GOING, state, started_at=began)
 
 
-def _start(job: Job, decision: Decision, batches: list[BatchStand]) -> None:
-    fresh = {batch.n for batch in batches if batch.waiting == batch.hosts}
-    for number, hosts in decision.start.items():
-        if number in fresh:
-            opened = {"n": number, "to": JobState.RUNNING.value}
+def _tell_opened(job: Job, decision: Decision, batches: list[BatchStand]) -> None:
+    fresh = {b.n for b in batches if b.waiting + b.staging + b.staged == b.hosts}
+    for n in decision.start:
+        if n in fresh:
+            opened = {"n": n, "to": JobState.RUNNING.value}
             journal.append(job.pk, [journal.News(Event.Kind.BATCH, opened)])
-        waiting = job.host_runs.filter(batch=number, state=HostRunState.WAITING)
-        ids = list(waiting.order_by("position").values_list("pk", flat=True)[:hosts])
-        _queue(job, ids, HostRunState.WAITING)
+
+
+def _start(job: Job, decision: Decision) -> int:
+    """Let hosts begin; gives how many."""
+    batches = decision.start.items()
+    return sum(_begin(job, job.host_runs.filter(batch=n), hosts) for n, hosts in batches)
+
+
+def _switch(job: Job, decision: Decision) -> int:
+    """Let staged hosts go down; gives how many could: others' limits hold for them, too."""
+    ready = Q(state=HostRunState.STAGED) | Q(state=HostRunState.WAITING, out=True)
+    staged = job.host_runs.filter(ready)
+    batches = decision.start.items()
+    return sum(_let_in(job, staged.filter(batch=n), room=hosts) for n, hosts in batches)
+
+
+def _begin(job: Job, among: QuerySet[HostRun], hosts: int) -> int:
+    waiting = among.filter(state=HostRunState.WAITING)
+    ids = list(waiting.order_by("position").values_list("pk", flat=True)[:hosts]) if hosts else []
+    _queue(job, ids, HostRunState.WAITING)
+    return len(ids)
 
 
 def halt(job: Job, reason: str) -> None:

@@ -33,7 +33,7 @@ def _hold(job: Job, reason: str) -> None:
     journal.move_host_runs(
         job,
         every,
-        [HostRunState.RUNNING, HostRunState.PAUSED],
+        [HostRunState.RUNNING, HostRunState.PAUSED, HostRunState.STAGED],
         HostRunState.UNKNOWN,
         reason=reason,
         owner="",

@@ -23,15 +23,16 @@ class JobState(TextChoices):
 class HostRunState(TextChoices):
     """waiting -> queued -> running -> one of the ends; running <-> paused.
 
-    A retry takes an ended host run back to waiting, a soak that finds a host ill takes a succeeded
-    one back to queued. *unknown* is not an end: a person's answer,
-    or the host itself, decides.
+    Where hosts stage ahead of the switch: running -> staged -> queued. A retry takes an ended host
+    run back to waiting, a soak that finds a host ill takes a succeeded one back to queued.
+    *unknown* is not an end: a person's answer, or the host itself, decides.
     """
 
     WAITING = "waiting", _("waiting")
     QUEUED = "queued", _("queued")
     RUNNING = "running", _("running")
     PAUSED = "paused", _("paused")
+    STAGED = "staged", _("staged")
     SUCCEEDED = "succeeded", _("succeeded")
     SKIPPED = "skipped", _("skipped")
     FAILED = "failed", _("failed")
@@ -103,6 +104,9 @@ HOST_ENDED = frozenset(
 
 #: A worker has it, or soon will.
 HOST_ACTIVE = frozenset({HostRunState.QUEUED, HostRunState.RUNNING, HostRunState.PAUSED})
+
+#: It has begun and not ended, also where it stands still without a worker.
+HOST_UNDER_WAY = HOST_ACTIVE | {HostRunState.STAGED}
 
 #: Where a retry may begin. ``waiting`` is the way back.
 HOST_RETRYABLE = frozenset({HostRunState.FAILED, HostRunState.CANCELLED, HostRunState.ROLLED_BACK})

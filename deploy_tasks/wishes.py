@@ -9,6 +9,8 @@ class Wish(StrEnum):
     NONE = ""
     #: Between two steps; a person's later word takes it back.
     PAUSE = "pause"
+    #: Of a host that has not gone down: it is taken back, and counts as skipped.
+    LEAVE_OUT = "leave_out"
     CANCEL = "cancel"
     CANCEL_AND_UNDO = "cancel_undo"
     FORCE = "force"
@@ -24,7 +26,7 @@ class Wish(StrEnum):
 
     @property
     def undoes(self) -> bool:
-        return self in (Wish.CANCEL_AND_UNDO, Wish.FORCE_AND_UNDO)
+        return self in (Wish.LEAVE_OUT, Wish.CANCEL_AND_UNDO, Wish.FORCE_AND_UNDO)
 
     @classmethod
     def to_cancel(cls, *, undo: bool, force: bool) -> "Wish":

@@ -94,6 +94,8 @@ def test_a_label_orders_the_hosts_as_people_count() -> None:
         {"canary": "1"},
         {"parallel": 0},
         {"parallel": "0%"},
+        {"stage": "now"},
+        {"stage_parallel": 0},
         {"batches": ["0%"]},
         {"batches": [0]},
         {"batches": ["101%"]},
@@ -392,8 +394,96 @@ def test_staggered_hosts_start_one_by_one() -> None:
     assert (decision.start, decision.look_at) == ({1: 1}, LATER)
 
 
+AHEAD = {"stage": "ahead", "stage_parallel": 3, "parallel": 2}
+
+
+@pytest.mark.parametrize(
+    ("stand", "stage", "start"),
+    [
+        pytest.param([counts(0, waiting=1), counts(1, waiting=9)], 3, {}, id="of all batches"),
+        pytest.param(
+            [counts(0, staging=1), counts(1, staging=1, waiting=9)], 1, {}, id="with those that do"
+        ),
+        pytest.param(
+            [counts(0, staged=1), counts(1, staging=3, waiting=9)], 0, {}, id="no more for now"
+        ),
+        pytest.param(
+            [counts(0, succeeded=1), counts(1, staged=2, failed=1, waiting=1)],
+            1,
+            {},
+            id="a failure within the budget stops nobody",
+        ),
+    ],
+)  # fmt: skip
+def test_hosts_stage_ahead_and_nobody_goes_down(
+    stand: list[BatchStand], stage: int, start: dict[int, int]
+) -> None:
+    for switch_at in (None, LATER):
+        decision = ask(AHEAD, stand, switch_at=switch_at)
+        assert (decision.stage, decision.start, decision.hold) == (stage, start, None)
+        assert decision.look_at == switch_at
+
+
+@pytest.mark.parametrize(
+    ("stand", "stage", "start"),
+    [
+        pytest.param(
+            [counts(0, staged=1), counts(1, staged=9)], 0, {0: 1}, id="the canary goes down alone"
+        ),
+        pytest.param(
+            [counts(0, succeeded=1), counts(1, staged=9)], 0, {1: 2}, id="then as many as allowed"
+        ),
+        pytest.param(
+            [counts(0, succeeded=1), counts(1, staged=1, active=1, staging=3, waiting=1)],
+            0,
+            {1: 1},
+            id="those that stage take nobody's place",
+        ),
+        pytest.param(
+            [counts(0, waiting=1), counts(1, staged=9)], 1, {}, id="one that is late stages first"
+        ),
+        pytest.param(
+            [counts(0, unknown=1), counts(1, staged=3, waiting=1)], 1, {}, id="an unknown one holds"
+        ),
+    ],
+)  # fmt: skip
+def test_from_the_switch_on_staged_hosts_go_down_in_batches(
+    stand: list[BatchStand], stage: int, start: dict[int, int]
+) -> None:
+    decision = ask(AHEAD, stand, switch_at=NOW)
+    assert (decision.stage, decision.start, decision.halt) == (stage, start, None)
+
+
+def test_a_staged_fleet_says_that_it_waits_for_the_switch() -> None:
+    decision = ask(AHEAD, [counts(0, staged=1), counts(1, staged=8, unknown=1)], switch_at=LATER)
+    assert (decision.hold, decision.look_at) == ("staged; the switch has not begun", LATER)
+
+
+def test_failures_while_staging_count() -> None:
+    assert ask(AHEAD, [counts(0, failed=1), counts(1, staged=9)]).halt == "a canary host failed"
+    spent = [counts(1, failed=2, staged=9)]
+    assert ask(AHEAD | {"max_failed": 1}, spent).halt == "2 hosts failed, at most 1 may"
+
+
+def test_a_pause_ends_staging_too() -> None:
+    decision = ask(AHEAD, [counts(1, waiting=9)], pause=Pause.HOST, paused_by="mira")
+    assert (decision.stage, decision.hold) == (0, "paused by mira")
+
+
+def test_only_unknown_hosts_hold_the_switch() -> None:
+    stand = [counts(0, unknown=1), counts(1, staged=9)]
+    assert "only a person's answer leads on" in str(ask(AHEAD, stand, switch_at=NOW).halt)
+
+
+def test_a_gate_holds_staged_hosts_as_it_holds_those_that_wait() -> None:
+    decision = ask(AHEAD | {"gate": "manual"}, [counts(1, **DONE), counts(2, staged=3)])
+    assert gates(decision) == {1: "waiting"}
+
+
 ENDS = ["succeeded", "failed", "unknown"]
+LEFT = ["waiting", "staging", "staged", "active", "unknown"]
 PRESSED = [
+    "switch",
     "pause",
     "pause after batch",
     "resume",
@@ -416,14 +506,16 @@ class Fleet:
         self.gates = [Gate.CLOSED for _ in self.states]
         self.soaks: list[datetime | None] = [None for _ in self.states]
         self.pause = Pause.NONE
-        self.starts: dict[str, int] = {}
         self.halted = False
+        self.switch_at: datetime | None = None
+        #: Let in to go down: where hosts stage ahead, no other one is past the switch.
+        self.gone: set[tuple[int, int]] = set()
 
     def stand(self) -> list[BatchStand]:
         return [
             BatchStand(
                 n,
-                **{name: states.count(name) for name in ("waiting", "active", *ENDS)},
+                **{name: states.count(name) for name in (*LEFT, "succeeded", "failed")},
                 canary=self.cut.canary and n == 0,
                 gate=self.gates[n],
                 soak_until=self.soaks[n],
@@ -440,26 +532,45 @@ class Fleet:
         ]
 
     def conduct(self) -> Decision:
-        decision = decide(self.plan, self.stand(), Situation(self.now, self.pause))
+        situation = Situation(self.now, self.pause, switch_at=self.switch_at)
+        decision = decide(self.plan, self.stand(), situation)
         self.halted = self.halted or decision.halt is not None
         for batch in decision.gates:
             self.gates[batch.n], self.soaks[batch.n] = batch.gate, batch.soak_until
         for n, many in decision.start.items():
             self.check(n, many)
-            for i in [i for i, s in enumerate(self.states[n]) if s == "waiting"][:many]:
+            for i in [i for i, s in enumerate(self.states[n]) if s == self.ready][:many]:
                 self.states[n][i] = "active"
+                self.gone.add((n, i))
+        if decision.stage:
+            self.check_stage(decision.stage)
+        for n, i in self.places("waiting")[: decision.stage]:
+            self.states[n][i] = "staging"
         return decision
+
+    @property
+    def ready(self) -> str:
+        return "staged" if self.plan.stages_ahead else "waiting"
+
+    def check_stage(self, many: int) -> None:
+        """What must be true whenever hosts begin to stage."""
+        assert not self.halted
+        assert self.pause not in (Pause.HOST, Pause.STEP)
+        assert self.count("staging") + many <= self.plan.stage_width(sum(map(len, self.states)))
 
     def check(self, n: int, many: int) -> None:
         """What must be true whenever hosts start."""
         assert not self.halted
         assert self.pause not in (Pause.HOST, Pause.STEP)
-        assert 0 < many <= self.states[n].count("waiting")
+        assert 0 < many <= self.states[n].count(self.ready)
+        if self.plan.stages_ahead:
+            assert self.switch_at is not None
+            assert self.switch_at <= self.now
         assert self.count("active") + many <= self.plan.width(sum(map(len, self.states)))
         budget = self.plan.budget(sum(map(len, self.states)))
         assert budget is None or self.count("failed") <= budget
         for before, batch in enumerate(self.states[:n]):
-            assert not {"waiting", "active", "unknown"} & set(batch)
+            assert not set(LEFT) & set(batch)
             assert self.gates[before] == Gate.OPEN
         of_batch = self.plan.batch_budget(len(self.states[n]))
         assert of_batch is None or self.states[n].count("failed") <= of_batch
@@ -481,6 +592,8 @@ class Fleet:
             "max_failed_in_batch": st.none() | st.integers(0, 3),
             "gate": st.sampled_from(["auto", "manual"]),
             "soak": st.sampled_from([0, 30]),
+            "stage": st.sampled_from(["in_batch", "ahead"]),
+            "stage_parallel": st.integers(1, 10),
         }
     ),
     events=st.lists(
@@ -517,17 +630,21 @@ def happen(fleet: Fleet, event: str, which: int) -> None:
                 if gate in (Gate.SOAKING, Gate.WAITING) and not fleet.halted:
                     fleet.gates[n], fleet.soaks[n] = Gate.OPEN, None
                     break
+        case "switch":
+            fleet.switch_at = fleet.now + timedelta(seconds=which % 50)
         case "wait":
             fleet.now += timedelta(seconds=20)
         case "retry":
             fleet.halted = False
             for n, i in some("failed"):
-                fleet.states[n][i] = "waiting"
+                # One that is down waits for no more than its batch.
+                down = fleet.plan.stages_ahead and (n, i) in fleet.gone
+                fleet.states[n][i] = "staged" if down else "waiting"
                 fleet.gates[n], fleet.soaks[n] = Gate.CLOSED, None
         case "answer":
             fleet.halted = False
             for n, i in some("unknown"):
-                fleet.states[n][i] = "active"
+                fleet.states[n][i] = "active" if (n, i) in fleet.gone else "staging"
         case "lose":
             # A success is taken back while its batch soaks.
             for n, i in some("succeeded"):
@@ -536,18 +653,21 @@ def happen(fleet: Fleet, event: str, which: int) -> None:
         case "worker":
             pass  # another attaches: the rows do not change
         case end:
-            for n, i in some("active"):
-                fleet.states[n][i] = end
+            for n, i in some("active", "staging"):
+                through = end == "succeeded" and fleet.states[n][i] == "staging"
+                fleet.states[n][i] = "staged" if through else end
 
 
 def settle(fleet: Fleet) -> None:
     """From here on all goes well: it comes to an end, or says why it does not."""
-    fleet.pause, fleet.halted = Pause.NONE, False
+    fleet.pause, fleet.halted, fleet.switch_at = Pause.NONE, False, fleet.now
     for _ in range(200):
         decision = fleet.conduct()
         if decision.over or decision.halt:
-            assert decision.halt or not fleet.places("waiting", "active", "unknown")
+            assert decision.halt or not fleet.places(*LEFT)
             return
+        for n, i in fleet.places("staging"):
+            fleet.states[n][i] = "staged"
         for n, i in fleet.places("active"):
             fleet.states[n][i] = "succeeded"
         fleet.now += timedelta(seconds=30)

@@ -15,7 +15,7 @@ from django.db.models import (
 from django.utils.translation import gettext_lazy as _
 
 from deploy_tasks.models import Host, HostKey, HostRun
-from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, HostRunState, Link
+from deploy_tasks.states import HOST_ENDED, HOST_UNDER_WAY, HostRunState, Link
 
 SILENT = Q(link=Link.UNREACHABLE) & ~Q(state__in=HOST_ENDED)
 BAD = (HostRunState.FAILED, HostRunState.ROLLED_BACK, HostRunState.UNKNOWN)
@@ -43,7 +43,7 @@ RUNS = {
     Standing.FAILED: Q(state__in=[HostRunState.FAILED, HostRunState.ROLLED_BACK]),
     Standing.UNKNOWN: Q(state=HostRunState.UNKNOWN),
     Standing.UNREACHABLE: SILENT,
-    Standing.UPDATING: Q(state__in=[HostRunState.WAITING, *HOST_ACTIVE]),
+    Standing.UPDATING: Q(state__in=[HostRunState.WAITING, *HOST_UNDER_WAY]),
     Standing.DONE: Q(state__in=[HostRunState.SUCCEEDED, HostRunState.SKIPPED], down=False),
 }
 

@@ -1,6 +1,6 @@
-"""What people ask for: start, retry, cancel, answer, pause, resume, promote. An order changes rows,
-writes its event and its audit entry, and rings; its effect comes back as events like everybody
-else's.
+"""What people ask for: start, retry, cancel, answer, pause, resume, promote, switch, and others. An
+order changes rows, writes its event and its audit entry, and rings; its effect comes back as events
+like everybody else's.
 
 Whoever calls has checked the permission. Refusals are `OrderRefused`, `HostsBusy`,
 `InvalidInput` and `KeyReused`; after one of them nothing has changed.
@@ -9,7 +9,7 @@ Whoever calls has checked the permission. Refusals are `OrderRefused`, `HostsBus
 from deploy_tasks.orders.adjusting import change, skip
 from deploy_tasks.orders.changes import answer, cancel, retry
 from deploy_tasks.orders.checks import check
-from deploy_tasks.orders.pausing import pause, promote, resume
+from deploy_tasks.orders.pausing import pause, promote, resume, switch
 from deploy_tasks.orders.planning import JobOrder, Plan, PlanBatch, plan_job
 from deploy_tasks.orders.rolling_back import rollback
 from deploy_tasks.orders.starting import start_job
@@ -30,4 +30,5 @@ __all__ = [
     "rollback",
     "skip",
     "start_job",
+    "switch",
 ]

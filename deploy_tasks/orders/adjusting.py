@@ -15,7 +15,8 @@ from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import HostRun, Job
 from deploy_tasks.orders.records import opened, rung, take_hosts, tell
 from deploy_tasks.rollout import Rollout
-from deploy_tasks.states import HostRunState, JobState
+from deploy_tasks.states import HOST_UNDER_WAY, HostRunState, JobState
+from deploy_tasks.wishes import Wish
 
 LEFT_OUT = gettext_noop("left out by %s")
 #: What of a rollout may be changed while it runs; the batches are cut.
@@ -27,18 +28,22 @@ BUDGETS = frozenset({"max_failed", "max_failed_in_batch"})
 def skip(
     job: Job, *, by: User, hosts: Sequence[str] | None = None, rest: bool = False, note: str = ""
 ) -> Job:
-    """Leave out hosts that have not begun: those named, or with ``rest`` all of them.
+    """Leave out hosts that have not gone down: those named, or with ``rest`` all of them.
 
-    Raises InvalidInput for a host that is not there, OrderRefused for one that has begun.
+    Of those that have begun with what comes before that, a worker takes back what can be. Raises
+    InvalidInput for a host that is not there, OrderRefused for one that has gone too far.
     """
     job = opened(job)
     if (hosts is None) != rest:
         raise InvalidInput(_("say which: either hosts or rest"), field="hosts")
-    left = _untouched(job) if hosts is None else _named(job, hosts)
-    ids = list(left.values_list("pk", flat=True))
-    if not ids:
+    untouched, begun = _untouched(job), _not_down(job)
+    if hosts is not None:
+        _refuse_those_beyond(job, hosts, untouched, begun)
+        untouched, begun = untouched.filter(name__in=hosts), begun.filter(name__in=hosts)
+    ids, leaving = (list(found.values_list("pk", flat=True)) for found in (untouched, begun))
+    if not (ids or leaving):
         return rung(job)
-    tell(job, by, "skip", hosts=len(ids), note=note)
+    tell(job, by, "skip", hosts=len(ids) + len(leaving), note=note)
     journal.move_host_runs(
         job,
         ids,
@@ -48,6 +53,7 @@ def skip(
         holds_host=False,
         ended_at=clock.now(),
     )
+    job.host_runs.filter(pk__in=leaving).update(wish=Wish.LEAVE_OUT)
     return rung(job)
 
 
@@ -56,15 +62,25 @@ def _untouched(job: Job) -> QuerySet[HostRun]:
     return job.host_runs.filter(state__in=[HostRunState.WAITING, HostRunState.QUEUED], fence=0)
 
 
-def _named(job: Job, names: Sequence[str]) -> QuerySet[HostRun]:
+def _not_down(job: Job) -> QuerySet[HostRun]:
+    """They have begun, and were not let in to go down: the conductor does that, and not before it
+    has the job's lock, as we do. In a rollback nothing comes before going down."""
+    begun = job.host_runs.filter(state__in=HOST_UNDER_WAY, undoes=None, out=False)
+    ahead = Rollout.model_validate(job.rollout).stages_ahead
+    # Where nothing holds it, a host run goes down by itself, and one without a border never does.
+    held = begun if ahead else begun.filter(held=True)
+    return held.exclude(fence=0).exclude(wish=Wish.LEAVE_OUT)
+
+
+def _refuse_those_beyond(job: Job, names: Sequence[str], *left: QuerySet[HostRun]) -> None:
     states = dict(job.host_runs.filter(name__in=names).values_list("name", "state"))
-    untouched = set(_untouched(job).filter(name__in=names).values_list("name", flat=True))
+    leaving = job.host_runs.filter(name__in=names, wish=Wish.LEAVE_OUT)
+    fine = {name for found in (*left, leaving) for name in found.values_list("name", flat=True)}
     for index, name in enumerate(names):
         if name not in states:
             raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")
-        if name not in untouched and states[name] != HostRunState.SKIPPED:
+        if name not in fine and states[name] != HostRunState.SKIPPED:
             raise OrderRefused(_("%s has begun already") % name)
-    return _untouched(job).filter(name__in=names)
 
 
 @transaction.atomic

@@ -15,8 +15,8 @@ from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, Event, Host, HostRun, Job
 from deploy_tasks.orders.records import hosts_busy, rung, take_hosts, tell
 from deploy_tasks.states import (
-    HOST_ACTIVE,
     HOST_RETRYABLE,
+    HOST_UNDER_WAY,
     JOB_ENDED,
     AttemptKind,
     AttemptState,
@@ -173,7 +173,7 @@ def cancel(job: Job, *, by: User, undo: bool | None = None, force: bool = False)
         ended_at=clock.now(),
     )
     wish = Wish.to_cancel(undo=undo is not False, force=force)
-    job.host_runs.filter(state__in=HOST_ACTIVE).update(wish=wish)
+    job.host_runs.filter(state__in=HOST_UNDER_WAY).update(wish=wish)
     return rung(job)
 
 

@@ -1,14 +1,19 @@
-"""Orders that hold a job and let it go on: pause, resume, promote. Each is safe to press twice."""
+"""Orders that hold a job and let it go on: pause, resume, promote, switch. Each is safe to press
+twice."""
+
+from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from deploy_tasks import journal
+from deploy_tasks import clock, journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Batch, Job
 from deploy_tasks.orders.records import opened, rung, tell
+from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import Gate, HostRunState, JobState, Pause
+from deploy_tasks.times import iso
 from deploy_tasks.wishes import Wish
 
 
@@ -69,6 +74,30 @@ def promote(job: Job, *, by: User, batch: int | None = None) -> Job:
     ended = JobState.FAILED if _has_failed(job, row) else JobState.SUCCEEDED
     journal.move_gate(job, row.n, Gate(row.gate), Gate.OPEN, told=ended.value)
     _unpause(job)
+    return rung(job)
+
+
+@transaction.atomic
+def switch(job: Job, *, by: User, at: datetime | None = None) -> Job:
+    """Let staged hosts go down, batch after batch, from now on, or not before ``at``.
+
+    Raises OrderRefused for a job that stages nothing ahead, one that is halted, and where another
+    time is wanted while hosts go down already.
+    """
+    job = opened(job)
+    if not Rollout.model_validate(job.rollout).stages_ahead:
+        raise OrderRefused(_("the job stages nothing ahead"))
+    if at is None and job.state == JobState.HALTED:
+        raise OrderRefused(_("the job is halted: %s") % job.reason)
+    now = clock.now()
+    has_begun = job.start_at is not None and job.start_at <= now
+    if has_begun and at is not None:
+        raise OrderRefused(_("the switch has begun; pause the job to hold it"))
+    if has_begun or (at is not None and job.start_at == at):
+        return rung(job)
+    opens = max(at or now, now)
+    Job.objects.filter(pk=job.pk).update(start_at=opens)
+    tell(job, by, "switch", opens=iso(opens))
     return rung(job)
 
 

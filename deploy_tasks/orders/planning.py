@@ -141,6 +141,7 @@ def choose(order: JobOrder) -> Choice:
     )
     _check_canary(choice)
     _check_way_back(choice)
+    _check_stage(choice)
     return choice
 
 
@@ -182,6 +183,15 @@ def _check_way_back(choice: Choice) -> None:
     if not any(step.undo for step in recipe.steps):
         raise InvalidInput(
             _("recipe %s does not say how a step is undone") % recipe.name, field="rollout.on_halt"
+        )
+
+
+def _check_stage(choice: Choice) -> None:
+    if choice.rollout.stages_ahead and floors.border(choice.recipe) is None:
+        raise InvalidInput(
+            _("recipe %s names no disruptive step, and so nothing that could be done ahead of it")
+            % choice.recipe.name,
+            field="rollout.stage",
         )
 
 

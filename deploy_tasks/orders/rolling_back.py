@@ -17,6 +17,7 @@ from deploy_tasks.orders.starting import CHUNK
 from deploy_tasks.rollout import Placed, Rollout
 from deploy_tasks.standing import irreversible, standing
 from deploy_tasks.states import HOST_ACTIVE, JOB_ENDED, HostRunState, JobState
+from deploy_tasks.wishes import Wish
 
 #: Where something may stand that can be taken back.
 ENDED_WITH_WORK = [HostRunState.SUCCEEDED, HostRunState.FAILED, HostRunState.CANCELLED]
@@ -92,9 +93,9 @@ def _create(job: Job, by: User | None, note: str) -> Job:
 
 
 def _terms(job: Job, by: User | None) -> dict[str, Any]:
-    """As careful as the first. Where nobody is there to promote, gates open by themselves; and
-    what takes a job back is not taken back itself."""
-    terms: dict[str, Any] = job.rollout
+    """As careful as the first. Where nobody is there to promote, gates open by themselves; what
+    takes a job back is not taken back itself; and nothing of it can be done ahead."""
+    terms: dict[str, Any] = {key: term for key, term in job.rollout.items() if key != "stage"}
     if terms.get("on_halt"):
         terms = terms | {"on_halt": "wait"}
     return terms if by else terms | {"gate": "auto"}
@@ -145,10 +146,13 @@ def _refuse_those_that_moved_on(job: Job, runs: list[HostRun]) -> None:
 
 
 def _end(job: Job) -> None:
-    """Its waiting hosts will not be updated any more; the conductor does the rest."""
+    """Its waiting hosts will not be updated any more; the conductor does the rest, and lets
+    workers take back what is staged."""
     waiting = job.host_runs.filter(state=HostRunState.WAITING)
     ids = list(waiting.values_list("pk", flat=True))
     Job.objects.filter(pk=job.pk).update(cancelled=True)
+    staged = job.host_runs.filter(state=HostRunState.STAGED)
+    staged.update(wish=Wish.to_cancel(undo=True, force=False))
     journal.move_host_runs(
         job, ids, [HostRunState.WAITING], HostRunState.CANCELLED, holds_host=False
     )

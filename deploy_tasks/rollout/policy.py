@@ -17,11 +17,16 @@ class BatchStand:
     to go down, and takes nobody's place meanwhile; ``succeeded``: also skipped; ``failed``: also
     rolled back; ``unknown``: the outcome is not known yet.
 
+    Where hosts stage ahead, ``staging`` are on their way to the switch and ``staged`` may go down
+    when their batch does; ``active`` are past it.
+
     ``gate`` is what comes after the batch; ``soak_until`` is set while it is soaking.
     """
 
     n: int
     waiting: int = 0
+    staging: int = 0
+    staged: int = 0
     active: int = 0
     held: int = 0
     succeeded: int = 0
@@ -33,12 +38,21 @@ class BatchStand:
 
     @property
     def hosts(self) -> int:
-        ended = self.succeeded + self.failed
-        return self.waiting + self.active + self.held + self.unknown + ended
+        return self._left + self.succeeded + self.failed
 
     @property
     def is_over(self) -> bool:
-        return not (self.waiting or self.active or self.held or self.unknown)
+        return not self._left
+
+    @property
+    def _left(self) -> int:
+        ahead = self.staging + self.staged
+        return self.waiting + ahead + self.active + self.held + self.unknown
+
+    @property
+    def to_start(self) -> int:
+        """Hosts that a budget can still save."""
+        return self.waiting + self.staged
 
     @property
     def is_behind_us(self) -> bool:
@@ -47,17 +61,22 @@ class BatchStand:
 
 @dataclass(frozen=True)
 class Situation:
-    """``not_before``: nothing starts earlier, for the job's own time or the stagger."""
+    """``not_before``: nothing starts earlier, for the job's own time or the stagger.
+
+    ``switch_at``: where hosts stage ahead, none goes down earlier; None: before a person says so.
+    """
 
     now: datetime
     pause: Pause = Pause.NONE
     paused_by: str = ""
     not_before: datetime | None = None
+    switch_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """``start``: batch n -> how many of its waiting hosts may start now.
+    """``start``: batch n -> how many of its hosts may start now: of those that wait; of those that
+    are staged, where hosts stage ahead. ``stage``: how many of all that wait may begin with that.
 
     ``gates``: the batches whose gate moves, as they stand then. ``halt``: why nothing may start
     until a person has acted. ``hold``: why the job is paused. ``over``: nothing is left to do.
@@ -65,6 +84,7 @@ class Decision:
     """
 
     start: dict[int, int] = field(default_factory=dict)
+    stage: int = 0
     gates: tuple[BatchStand, ...] = ()
     halt: str | None = None
     hold: str | None = None
@@ -80,7 +100,7 @@ def decide(rollout: Rollout, batches: Sequence[BatchStand], situation: Situation
     that is to be rolled back then halts also where no host waits.
     """
     spent = failed_too_much(rollout, batches)
-    if any(batch.waiting for batch in batches):
+    if any(batch.to_start for batch in batches):
         return Decision(halt=spent) if spent else _advance(rollout, batches, situation)
     if unknown := _only_unknown(batches):
         return Decision(halt=unknown)
@@ -110,7 +130,7 @@ def _advance(rollout: Rollout, batches: Sequence[BatchStand], situation: Situati
         if not batch.is_over:
             decision = _start(rollout, batches, batch, situation)
             break
-        later = any(one.waiting for one in batches[place + 1 :])
+        later = any(one.to_start or one.staging for one in batches[place + 1 :])
         passed = _pass(rollout, batch, situation, later=later)
         if passed != batch:
             moved.append(passed)
@@ -121,6 +141,8 @@ def _advance(rollout: Rollout, batches: Sequence[BatchStand], situation: Situati
             hold = _("batch %(n)s is done; the next one waits to be promoted") % {"n": batch.n}
             decision = Decision(hold=hold)
             break
+    if rollout.stages_ahead:
+        decision = replace(decision, stage=_room_to_stage(rollout, batches))
     return replace(_held(decision, situation), gates=tuple(moved))
 
 
@@ -140,16 +162,32 @@ def _pass(rollout: Rollout, batch: BatchStand, situation: Situation, *, later: b
 def _start(
     rollout: Rollout, batches: Sequence[BatchStand], batch: BatchStand, situation: Situation
 ) -> Decision:
-    if batch.waiting and situation.not_before and situation.now < situation.not_before:
+    ready = batch.staged if rollout.stages_ahead else batch.waiting
+    stages = rollout.stages_ahead and any(one.waiting or one.staging for one in batches)
+    if rollout.stages_ahead and not _is_open(situation):
+        hold = None if stages else _("staged; the switch has not begun")
+        return Decision(look_at=situation.switch_at, hold=hold)
+    if ready and situation.not_before and situation.now < situation.not_before:
         return Decision(look_at=situation.not_before)
     room = room_for(rollout, batches)
-    starting = min(batch.waiting, room, 1 if rollout.stagger else room)
+    starting = min(ready, room, 1 if rollout.stagger else room)
     if starting <= 0:
-        return Decision(halt=None if batch.waiting else _only_unknown(batches))
+        return Decision(halt=None if ready or stages else _only_unknown(batches))
     look_at = None
     if rollout.stagger:
         look_at = situation.now + timedelta(seconds=rollout.stagger)
     return Decision(start={batch.n: starting}, look_at=look_at)
+
+
+def _is_open(situation: Situation) -> bool:
+    """Whether hosts may go down: the time for it has come, or a person has said so."""
+    return situation.switch_at is not None and situation.switch_at <= situation.now
+
+
+def _room_to_stage(rollout: Rollout, batches: Sequence[BatchStand]) -> int:
+    width = rollout.stage_width(sum(batch.hosts for batch in batches))
+    room = width - sum(batch.staging for batch in batches)
+    return max(0, min(room, sum(batch.waiting for batch in batches)))
 
 
 def room_for(rollout: Rollout, batches: Sequence[BatchStand]) -> int:
@@ -163,7 +201,7 @@ def _held(decision: Decision, situation: Situation) -> Decision:
     if situation.pause not in (Pause.HOST, Pause.STEP) or decision.halt or decision.over:
         return decision
     hold = _("paused by %s") % situation.paused_by
-    return replace(decision, start={}, hold=hold)
+    return replace(decision, start={}, stage=0, hold=hold)
 
 
 def _budget_spent(rollout: Rollout, batches: Sequence[BatchStand]) -> str | None:
@@ -198,7 +236,7 @@ def _batch_budget_spent(rollout: Rollout, batches: Sequence[BatchStand]) -> str 
 
 def _only_unknown(batches: Sequence[BatchStand]) -> str | None:
     unknown = sum(batch.unknown for batch in batches)
-    if not unknown or any(batch.active for batch in batches):
+    if not unknown or any(batch.active or batch.staging for batch in batches):
         return None
     return ngettext(
         "the outcome of %(count)s host is unknown; only a person's answer leads on",

@@ -73,6 +73,11 @@ class Rollout(BaseModel):
         " repeat, double, *3, +5; without that the rest comes last",
     )
     parallel: Width = Field(50, description="host runs at a time: how many, or a share")
+    stage: Literal["in_batch", "ahead"] = Field(
+        "in_batch",
+        description="ahead: all hosts do at once what comes before the first disruptive step",
+    )
+    stage_parallel: Width = Field(50, description="hosts that stage ahead at a time")
     stagger: DurationOrSeconds = Field(0.0, description="seconds between the starts of two hosts")
     max_failed: MaxFailed = Field(None, description="failures allowed; one more halts the job")
     max_failed_in_batch: MaxFailed = Field(
@@ -111,6 +116,11 @@ class Rollout(BaseModel):
         return sizes
 
     @property
+    def stages_ahead(self) -> bool:
+        """Whether hosts stop before their first disruptive step until their batch goes down."""
+        return self.stage == "ahead"
+
+    @property
     def limits_others(self) -> bool:
         return bool(self.max_down) or self.per_machine is not None
 
@@ -121,6 +131,10 @@ class Rollout(BaseModel):
     def width(self, hosts: int) -> int:
         """How many of the job's ``hosts`` may be under way at a time; at least one."""
         return max(1, _allowed(self.parallel, hosts) or 1)
+
+    def stage_width(self, hosts: int) -> int:
+        """The same of those that stage ahead."""
+        return max(1, _allowed(self.stage_parallel, hosts) or 1)
 
     def budget(self, hosts: int) -> int | None:
         """How many of the job's ``hosts`` may fail; None: no limit. Shares are rounded down."""

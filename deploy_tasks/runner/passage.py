@@ -67,7 +67,10 @@ class Passage:
         self._run, self._story = run, story
         self._recipe = revisions.recipe_of(run.job.revision)
         self._border = floors.border(self._recipe)
-        self._limited = Rollout.model_validate(run.job.rollout).limits_others
+        terms = Rollout.model_validate(run.job.rollout)
+        self._stages_ahead = terms.stages_ahead
+        #: The conductor has to let it in.
+        self._limited = terms.limits_others or terms.stages_ahead
 
     def go(self) -> None:
         refusal = self._set_target()
@@ -127,10 +130,12 @@ class Passage:
         except Paused:
             self._story.pause(out=self._is_let_in)
         except Held:
-            self._story.pause(out=False, held=True)
+            self._story.hold(staged=self._stages_ahead)
         except Cancelled:
-            undo = Wish(self._story.carriage.wish).undoes
-            self._wind_up(HostRunState.CANCELLED, "", undo=undo)
+            wish = Wish(self._story.carriage.wish)
+            left_out = wish == Wish.LEAVE_OUT
+            end = HostRunState.SKIPPED if left_out else HostRunState.CANCELLED
+            self._wind_up(end, "", undo=wish.undoes)
         except (Failed, HostFailed) as failure:
             if self._run.undoes_id:
                 left = self._left_for_the_hand()
@@ -201,7 +206,7 @@ class Passage:
         self._story.tell(changes={"error": error})
         if self._work.launched:
             try:
-                if undo and self._take_back():
+                if undo and self._take_back() and state != HostRunState.SKIPPED:
                     state = HostRunState.ROLLED_BACK
             except Unknown as unknown:
                 self._leave_unknown(unknown, activity=UNDOING)
@@ -210,7 +215,8 @@ class Passage:
                 state = HostRunState.FAILED
                 error = "; ".join(filter(None, [error, str(problem), self._left_for_the_hand()]))
             error = "; ".join(filter(None, [error, self._do_last_things()]))
-        self._story.end(state, error=error, down=self._is_down(state))
+        told = {"reason": _("left out")} if state == HostRunState.SKIPPED else {}
+        self._story.end(state, error=error, down=self._is_down(state), **told)
 
     def _take_back(self) -> bool:
         self._story.activity(UNDOING)
@@ -241,9 +247,13 @@ class Passage:
         """It ended badly after the first step that players feel, and that was not undone."""
         if state == HostRunState.ROLLED_BACK:
             return False
-        disruptive = [n for n, step in enumerate(self._recipe.steps) if step.disruptive]
-        begun = [one.step for one in self._work.attempts if has_begun(one)]
-        return bool(disruptive) and any(step >= disruptive[0] for step in begun)
+        if self._border is None:
+            return False
+        # What runs at every end takes nobody down, wherever it stands.
+        begun = [one for one in self._work.attempts if has_begun(one)]
+        return any(
+            one.step >= self._border and not self._recipe.steps[one.step].always for one in begun
+        )
 
     # The version
 

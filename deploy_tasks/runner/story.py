@@ -154,12 +154,19 @@ class Story:
         self.tell(changes={**over, **changes}, news=[news]).wait()
         failpoint("end.committed")
 
-    def pause(self, *, out: bool, held: bool = False) -> None:
-        """It stands still, without a worker, until the conductor lets it go on, or in."""
+    def pause(self, *, out: bool) -> None:
+        """It stands still, without a worker, until the conductor lets it go on."""
+        self._stand_still(HostRunState.PAUSED, out=out, held=False)
+
+    def hold(self, *, staged: bool) -> None:
+        """The same before its first disruptive step, until the conductor lets it in."""
+        state = HostRunState.STAGED if staged else HostRunState.PAUSED
+        self._stand_still(state, out=False, held=True)
+
+    def _stand_still(self, state: HostRunState, **changes: Any) -> None:
         still = {"owner": "", "lease_until": None, "activity": "", "link": Link.NONE.value}
-        state = HostRunState.PAUSED.value
-        news = self.news(Event.Kind.HOST, {"to": state})
-        self.tell(changes={**still, "state": state, "held": held, "out": out}, news=[news]).wait()
+        news = self.news(Event.Kind.HOST, {"to": state.value})
+        self.tell(changes={**still, "state": state.value, **changes}, news=[news]).wait()
 
     def let_go(self, *, for_seconds: float = 0) -> None:
         """Free the lease so that any worker can go on, at once or later; the state stays."""

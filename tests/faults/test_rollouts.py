@@ -25,7 +25,10 @@ recipe: timeline
 current: cat version 2>/dev/null || echo 1.0
 steps:
   - name: stage
-    run: {NOW}; echo "stage $up" >>timeline
+    repeat: safe
+    run: |
+      {NOW}; echo "stage $up" >>timeline
+      while [ -e slow-stage ]; do sleep .02; done
   - name: stop
     disruptive: true
     repeat: safe
@@ -218,3 +221,56 @@ def test_a_job_is_rolled_back_as_carefully_as_it_came(
     for host in fleet.hosts:
         assert (host.home / "version").read_text() == "1.0\n"
         assert [what for _at, what in timeline(host)] == ["down", "up"]
+
+
+def test_nobody_goes_down_before_the_switch_whoever_dies_meanwhile(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    first, *others = fleet.hosts
+    for host in fleet.hosts:
+        (host.home / "slow-stage").touch()
+    order = {"stage": "ahead", "canary": 1, "batches": [2, "repeat"], "parallel": 1}
+    job = start(game, rollout=order)
+    staging = nursery.worker()
+    until(lambda: len(touched(fleet.hosts)) == len(fleet.hosts), "all are staging", seconds=20)
+    staging.end()
+    for host in fleet.hosts:
+        (host.home / "slow-stage").unlink()
+    switching = nursery.worker()
+    wait_for_end(job, "paused", seconds=60)
+    assert set(job.host_runs.values_list("state", flat=True)) == {"staged"}
+    assert [what for host in fleet.hosts for _at, what in timeline(host)] == ["stage"] * len(
+        fleet.hosts
+    ), "what the dead worker had begun is not begun again"
+    slow(first)
+    orders.switch(job, by=mira())
+    until(lambda: (first.home / "working").exists(), "the canary works", seconds=20)
+    assert went_down(others) == []
+    switching.end()
+    crew.start()
+    (first.home / "go").touch()
+    wait_for_end(job, "succeeded", seconds=60)
+    assert most_down(fleet.hosts) == 1
+    for host in fleet.hosts:
+        assert [what for _at, what in timeline(host)] == ["stage", "down", "up"]
+
+
+def test_a_budget_that_is_spent_at_the_switch_leaves_the_staged_ones_up(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    canary, *others = fleet.hosts
+    slow(canary)
+    (canary.home / "broken").touch()
+    crew.start()
+    job = start(game, rollout={"stage": "ahead", "canary": 1})
+    wait_for_end(job, "paused", seconds=60)
+    orders.switch(job, by=mira())
+    until(lambda: (canary.home / "working").exists(), "the canary works", seconds=20)
+    (canary.home / "go").touch()
+    wait_for_end(job, "halted")
+    assert went_down(fleet.hosts) == [canary.name]
+    back, _ = orders.rollback(job, by=mira())
+    wait_for_end(back, "succeeded", seconds=60)
+    wait_for_end(job, "cancelled", seconds=60)
+    assert went_down(others) == []
+    assert not job.host_runs.filter(holds_host=True).exists()
