@@ -9,11 +9,13 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 from pydantic import SecretStr
 from pytest_django.live_server_helper import LiveServer
 
@@ -93,9 +95,12 @@ class TestStart:
     def test_everything_an_order_may_say_is_sent(self, run: Run, squid: Game) -> None:
         for shard in ("a", "a", "b"):
             factories.host(squid, labels={"region": "eu", "shard": shard})
+        text = factories.RECIPE.replace("- name: stop", "- name: stop\n    disruptive: true")
+        squid.recipe.revisions.create(number=2, text=text, sha256="2" * 64)
         words = "start squid 2.0 --label region=eu --label shard=a --canary 1 --batch 50% --batch 3"
         words += " --preflight --batch double --parallel 7 --max-failed 5% --max-failed-in-batch 2"
         words += " --gate manual --soak 5m --stagger 10s --on-halt wait --order-by shard"
+        words += " --stage-ahead --stage-parallel 9 --at 2999-01-01T04:00+00:00"
         words += " --max-down region=50% --max-down shard=1 --per-machine 2"
         words += " --note why --force --key k1"
         status, _, err = run(*words.split())
@@ -103,10 +108,13 @@ class TestStart:
         job = Job.objects.get()
         assert job.host_runs.count() == 2
         assert (job.note, job.force, job.idempotency_key) == ("why", True, "k1")
+        assert job.start_at == datetime(2999, 1, 1, 4, tzinfo=UTC)
         assert job.rollout == {
             "canary": 1,
             "batches": ["50%", 3, "double"],
             "parallel": 7,
+            "stage": "ahead",
+            "stage_parallel": 9,
             "stagger": 10,
             "preflight": True,
             "max_failed": "5%",
@@ -369,6 +377,21 @@ class TestOrders:
         assert job.batches.get().gate == "open"
         status, _, err = run("promote", str(job.pk))
         assert (status, "no gate to open" in err) == (3, True)
+
+    def test_the_switch_is_moved_and_begun(self, run: Run, squid: Game) -> None:
+        job = factories.job(squid, hosts=1, state="running", rollout={"stage": "ahead"})
+        assert run("switch", str(job.pk), "--at", "04:00")[0] == 0
+        job.refresh_from_db()
+        at = job.start_at
+        assert at
+        assert at > timezone.now()
+        here = at.astimezone()
+        assert (here.hour, here.minute) == (4, 0)
+        assert run("switch", str(job.pk))[0] == 0
+        job.refresh_from_db()
+        assert job.start_at
+        assert job.start_at <= timezone.now()
+        assert run("switch", str(job.pk), "--at", "at four")[0] == 2
 
     def test_what_the_role_does_not_allow_is_refused(
         self, run: Run, squid: Game, mira: User

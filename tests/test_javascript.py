@@ -36,7 +36,10 @@ def test_the_server_says_of_a_job_what_the_page_says(case: dict[str, Any]) -> No
     times = ("start_at", "created_at", "started_at", "ended_at")
     values = {key: moment(at) if key in times else at for key, at in case["job"].items()}
     values["rolls_back_id"] = values.pop("rolls_back", None)
-    told = case | {"taken_back_by": values.pop("rolled_back_by", None)}
+    told = case | {
+        "taken_back_by": values.pop("rolled_back_by", None),
+        "stages_ahead": values.pop("rollout", {}).get("stage") == "ahead",
+    }
     said = verdict(
         cast(Job, SimpleNamespace(**values)),
         [BatchCounts(batch["n"], batch["counts"]) for batch in case["batches"]],

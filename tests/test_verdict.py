@@ -138,6 +138,8 @@ def test_a_duration_is_told_as_exactly_as_a_person_reads_it(seconds: float, word
     ("counts", "state"),
     [
         ({"waiting": 2}, "waiting"),
+        ({"waiting": 2, "staged": 3}, "waiting"),
+        ({"staged": 3, "succeeded": 1}, "running"),
         ({"waiting": 1, "queued": 1}, "running"),
         ({"waiting": 1, "succeeded": 1}, "running"),
         ({"unknown": 1, "succeeded": 1}, "running"),

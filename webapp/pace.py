@@ -11,7 +11,7 @@ from statistics import median
 from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 
-from deploy_tasks import revisions
+from deploy_tasks import floors, revisions
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobState
@@ -163,19 +163,22 @@ def _left(
         counts[batch][state] = hosts
     if any(batch[HostRunState.UNKNOWN] or batch[HostRunState.PAUSED] for batch in counts.values()):
         return None
+    to_go = {n: of[HostRunState.WAITING] + of[HostRunState.STAGED] for n, of in counts.items()}
+    begin = 0
+    if rollout.stages_ahead:
+        if any(of[HostRunState.WAITING] for of in counts.values()):
+            return None  # they stage beside those that go down
+        begin = floors.border(revisions.recipe_of(job.revision)) or 0
     rests: defaultdict[int, list[float]] = defaultdict(list)
     for step, age, batch in running.values():
         place = names.index(step)
         rests[batch].append(max(0.0, times[place] - age) + sum(times[place + 1 :]))
-    ahead = [n for n in sorted(counts) if counts[n][HostRunState.WAITING] or rests[n]]
+    ahead = [n for n in sorted(counts) if to_go[n] or rests[n]]
     if rollout.gate == "manual" and any(n != max(counts) for n in ahead):
         return None
-    whole = [
-        Rest(counts[n][HostRunState.WAITING] + counts[n][HostRunState.QUEUED], rests[n])
-        for n in sorted(counts)
-    ]
+    whole = [Rest(to_go[n] + counts[n][HostRunState.QUEUED], rests[n]) for n in sorted(counts)]
     width = rollout.width(sum(batch.total() for batch in counts.values()))
-    return left(whole, host=sum(times), parallel=width, soak=rollout.soak)
+    return left(whole, host=sum(times[begin:]), parallel=width, soak=rollout.soak)
 
 
 def _own(job: Job) -> defaultdict[str, list[float]]:

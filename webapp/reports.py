@@ -18,7 +18,7 @@ from deploy_tasks import floors, revisions
 from deploy_tasks.checking import FIRST
 from deploy_tasks.models import Attempt, Batch, HostRun, Job
 from deploy_tasks.preflight import Finding
-from deploy_tasks.rollout import Rollout
+from deploy_tasks.rollout import Rollout, switch_is_open
 from deploy_tasks.states import (
     HOST_ACTIVE,
     HOST_ENDED,
@@ -223,6 +223,7 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "by": job.by_name,
         "rolls_back": job.rolls_back_id,
         "rolled_back_by": tally.rolled_back_by,
+        "start_at": iso(job.start_at) if job.start_at else None,
         "created_at": iso(job.created_at),
         "started_at": iso(job.started_at) if job.started_at else None,
         "ended_at": iso(job.ended_at) if job.ended_at else None,
@@ -234,7 +235,7 @@ def _job(job: Job, tally: _Tally, *, ordering: bool) -> JobReport:
         "left": found.left,
         "rollout": terms.model_dump(mode="json"),
         "check": tally.check,
-        "can": _possible(job, tally) if ordering else [],
+        "can": _possible(job, tally, terms) if ordering else [],
         "url": settings.SITE_ORIGIN + reverse("job", args=[job.pk]),
     }
 
@@ -250,6 +251,7 @@ def _findings(job: Job, tally: _Tally, *, limit: int | None) -> Findings:
         limit=limit,
         left=left,
         taken_back_by=tally.rolled_back_by,
+        stages_ahead=Rollout.model_validate(job.rollout).stages_ahead,
     )
 
 
@@ -270,7 +272,7 @@ def _batches(tally: _Tally, terms: Rollout) -> list[BatchReport]:
     ]
 
 
-def _possible(job: Job, tally: _Tally) -> list[str]:
+def _possible(job: Job, tally: _Tally, terms: Rollout) -> list[str]:
     counts = tally.counts
     ended = job.state in JOB_ENDED
     being_cancelled = job.cancelled and not ended
@@ -281,12 +283,18 @@ def _possible(job: Job, tally: _Tally) -> list[str]:
         "cancel": not ended,
         "answer": bool(counts[HostRunState.UNKNOWN]),
         "rollback": _can_go_back(job, tally),
-        "skip": bool(counts[HostRunState.WAITING]) and not ended and not being_cancelled,
+        "skip": bool(tally.counts_of(HostRunState.WAITING, HostRunState.STAGED))
+        and not ended
+        and not being_cancelled,
         "change": not ended and not being_cancelled,
         "pause": job.state in GOING and not being_cancelled and job.pause != Pause.STEP,
         "resume": bool(job.pause) and not ended and not being_cancelled,
         "check": tally.check == GATES[Gate.WAITING] and job.state in GOING and not being_cancelled,
         "promote": bool(tally.gates) and job.state in GOING and not being_cancelled,
+        "switch": terms.stages_ahead
+        and job.state in GOING
+        and not being_cancelled
+        and not switch_is_open(job.start_at, timezone.now()),
     }
     return [order for order, possible in orders.items() if possible]
 

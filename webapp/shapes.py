@@ -31,7 +31,8 @@ class JobReport(TypedDict):
     ``limit``: how many hosts may fail; null: any number. ``slow`` hosts take much longer than is
     usual; ``left``: about how many seconds; null: who knows. ``rollout``: its terms as they are.
     ``check``, of the hosts before the first batch: empty, ``soaking`` (under way), or ``gate``,
-    which waits for a person."""
+    which waits for a person. ``start_at`` is when the job starts; where its hosts stage ahead,
+    when they may begin to go down, null: when a person says so."""
 
     id: int
     state: str
@@ -43,6 +44,7 @@ class JobReport(TypedDict):
     by: str
     rolls_back: int | None
     rolled_back_by: int | None
+    start_at: str | None
     created_at: str
     started_at: str | None
     ended_at: str | None

@@ -20,6 +20,8 @@ def _parts(rollout: Rollout) -> Iterator[str]:
         yield _("the hosts are checked first")
     yield from _canary(rollout.canary)
     yield _("batches %s") % ", ".join(str(size) for size in rollout.batches or ("100%",))
+    if rollout.stages_ahead:
+        yield _("staged ahead, %(n)s at a time") % {"n": rollout.stage_parallel}
     yield _("%(n)s at a time") % {"n": rollout.parallel}
     if rollout.stagger:
         yield _("%(time)s between two starts") % {"time": _time(rollout.stagger)}

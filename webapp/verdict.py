@@ -1,7 +1,7 @@
 """One sentence about a job that is always true: the first thing a person reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import floor
 
@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from deploy_tasks.models import Job
+from deploy_tasks.rollout import switch_is_open
 from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, JOB_ENDED, HostRunState, JobState
 
 
@@ -17,7 +18,7 @@ class Findings:
     """What is to be said beside the counts of states, all of this job: hosts that are out of
     reach, down, or much slower than usual; how many may fail (``limit``; None: any number), and
     about how many seconds are left (None: nobody knows); the number of the job that takes it
-    back."""
+    back; whether its hosts stage ahead of the switch."""
 
     unreachable: int = 0
     down: int = 0
@@ -25,6 +26,7 @@ class Findings:
     limit: int | None = None
     left: float | None = None
     taken_back_by: int | None = None
+    stages_ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class BatchCounts:
     @property
     def state(self) -> str:
         """waiting, running, or how it ended: succeeded, failed, cancelled."""
-        if self.count(HostRunState.WAITING) == self.hosts:
+        if self.count(HostRunState.WAITING, HostRunState.STAGED) == self.hosts:
             return JobState.WAITING.value
         if self.count(*HOST_ENDED) < self.hosts:
             return JobState.RUNNING.value
@@ -62,7 +64,9 @@ class BatchCounts:
 def verdict(job: Job, batches: Sequence[BatchCounts], found: Findings, *, now: datetime) -> str:
     """``now`` for what lies ahead. What is quiet while it goes well is not told then."""
     if job.state == JobState.WAITING:
-        return _ahead(job, batches, now)
+        return _ahead(job, batches, None if found.stages_ahead else now)
+    if found.stages_ahead and _is_before_the_switch(job, now):
+        return _staging(job, batches, found)
     done = _("%(updated)d of %(total)d updated")
     if job.rolls_back_id:
         done = _("%(updated)d of %(total)d taken back")
@@ -89,10 +93,35 @@ def duration(span: timedelta) -> str:
     return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
 
 
-def _ahead(job: Job, batches: Sequence[BatchCounts], now: datetime) -> str:
+def _is_before_the_switch(job: Job, now: datetime) -> bool:
+    over = job.state in JOB_ENDED or job.cancelled
+    return not over and not switch_is_open(job.start_at, now)
+
+
+def _staging(job: Job, batches: Sequence[BatchCounts], found: Findings) -> str:
+    """What is done ahead, and when hosts begin to go down."""
+    done = _("%(updated)d of %(total)d staged")
+    said = _findings(
+        done, batches, replace(found, left=None), first=HostRunState.STAGED, quiet=False
+    )
+    opening = {
+        JobState.RUNNING: _("Staging"),
+        JobState.PAUSED: _("Paused while staging") if job.pause else "",
+        JobState.HALTED: _("Halted while staging"),
+    }[JobState(job.state)]
+    told = {"so_far": _(", ").join(said)}
+    if job.start_at:
+        told["at"] = job.start_at.strftime("%Y-%m-%d %H:%M")
+        so_far = _("%(so_far)s; the switch begins at %(at)s UTC.") % told
+    else:
+        so_far = _("%(so_far)s; the switch waits for a person.") % told
+    return opening + _(": ") + so_far if opening else so_far
+
+
+def _ahead(job: Job, batches: Sequence[BatchCounts], now: datetime | None) -> str:
     count = sum(batch.hosts for batch in batches)
     hosts = ngettext("%(count)d host", "%(count)d hosts", count) % {"count": count}
-    if job.start_at and job.start_at > now:
+    if now and job.start_at and job.start_at > now:
         at = job.start_at.strftime("%Y-%m-%d %H:%M")
         return _("Starts at %(at)s UTC: %(hosts)s.") % {"at": at, "hosts": hosts}
     return _("Waits for a worker: %(hosts)s.") % {"hosts": hosts}
@@ -127,13 +156,21 @@ def _current(batches: Sequence[BatchCounts]) -> int:
 
 
 def _findings(
-    done: str, batches: Sequence[BatchCounts], found: Findings, *, quiet: bool
+    done: str,
+    batches: Sequence[BatchCounts],
+    found: Findings,
+    *,
+    first: HostRunState = HostRunState.SUCCEEDED,
+    quiet: bool,
 ) -> list[str]:
+    """``done`` counts those in state ``first``."""
+
     def count(*states: HostRunState) -> int:
         return sum(batch.count(*states) for batch in batches)
 
     total = sum(batch.hosts for batch in batches)
     limited = "" if found.limit is None else _(" (limit %(limit)d)")
+    staged = 0 if first == HostRunState.STAGED else count(HostRunState.STAGED)
     further = [
         (0 if quiet else count(HostRunState.SKIPPED), _("%(count)d skipped")),
         (count(HostRunState.FAILED), _("%(count)d failed") + limited),
@@ -141,6 +178,7 @@ def _findings(
         (count(HostRunState.UNKNOWN), _("%(count)d unknown")),
         (count(HostRunState.CANCELLED), _("%(count)d cancelled")),
         (0 if quiet else count(*HOST_ACTIVE), _("%(count)d running")),
+        (staged, _("%(count)d staged")),
         (found.unreachable, _("%(count)d unreachable")),
         (found.down, _("%(count)d down")),
         (found.slow, _("%(count)d slow")),
@@ -148,7 +186,7 @@ def _findings(
     said = [text % {"count": n, "limit": found.limit} for n, text in further if n]
     if found.left is not None:
         said.append(_remaining(found.left))
-    return [done % {"updated": count(HostRunState.SUCCEEDED), "total": total}, *said]
+    return [done % {"updated": count(first), "total": total}, *said]
 
 
 def _remaining(seconds: float) -> str:

@@ -20,7 +20,9 @@ from deploy_tasks.wishes import Wish
 
 LEFT_OUT = gettext_noop("left out by %s")
 #: What of a rollout may be changed while it runs; the batches are cut.
-CHANGEABLE = frozenset({"parallel", "stagger", "max_failed", "max_failed_in_batch", "gate", "soak"})
+CHANGEABLE = frozenset(
+    {"parallel", "stage_parallel", "stagger", "max_failed", "max_failed_in_batch", "gate", "soak"}
+)
 BUDGETS = frozenset({"max_failed", "max_failed_in_batch"})
 
 

@@ -11,7 +11,7 @@ from deploy_tasks import clock, journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Batch, Job
 from deploy_tasks.orders.records import opened, rung, tell
-from deploy_tasks.rollout import Rollout
+from deploy_tasks.rollout import Rollout, switch_is_open
 from deploy_tasks.states import Gate, HostRunState, JobState, Pause
 from deploy_tasks.times import iso
 from deploy_tasks.wishes import Wish
@@ -90,7 +90,7 @@ def switch(job: Job, *, by: User, at: datetime | None = None) -> Job:
     if at is None and job.state == JobState.HALTED:
         raise OrderRefused(_("the job is halted: %s") % job.reason)
     now = clock.now()
-    has_begun = job.start_at is not None and job.start_at <= now
+    has_begun = switch_is_open(job.start_at, now)
     if has_begun and at is not None:
         raise OrderRefused(_("the switch has begun; pause the job to hold it"))
     if has_begun or (at is not None and job.start_at == at):

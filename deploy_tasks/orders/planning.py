@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from deploy_tasks import floors, key_rules, recipes, revisions, rollout, truth
 from deploy_tasks.errors import InvalidInput
@@ -34,7 +33,8 @@ class JobOrder(BaseModel):
     preset: Name | None = None
     note: str = Field(default="", max_length=2000)
     force: bool = False
-    start_at: datetime | None = None
+    #: With ``stage: ahead`` the time of the switch; hosts stage before it.
+    start_at: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _one_choice_of_hosts(self) -> "JobOrder":

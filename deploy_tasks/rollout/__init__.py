@@ -8,6 +8,7 @@ from deploy_tasks.rollout.policy import (
     decide,
     failed_too_much,
     room_for,
+    switch_is_open,
 )
 from deploy_tasks.rollout.presets import presets
 from deploy_tasks.rollout.value import Rollout
@@ -24,4 +25,5 @@ __all__ = [
     "failed_too_much",
     "presets",
     "room_for",
+    "switch_is_open",
 ]

@@ -164,7 +164,7 @@ def _start(
 ) -> Decision:
     ready = batch.staged if rollout.stages_ahead else batch.waiting
     stages = rollout.stages_ahead and any(one.waiting or one.staging for one in batches)
-    if rollout.stages_ahead and not _is_open(situation):
+    if rollout.stages_ahead and not switch_is_open(situation.switch_at, situation.now):
         hold = None if stages else _("staged; the switch has not begun")
         return Decision(look_at=situation.switch_at, hold=hold)
     if ready and situation.not_before and situation.now < situation.not_before:
@@ -179,9 +179,9 @@ def _start(
     return Decision(start={batch.n: starting}, look_at=look_at)
 
 
-def _is_open(situation: Situation) -> bool:
-    """Whether hosts may go down: the time for it has come, or a person has said so."""
-    return situation.switch_at is not None and situation.switch_at <= situation.now
+def switch_is_open(switch_at: datetime | None, now: datetime) -> bool:
+    """Whether staged hosts may go down: the time has come that was ordered, or "now" was."""
+    return switch_at is not None and switch_at <= now
 
 
 def _room_to_stage(rollout: Rollout, batches: Sequence[BatchStand]) -> int:

@@ -8,7 +8,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from ninja import Header, Query, Status
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from deploy_tasks import events, orders, preflight
 from deploy_tasks.errors import InvalidInput
@@ -66,8 +66,14 @@ class PromoteOrder(Body):
     batch: int | None = None
 
 
+class SwitchOrder(Body):
+    """``at``: not before then; left out: from now on."""
+
+    at: AwareDatetime | None = None
+
+
 class SkipOrder(Body):
-    """Hosts that have not begun: those named, or with ``rest`` all of them."""
+    """Hosts that have not gone down: those named, or with ``rest`` all of them."""
 
     hosts: list[str] | None = None
     rest: bool = False
@@ -78,6 +84,7 @@ class ChangeOrder(Body):
     """Other terms from here on; what is left out stays. See ``rollout`` of a job."""
 
     parallel: int | str | None = None
+    stage_parallel: int | str | None = None
     stagger: str | float | None = None
     max_failed: int | str | None = None
     max_failed_in_batch: int | str | None = None
@@ -283,6 +290,14 @@ def promote(request: ApiRequest, job_id: int, order: PromoteOrder | None = None)
     return reports.job(orders.promote(job, by=request.auth, batch=wanted.batch), request.auth)
 
 
+@router.post("/{int:job_id}/switch", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
+def switch(request: ApiRequest, job_id: int, order: SwitchOrder | None = None) -> JobReport:
+    """Let hosts that are staged go down, batch after batch, now or not before a time."""
+    job, wanted = _job_to_operate(request, job_id), order or SwitchOrder()
+    return reports.job(orders.switch(job, by=request.auth, at=wanted.at), request.auth)
+
+
 @router.post("/{int:job_id}/check", response={200: JobReport, REFUSALS: Refusal})
 @takes(Right.OPERATE)
 def check_again(request: ApiRequest, job_id: int) -> JobReport:
@@ -294,7 +309,7 @@ def check_again(request: ApiRequest, job_id: int) -> JobReport:
 @router.post("/{int:job_id}/skip", response={200: JobReport, REFUSALS: Refusal})
 @takes(Right.OPERATE)
 def skip(request: ApiRequest, job_id: int, order: SkipOrder) -> JobReport:
-    """Leave out hosts that have not begun."""
+    """Leave out hosts that have not gone down."""
     job = _job_to_operate(request, job_id)
     job = orders.skip(job, by=request.auth, **order.model_dump())
     return reports.job(job, request.auth)

@@ -1,7 +1,9 @@
 """What may be typed after `bin/patchwave`."""
 
 import argparse
+import contextlib
 from collections.abc import Callable
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from webapp.cli import commands
@@ -31,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     }.items():
         _job(_command(names, name, commands.order, help_)).set_defaults(order=name)
     _promote(names)
+    _switch(names)
     _skip(names)
     _change(names)
     _hosts(names)
@@ -63,6 +66,12 @@ def _start(names: Any) -> None:
         help=_("set a var that the recipe asks for; may be given again"),
     )
     _rollout(command)
+    command.add_argument(
+        "--at",
+        type=_moment,
+        metavar="TIME",
+        help=_("nothing starts, with --stage-ahead no host goes down, before: such as 04:00"),
+    )
     command.add_argument("--note", default="", help=_("why, for those who read it later"))
     command.add_argument(
         "--force", action="store_true", help=_("also hosts that are at this version already")
@@ -127,6 +136,13 @@ def _rollout(command: argparse.ArgumentParser) -> None:
         help=_("what follows when too many failed: a person decides, or the job is rolled back"),
     )
     command.add_argument(
+        "--stage-ahead",
+        action="store_true",
+        help=_(
+            "all hosts do at once what comes before they go down; then they wait for the switch"
+        ),
+    )
+    command.add_argument(
         "--order-by", metavar="LABEL", help=_("update hosts in the order of this label")
     )
 
@@ -135,6 +151,12 @@ def _careful(command: argparse.ArgumentParser) -> None:
     """What may also be changed while a job runs."""
     command.add_argument(
         "--parallel", type=_size, metavar="N|P%", help=_("at most so many hosts at a time")
+    )
+    command.add_argument(
+        "--stage-parallel",
+        type=_size,
+        metavar="N|P%",
+        help=_("with --stage-ahead: at most so many stage at a time"),
     )
     command.add_argument(
         "--stagger", metavar="TIME", help=_("between the starts of two hosts, such as 10s")
@@ -208,12 +230,20 @@ def _promote(names: Any) -> None:
     )
 
 
+def _switch(names: Any) -> None:
+    help_ = _("let hosts that are staged go down, batch after batch")
+    command = _job(_command(names, "switch", commands.switch, help_))
+    command.add_argument(
+        "--at", type=_moment, metavar="TIME", help=_("not before then, such as 04:00; else now")
+    )
+
+
 def _skip(names: Any) -> None:
-    help_ = _("leave out hosts that have not begun")
+    help_ = _("leave out hosts that have not gone down")
     command = _job(_command(names, "skip", commands.skip, help_))
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--hosts", type=_list, metavar="A,B", help=_("only these"))
-    which.add_argument("--rest", action="store_true", help=_("all that have not begun"))
+    which.add_argument("--rest", action="store_true", help=_("all that have not gone down"))
     command.add_argument("--note", default="", help=_("why, for those who read it later"))
 
 
@@ -359,6 +389,20 @@ def _pair(text: str) -> tuple[str, str]:
 def _size(text: str) -> int | str:
     """A number; all else is taken as it is, and checked as the order is."""
     return int(text) if text.isdecimal() else text
+
+
+def _moment(text: str) -> str:
+    """``04:00``: the next time it is that here. ``2026-01-31T04:00``: here, too, unless it says
+    where."""
+    now = datetime.now().astimezone()
+    with contextlib.suppress(ValueError):
+        at = datetime.combine(now.date(), time.fromisoformat(text))
+        if at.astimezone() <= now:
+            at += timedelta(days=1)
+        return at.astimezone().isoformat()
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    raise argparse.ArgumentTypeError(_("write 04:00, or 2026-01-31T04:00"))
 
 
 def _limit(text: str) -> tuple[str, int | str]:

@@ -14,7 +14,7 @@ from webapp.cli.tables import table
 from webapp.words import _, ngettext
 
 #: Rows in this order where there is not room for all: what asks for a person comes first.
-FIRST = ("failed", "unknown", "unreachable", "running", "queued", "paused", "waiting")
+FIRST = ("failed", "unknown", "unreachable", "running", "queued", "paused", "staged", "waiting")
 HOST_ENDED = {"succeeded", "skipped", "failed", "cancelled", "rolled_back"}
 
 

@@ -69,6 +69,10 @@ def promote(given: argparse.Namespace) -> int:
     return _order(given, "promote", None if given.batch is None else {"batch": given.batch})
 
 
+def switch(given: argparse.Namespace) -> int:
+    return _order(given, "switch", {"at": given.at} if given.at else None)
+
+
 def skip(given: argparse.Namespace) -> int:
     body = {"hosts": given.hosts, "rest": given.rest, "note": given.note}
     return _order(given, "skip", {key: value for key, value in body.items() if value})
@@ -183,6 +187,7 @@ def _job_order(given: argparse.Namespace) -> dict[str, Any]:
         "batches": given.batch,
         "preflight": given.preflight,
         "on_halt": given.on_halt,
+        "stage": "ahead" if given.stage_ahead else None,
         "order_by": given.order_by,
         "max_down": dict(given.max_down) if given.max_down else None,
         "per_machine": given.per_machine,
@@ -199,12 +204,14 @@ def _job_order(given: argparse.Namespace) -> dict[str, Any]:
         "preset": given.preset,
         "note": given.note,
         "force": given.force,
+        "start_at": given.at,
     }
     return {key: value for key, value in order.items() if value not in (None, False, "", {})}
 
 
 def _careful(given: argparse.Namespace) -> dict[str, Any]:
-    names = ("parallel", "stagger", "max_failed", "max_failed_in_batch", "gate", "soak")
+    budgets = ("max_failed", "max_failed_in_batch")
+    names = ("parallel", "stage_parallel", "stagger", *budgets, "gate", "soak")
     return _given({name: getattr(given, name) for name in names})
 
 

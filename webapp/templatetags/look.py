@@ -26,6 +26,7 @@ ORDER = (
     HostRunState.CANCELLED,
     HostRunState.UNKNOWN,
     HostRunState.PAUSED,
+    HostRunState.STAGED,
     HostRunState.RUNNING,
 )
 

@@ -36,7 +36,6 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         "job": report,
         "steps": revisions.step_names(job.revision),
         "activity": activity(job),
-        "start_at": job.start_at and iso(job.start_at),
         "cancelled": job.cancelled,
         "urls": {
             "job": api,

@@ -74,7 +74,7 @@ const PAUSE = {
   step: gettext("%(who)s paused the job after the steps that run."),
 };
 
-function order({ who, what, hosts, host, note, after, batch, terms, by_job }) {
+function order({ at, who, what, hosts, host, note, after, batch, terms, by_job, opens }) {
   const many =
     hosts === undefined
       ? ""
@@ -104,6 +104,12 @@ function order({ who, what, hosts, host, note, after, batch, terms, by_job }) {
           ? gettext("%(who)s began all the same.")
           : gettext("%(who)s promoted batch %(n)s."),
         values,
+      ),
+      switch: fill(
+        Date.parse(opens) > Date.parse(at)
+          ? gettext("%(who)s set the switch to %(opens)s.")
+          : gettext("%(who)s began the switch."),
+        { who, opens: opens ? moment(opens) : "" },
       ),
       answer: fill(gettext("%(who)s said what became of %(host)s."), values),
     }[what] ?? [who, what, many].filter(Boolean).join(" ");

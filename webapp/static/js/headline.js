@@ -1,8 +1,8 @@
 // The sentence at the top, in the title of the page and for the ear; and what explains it.
 
 import { element, setText } from "./dom.js";
-import { pieces } from "./verdict.js";
-import { fill, gettext, number } from "./words.js";
+import { isBeforeSwitch, pieces } from "./verdict.js";
+import { duration, fill, gettext, moment, number } from "./words.js";
 
 /** Read aloud, the sentence must not change faster than it is spoken. */
 const SPOKEN_EVERY = 15_000; // milliseconds
@@ -30,21 +30,24 @@ export class Headline {
   }
 
   tick(now) {
+    this.#explain(now);
     if (now - this.spokenAt < SPOKEN_EVERY) return;
     this.spokenAt = now;
     setText(this.spoken, this.said);
   }
 
-  /** Why the job is halted, and which hosts are down. */
-  #explain() {
+  /** Why the job is halted, which hosts are down, and how far off the switch is. */
+  #explain(now = Date.now()) {
     const { job, hosts } = this.model;
     const downs = [...hosts.values()].filter(({ down }) => down);
     const reason = this.model.ended ? "" : job.reason;
-    const explained = JSON.stringify([reason, downs.map(({ name, error }) => [name, error])]);
+    const opens = isBeforeSwitch(job, now) && job.start_at ? untilSwitch(job.start_at, now) : "";
+    const explained = JSON.stringify([reason, opens, downs.map(({ name, error }) => [name, error])]);
     if (explained === this.explained) return;
     this.explained = explained;
     const more = downs.length - NAMED;
     const lines = downs.slice(0, NAMED).map((host) => this.#down(host));
+    if (opens) lines.unshift(element("span", {}, opens));
     if (reason) lines.unshift(element("span", {}, reason));
     if (more > 0) {
       lines.push(
@@ -60,6 +63,18 @@ export class Headline {
     const text = error ? ` ${gettext("is down:")} ${error}` : ` ${gettext("is down")}`;
     return element("span", {}, element("i", { class: "sq failed" }), open, text);
   }
+}
+
+/** In the reader's own time, and to the minute: nobody needs it more exactly before the last. */
+function untilSwitch(at, now) {
+  const seconds = (Date.parse(at) - now) / 1000;
+  const left = seconds > 90 ? 60 * Math.round(seconds / 60) : seconds;
+  const minutes = fill(gettext("%(n)s min"), { n: left / 60 });
+  const span = left < 3600 && left > 90 ? minutes : duration(left);
+  return fill(gettext("Hosts begin to go down at %(at)s, in %(span)s."), {
+    at: moment(at, new Date(now)),
+    span,
+  });
 }
 
 function toned({ text, tone }) {

@@ -13,6 +13,7 @@ const ORDER = [
   "unknown",
   "unreachable",
   "paused",
+  "staged",
   "draining",
   "slow",
   "running",

@@ -13,8 +13,8 @@ const FAILED = new Set(["failed", "rolled_back"]);
  */
 export class JobModel {
   /** @param job as GET /jobs/{id} tells it @param steps names in the recipe's order */
-  constructor({ job, steps, cancelled = false, start_at = null }) {
-    this.job = { ...job, cancelled, start_at };
+  constructor({ job, steps, cancelled = false }) {
+    this.job = { ...job, cancelled };
     this.steps = steps;
     this.place = new Map(steps.map((name, index) => [name, index]));
     this.hosts = new Map();
@@ -34,8 +34,8 @@ export class JobModel {
     this.setTerms(job);
     if (job.last_seq < this.jobSeq) return;
     this.jobSeq = job.last_seq;
-    const { state, reason, pause, started_at, ended_at } = job;
-    Object.assign(this.job, { state, reason, pause, started_at, ended_at });
+    const { state, reason, pause, start_at, started_at, ended_at } = job;
+    Object.assign(this.job, { state, reason, pause, start_at, started_at, ended_at });
     for (const { n, state: to, soak_until } of job.batches) this.setGate(n, to, soak_until);
   }
 
@@ -274,6 +274,7 @@ const MOVES = {
   order(item, changed) {
     if (item.what === "cancel") this.job.cancelled = true;
     if (item.what === "retry") this.job.cancelled = false;
+    if (item.what === "switch") this.job.start_at = item.opens;
     if (item.what === "rollback") this.job.rolled_back_by = item.by_job;
     if (item.what === "pause") this.job.pause = item.after;
     if (item.what === "resume" || item.what === "promote") this.job.pause = "";

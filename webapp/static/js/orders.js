@@ -47,6 +47,7 @@ export class Orders {
     this.promote = this.#button("main", () =>
       this.give("promote", { batch: this.gated?.n }, this.promote),
     );
+    this.switch = this.#button("main", () => this.give("switch", {}, this.switch));
     this.check = this.#button("", () => this.give("check", {}, this.check));
     this.resume = this.#button("", () => this.give("resume", {}, this.resume));
     this.pausing = document.getElementById("pause");
@@ -57,6 +58,7 @@ export class Orders {
     root.append(
       this.check,
       this.promote,
+      this.switch,
       this.resume,
       this.retry,
       this.pause,
@@ -85,7 +87,7 @@ export class Orders {
     const counts = {};
     for (const { state } of this.model.hosts.values()) counts[state] = (counts[state] ?? 0) + 1;
     const again = count(counts, RETRYABLE);
-    const waiting = count(counts, ["waiting", "queued"]);
+    const waiting = count(counts, ["waiting", "queued", "staged"]);
     const active = count(counts, ["running", "paused", "unknown"]);
     this.retry.hidden = !can.includes("retry");
     if (again === 0)
@@ -128,6 +130,15 @@ export class Orders {
           : gettext("it need not stay well any longer"),
       );
     }
+    this.switch.hidden = !can.includes("switch");
+    const staged = batches.reduce((sum, { counts }) => sum + (counts.staged ?? 0), 0);
+    this.#label(
+      this.switch,
+      gettext("Switch now"),
+      fill(ngettext("%(n)s host is staged", "%(n)s hosts are staged", staged), {
+        n: number(staged),
+      }),
+    );
     this.resume.hidden = !can.includes("resume");
     const hosts = fill(ngettext("%(n)s host waits", "%(n)s hosts wait", waiting), {
       n: number(waiting),

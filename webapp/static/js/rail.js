@@ -81,9 +81,10 @@ function name({ canary }, { total, through }) {
 }
 
 /** Of a batch that nobody has begun: who opens it, and what comes after it. */
-function ahead({ canary, budget }, { asks, first, soak }) {
+function ahead({ canary, budget, counts }, { asks, first, soak }) {
   const opens = asks ? gettext("waits for your go") : first ? gettext("begins") : gettext("goes on by itself");
   const rest = [
+    counts.staged ? fill(gettext("%(n)s staged"), { n: number(counts.staged) }) : "",
     canary && budget.job === 0 ? gettext("one failure halts it") : "",
     soak ? fill(gettext("soaks %(time)s"), { time: duration(soak) }) : "",
   ];
@@ -111,9 +112,13 @@ function stands(state, { counts, gate, until, budget }, used) {
   if (state === "cancelled") return [gettext("cancelled")];
   if (state === "succeeded") return [gettext("done")];
   const active = count(counts, ["queued", "running", "paused"]);
-  const rest = counts.waiting ?? 0;
-  const running = fill(gettext("%(n)s running"), { n: number(active) });
-  return [rest ? `${running}, ${fill(gettext("%(n)s to go"), { n: number(rest) })}` : running];
+  const parts = [
+    [active, gettext("%(n)s running")],
+    [counts.staged, gettext("%(n)s staged")],
+    [counts.waiting, gettext("%(n)s to go")],
+  ];
+  const said = parts.filter(([n]) => n).map(([n, text]) => fill(text, { n: number(n) }));
+  return [said.join(gettext(", "))];
 }
 
 function failures(used, budget) {

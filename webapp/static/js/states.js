@@ -13,6 +13,7 @@ export const SCORE = [
   { shown: "slow", word: gettext("slow"), rare: true },
   { shown: "draining", word: gettext("draining"), rare: true },
   { shown: "paused", word: gettext("paused"), rare: true },
+  { shown: "staged", word: gettext("staged"), rare: true },
   { shown: "waiting", word: gettext("waiting") },
   { shown: "failed", word: gettext("failed"), hot: true },
   { shown: "unknown", word: gettext("unknown") },
@@ -42,6 +43,8 @@ export function tell(host, { now = Date.now() } = {}) {
   switch (host.shown) {
     case "waiting":
       return [gettext("waits for its turn"), host.reason];
+    case "staged":
+      return [gettext("staged; waits for the switch"), host.reason];
     case "succeeded":
       return [
         host.previous && host.version && host.previous !== host.version

@@ -23,15 +23,15 @@ export function pieces(
   { unreachable = 0, down = 0, slow = 0, limit = null, left = null, now = Date.now() } = {},
 ) {
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
+  if (isBeforeSwitch(job, now)) return staging(job, batches, { unreachable, down, slow, limit });
   const opening = takenBack(job, open(job, batches));
   const done = job.rolls_back
     ? gettext("%(updated)d of %(total)d taken back")
     : gettext("%(updated)d of %(total)d updated");
   // What is quiet while it goes well is not told then.
   const quiet = job.state === "running" && !job.cancelled;
-  const told = { unreachable, down, slow, limit, left, quiet };
-  const found = findings(done, batches, told).flatMap((said, i) =>
-    i ? [{ text: gettext(", "), tone: "" }, ...said] : said,
+  const found = listed(
+    findings(done, batches, { unreachable, down, slow, limit, left, quiet }),
   );
   return [
     ...(opening ? [{ text: opening + gettext(": "), tone: "" }] : []),
@@ -43,7 +43,7 @@ export function pieces(
 /** waiting, running, or how it ended: succeeded, failed, cancelled. */
 export function batchState({ counts }) {
   const total = count(counts);
-  if (count(counts, ["waiting"]) === total) return "waiting";
+  if (count(counts, ["waiting", "staged"]) === total) return "waiting";
   if (count(counts, HOST_ENDED) < total) return "running";
   if (count(counts, FAILED)) return "failed";
   return counts.cancelled ? "cancelled" : "succeeded";
@@ -64,10 +64,47 @@ export function count(counts, states = Object.keys(counts)) {
   return sum;
 }
 
+/** Where hosts stage ahead: whether none of them may go down yet. */
+export function isBeforeSwitch(job, now = Date.now()) {
+  if (job.rollout?.stage !== "ahead" || job.cancelled || JOB_ENDED.has(job.state)) return false;
+  return !job.start_at || Date.parse(job.start_at) > now;
+}
+
+/** What is done ahead, and when hosts begin to go down. */
+function staging(job, batches, troubles) {
+  const openings = {
+    running: gettext("Staging"),
+    paused: job.pause ? gettext("Paused while staging") : "",
+    halted: gettext("Halted while staging"),
+  };
+  const opening = openings[job.state];
+  const done = gettext("%(updated)d of %(total)d staged");
+  const found = findings(done, batches, { ...troubles, first: "staged", left: null });
+  const then = job.start_at
+    ? fill(gettext("%(so_far)s; the switch begins at %(at)s UTC."), {
+        so_far: SO_FAR,
+        at: new Date(job.start_at).toISOString().slice(0, 16).replace("T", " "),
+      })
+    : fill(gettext("%(so_far)s; the switch waits for a person."), { so_far: SO_FAR });
+  const [before, after] = then.split(SO_FAR);
+  return [
+    { text: (opening ? opening + gettext(": ") : "") + before, tone: "" },
+    ...listed(found),
+    { text: after, tone: "" },
+  ].filter(({ text }) => text);
+}
+
+/** Stands in a sentence for its pieces, which have tones of their own. */
+const SO_FAR = "\u0000";
+
+function listed(found) {
+  return found.flatMap((said, i) => (i ? [{ text: gettext(", "), tone: "" }, ...said] : said));
+}
+
 function ahead(job, batches, now) {
   const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
   const hosts = fill(ngettext("%(count)d host", "%(count)d hosts", total), { count: total });
-  if (job.start_at && Date.parse(job.start_at) > now) {
+  if (job.rollout?.stage !== "ahead" && job.start_at && Date.parse(job.start_at) > now) {
     const at = new Date(job.start_at).toISOString().slice(0, 16).replace("T", " ");
     return fill(gettext("Starts at %(at)s UTC: %(hosts)s."), { at, hosts });
   }
@@ -92,8 +129,12 @@ function takenBack({ state, rolled_back_by: by }, ended) {
   return fill(gettext("%(ended)s, taken back by job #%(job)s"), { ended, job: by });
 }
 
-/** Each in its pieces. */
-function findings(done, batches, { unreachable, down, slow, limit, left, quiet }) {
+/** Each in its pieces. @param first `done` counts those in this state */
+function findings(
+  done,
+  batches,
+  { first = "succeeded", unreachable, down, slow, limit, left, quiet },
+) {
   const over = (...states) => batches.reduce((sum, batch) => sum + count(batch.counts, states), 0);
   const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
   const limited =
@@ -105,12 +146,13 @@ function findings(done, batches, { unreachable, down, slow, limit, left, quiet }
     [over("unknown"), gettext("%(count)d unknown"), "strong"],
     [over("cancelled"), gettext("%(count)d cancelled"), ""],
     [quiet ? 0 : over(...HOST_ACTIVE), gettext("%(count)d running"), ""],
+    [first === "staged" ? 0 : over("staged"), gettext("%(count)d staged"), ""],
     [unreachable, gettext("%(count)d unreachable"), ""],
     [down, gettext("%(count)d down"), "failed"],
     [slow, gettext("%(count)d slow"), ""],
   ];
   return [
-    [{ text: fill(done, { updated: over("succeeded"), total }), tone: "strong" }],
+    [{ text: fill(done, { updated: over(first), total }), tone: "strong" }],
     ...further
       .filter(([n]) => n)
       .map(([n, text, tone, ...more]) => [{ text: fill(text, { count: n }), tone }, ...more]),

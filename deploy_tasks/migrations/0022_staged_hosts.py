@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deploy_tasks', '0020_no_way_back'),
+        ('deploy_tasks', '0021_key_rules'),
     ]
 
     operations = [
