@@ -226,6 +226,7 @@ class TestReading:
             "by": "mira",
             "rolls_back": None,
             "rolled_back_by": None,
+            "start_at": None,
             "created_at": "2026-01-31T23:59:59.123Z",
             "started_at": "2026-02-01T00:00:00.000Z",
             "ended_at": None,
@@ -770,6 +771,21 @@ class TestOrders:
         assert "promote" not in answer.json()["can"]
         refused = operator.post(f"/jobs/{job.pk}/promote")
         assert (refused.status_code, error(refused)["code"]) == (409, "refused")
+
+    def test_the_switch_is_ordered_while_it_is_possible(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=2, state="paused", rollout={"stage": "ahead"})
+        job.host_runs.update(state="staged", held=True, fence=1)
+        told = operator.get(f"/jobs/{job.pk}").json()
+        assert {"switch", "skip"} <= {*told["can"]}
+        assert (told["start_at"], told["counts"]["staged"]) == (None, 2)
+        assert told["verdict"] == "2 of 2 staged; the switch waits for a person."
+        later = operator.post(f"/jobs/{job.pk}/switch", {"at": "2999-01-01T04:00:00Z"}).json()
+        assert later["start_at"] == "2999-01-01T04:00:00.000Z"
+        refused = operator.post(f"/jobs/{job.pk}/switch", {"at": "2999-01-01T04:00:00"})
+        assert (refused.status_code, error(refused)["field"]) == (422, "at")
+        assert "switch" not in operator.post(f"/jobs/{job.pk}/switch").json()["can"]
 
 
 class TestLogIn:
