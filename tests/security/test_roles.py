@@ -23,6 +23,7 @@ from deploy_tasks.models import (
     Host,
     HostKey,
     Job,
+    KeyRule,
     Machine,
     Pager,
     Recipe,
@@ -70,6 +71,9 @@ class World:
         Pager.objects.create(
             name=f"{self.name}-desk", game=self.game, moments=[], sealed=b"", key_id="k"
         )
+        self.key_rule = KeyRule.objects.create(
+            game=self.game, kind="authority", names="*", key=f"ssh-ed25519 {self.name}"
+        )
         self.grant = Grant.objects.create(
             user=factories.user(f"{self.name}-boss"), game=self.game, role=Role.ADMINISTRATOR
         )
@@ -84,6 +88,7 @@ class World:
             Release: self.release,
             Recipe: self.game.recipe,
             Credential: self.credential,
+            KeyRule: self.key_rule,
             Grant: self.grant,
         }
         return rows.get(model)
