@@ -196,7 +196,7 @@ def _check_stage(choice: Choice) -> None:
 
 
 def _hosts(order: JobOrder, game: Game) -> list[Host]:
-    there = list(Host.objects.filter(game=game).order_by("name"))
+    there = list(Host.objects.filter(game=game).select_related("machine").order_by("name"))
     if order.hosts is not None:
         return _named(order.hosts, there, game)
     if order.labels is not None:
@@ -212,14 +212,16 @@ def _named(names: Sequence[str], there: Iterable[Host], game: Game) -> list[Host
     by_name = {host.name: host for host in there}
     if not names:
         raise InvalidInput(_("names no host"), field="hosts")
+    seen = set()
     for index, name in enumerate(names):
         if name not in by_name:
             raise InvalidInput(
                 _("%(game)s has no host “%(host)s”") % {"game": game, "host": name},
                 field=f"hosts[{index}]",
             )
-        if name in names[:index]:
+        if name in seen:
             raise InvalidInput(_("“%s” is named twice") % name, field=f"hosts[{index}]")
+        seen.add(name)
     return [by_name[name] for name in names]
 
 
@@ -325,7 +327,7 @@ def _check_secrets(choice: Choice, secrets: Mapping[str, str], purse: Purse) -> 
 
 def busy(hosts: Iterable[Host]) -> list[dict[str, Any]]:
     """Those that another job has: ``{"host", "job", "by", "since"}``."""
-    holding = HostRun.objects.filter(host__in=list(hosts), holds_host=True).select_related("job")
+    holding = HostRun.objects.filter(host__in=[host.pk for host in hosts], holds_host=True)
     return [
         {
             "host": run.name,
@@ -333,7 +335,7 @@ def busy(hosts: Iterable[Host]) -> list[dict[str, Any]]:
             "by": run.job.by_name,
             "since": iso(run.job.created_at),
         }
-        for run in holding.order_by("position")
+        for run in holding.select_related("job").order_by("position")
     ]
 
 

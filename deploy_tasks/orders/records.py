@@ -1,5 +1,7 @@
 """What every order leaves behind: its event, its audit entry, and the bell."""
 
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -10,7 +12,8 @@ from django.utils.translation import gettext as _
 from deploy_tasks import audit, bells, journal
 from deploy_tasks.errors import HostsBusy, OrderRefused
 from deploy_tasks.failpoints import failpoint
-from deploy_tasks.models import Event, Job
+from deploy_tasks.journal import sql
+from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.orders.planning import busy
 from deploy_tasks.states import JOB_ENDED, HostRunState
 
@@ -18,6 +21,22 @@ from deploy_tasks.states import JOB_ENDED, HostRunState
 ITSELF = "Patchwave"
 #: Orders that begin nothing.
 CALMING = frozenset({"cancel", "pause", "skip"})
+
+
+def add_host_runs(job: Job, given: Sequence[Mapping[str, Any]]) -> None:
+    """Host runs of a new job in their order: the columns of each that are not as by default.
+
+    The ORM takes ten times as long, and whoever orders 5,000 of them waits for it.
+    """
+    plain = HostRun(job=job)
+    columns = [field.attname for field in HostRun._meta.concrete_fields if not field.primary_key]
+    values = [getattr(plain, name) for name in columns]
+    usual = [value.value if isinstance(value, Enum) else value for value in values]
+    rows = [
+        [one.get(name, value) for name, value in zip(columns, usual, strict=True)]
+        for one in ({**columns_of, "position": n} for n, columns_of in enumerate(given))
+    ]
+    sql.insert(HostRun, columns, rows)
 
 
 def opened(job: Job) -> Job:

@@ -12,8 +12,7 @@ from deploy_tasks import bells, journal, revisions, rollout
 from deploy_tasks.errors import HostsBusy, OrderRefused
 from deploy_tasks.models import Attempt, Batch, HostRun, Job
 from deploy_tasks.orders.planning import busy
-from deploy_tasks.orders.records import name_of, tell
-from deploy_tasks.orders.starting import CHUNK
+from deploy_tasks.orders.records import add_host_runs, name_of, tell
 from deploy_tasks.rollout import Placed, Rollout
 from deploy_tasks.standing import irreversible, standing
 from deploy_tasks.states import HOST_ACTIVE, JOB_ENDED, HostRunState, JobState
@@ -67,20 +66,18 @@ def _create(job: Job, by: User | None, note: str) -> Job:
         Batch(job=back, n=n, canary=cut.canary and n == 1) for n in range(1, len(cut.batches) + 1)
     )
     numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
-    HostRun.objects.bulk_create(
+    add_host_runs(
+        back,
         [
-            HostRun(
-                job=back,
-                host=run.host,
-                name=run.name,
-                batch=n,
-                position=position,
-                undoes=run,
-                previous=run.previous,
-            )
-            for position, (n, run) in enumerate(numbered)
+            {
+                "host_id": run.host_id,
+                "name": run.name,
+                "batch": n,
+                "undoes_id": run.pk,
+                "previous": run.previous,
+            }
+            for n, run in numbered
         ],
-        batch_size=CHUNK,
     )
     if job.state == JobState.HALTED:
         _end(job)

@@ -10,11 +10,9 @@ from django.utils.translation import gettext as _
 from deploy_tasks import audit, bells, checking, journal
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
-from deploy_tasks.models import Batch, Event, HostRun, Job
+from deploy_tasks.models import Batch, Event, Job
 from deploy_tasks.orders.planning import Choice, JobOrder, busy, choose, misfits, never_let_in
-
-#: Rows a statement when 5,000 host runs are made at once.
-CHUNK = 1000
+from deploy_tasks.orders.records import add_host_runs
 
 
 def start_job(order: JobOrder, *, by: User, key: str | None = None) -> tuple[Job, bool]:
@@ -73,12 +71,8 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     )
     if job.rollout["preflight"]:
         Batch.objects.create(job=job, n=checking.FIRST)
-    HostRun.objects.bulk_create(
-        [
-            HostRun(job=job, host=host, name=host.name, batch=number, position=position)
-            for position, (number, host) in enumerate(numbered)
-        ],
-        batch_size=CHUNK,
+    add_host_runs(
+        job, [{"host_id": host.pk, "name": host.name, "batch": n} for n, host in numbered]
     )
     story = {"who": by.get_username(), "what": "start", "hosts": len(numbered)}
     if order.note:
