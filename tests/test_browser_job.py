@@ -229,3 +229,43 @@ def test_a_text_is_found_in_one_host_and_in_all_of_them(tab: Tab, large: Job) ->
     expect(hits).to_have_count(0)
     expect(page.locator("#log mark")).to_have_count(0)
     assert tab.complaints() == []
+
+
+# ---- the timeline
+
+
+def test_every_host_is_a_bar_of_its_steps_and_only_those_in_view_are_drawn(
+    tab: Tab, large: Job
+) -> None:
+    page = tab.open_job(large)
+    page.locator("#timeline").scroll_into_view_if_needed()
+    health = page.locator("#timeline .paces tr", has_text="health")
+    expect(health.locator("td").nth(1)).to_have_text("38 s")
+    rows = page.locator("#timeline .g-row")
+    expect(rows.first.locator(".g-seg[data-segment]")).to_have_count(6)
+    assert 0 < rows.count() < 60
+    page.get_by_label("Sorted").select_option("worst first")
+    expect(rows.first.locator(".sq")).to_have_class("sq failed")
+    page.get_by_role("button", name="From each start").click()
+    assert {"sort=worst", "lay=own"} <= set(page.url.partition("?")[2].split("&"))
+    page.reload()
+    page.locator("#timeline").scroll_into_view_if_needed()
+    expect(rows.first.locator(".sq")).to_have_class("sq failed")
+    assert tab.complaints() == []
+
+
+def test_the_timeline_is_walked_by_keyboard_and_leads_to_a_log(tab: Tab, large: Job) -> None:
+    page = tab.open_job(large, "?sort=name")
+    grid = page.locator("#timeline .gantt")
+    grid.focus()
+    said = page.locator("#timeline .readout")
+    expect(page.locator("#timeline .g-row.here .g-seg")).not_to_have_count(0)
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
+        grid.press(key)
+    expect(said).to_contain_text("step 2, stage, updated 8.4 s, usually 8.4 s")
+    grid.press("End")
+    expect(page.locator("#timeline .g-row.here")).to_be_visible()
+    grid.press("Home")
+    name = page.locator("#timeline .g-row.here .g-name").inner_text()
+    grid.press("Enter")
+    expect(page.locator("#log [data-log=name]")).to_have_text(name)

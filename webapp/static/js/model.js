@@ -227,10 +227,13 @@ const MOVES = {
     if (!host) return;
     const before = host.steps.get(item.step);
     const same = before && before.n === item.n && before.kind === (item.kind ?? "do");
-    const at = same && item.to !== "running" ? before.at : item.at;
+    const ends = item.to !== "running";
+    const begun = same && ends ? before.at : item.at;
     const seconds =
-      item.seconds ??
-      (at && item.to !== "running" ? (Date.parse(item.at) - Date.parse(at)) / 1000 : null);
+      item.seconds ?? (begun && ends ? (Date.parse(item.at) - Date.parse(begun)) / 1000 : null);
+    // Of one whose beginning nobody saw, the end is told with how long it took.
+    const unseen = !same && ends && seconds;
+    const at = unseen ? new Date(Date.parse(item.at) - 1000 * seconds).toISOString() : begun;
     host.steps.set(item.step, {
       step: item.step,
       n: item.n,

@@ -1,7 +1,7 @@
 // Where one is on the page of a job: which hosts show, which one is open. It lives in the URL, so
 // that a link shows another person the same.
 
-/** `{host, show: Set of states, cause, group, view: "" | "map" | "table"}` */
+/** `{host, show: Set of states, cause, group, view: "" | "map" | "table", sort, lay: "" | "own"}` */
 export function read(search = location.search) {
   const query = new URLSearchParams(search);
   return {
@@ -10,15 +10,19 @@ export function read(search = location.search) {
     cause: query.get("cause") ?? "",
     group: query.get("group") ?? "",
     view: ["map", "table"].includes(query.get("view")) ? query.get("view") : "",
+    sort: query.get("sort") ?? "",
+    lay: query.get("lay") === "own" ? "own" : "",
   };
 }
 
-export function write({ host, show, cause, group, view }, hash = "") {
+export function write({ host, show, cause, group, view, sort, lay }, hash = "") {
   const query = new URLSearchParams();
   if (show.size) query.set("show", [...show].join(","));
   if (cause) query.set("cause", cause);
   if (group) query.set("group", group);
   if (view) query.set("view", view);
+  if (sort) query.set("sort", sort);
+  if (lay) query.set("lay", lay);
   if (host) query.set("host", host);
   const text = query.toString().replaceAll("%2C", ",");
   history.replaceState(null, "", (text ? `?${text}` : location.pathname) + hash);

@@ -17,6 +17,7 @@ import { retoldIn } from "./retelling.js";
 import { Score } from "./score.js";
 import { JobStream } from "./stream.js";
 import { Steps } from "./steps.js";
+import { Timeline } from "./timeline.js";
 
 const PAINT_WITHIN = 1000; // milliseconds
 const TICK = 1000;
@@ -37,7 +38,10 @@ const refused = () => paintLink(byId("link"), { state: "refused" });
 const pick = (name) => chosen.pick(name);
 const asked = new Asked(page, model, {
   onWhy: (told) => causes.load(told),
-  onPace: (told) => steps.paint(told, model.hosts),
+  onPace: (told) => {
+    steps.paint(told, model.hosts);
+    timeline.pace(told);
+  },
   onTold: paintSoon,
   onRefused: refused,
 });
@@ -72,6 +76,11 @@ const fleet = new Fleet(
     needSteps,
     onTurn: () => paintSoon({ all: true }),
   },
+);
+const timeline = new Timeline(
+  byId("timeline"),
+  { model, here },
+  { onPick: pick, needSteps, onTurn: () => place.write(here) },
 );
 const chosen = new Chosen(
   { page, model, here, orders },
@@ -175,6 +184,7 @@ function paint() {
   causes.paint({ counts, shown: here.cause, retryable: asked.can.includes("retry") });
   orders.paint(asked.can);
   fleet.paint(names, { all });
+  timeline.paint(fleet.listed(), { all });
   chosen.paint(asked.can);
   look(looked);
 }
@@ -185,6 +195,7 @@ function tick() {
   ticked = now;
   headline.tick(now);
   fleet.tick(now);
+  timeline.tick();
   chosen.tick(now);
   if (looked === null) look(null);
 }
