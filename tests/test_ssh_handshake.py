@@ -267,6 +267,43 @@ class TestNoSuchHost:
         ssh.connect(target_of(fleet, host, address="eu-1.example")).close()
 
 
+class TestCutOff:
+    """By whoever asked for the session and does not want it any more: limits are not waited for."""
+
+    def test_while_the_address_does_not_answer(self, at_sea: ssh.Target) -> None:
+        with contextlib.ExitStack() as opened:
+            full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            for _ in range(3):
+                knock = opened.enter_context(socket.socket())
+                knock.setblocking(False)
+                knock.connect_ex(full.getsockname())
+            _cut_off(replace(at_sea, port=full.getsockname()[1]))
+
+    def test_before_the_banner(self, at_sea: ssh.Target) -> None:
+        with Stranger(_say_nothing) as stranger:
+            _cut_off(replace(at_sea, port=stranger.port))
+
+    def test_before_the_key_exchange(self, at_sea: ssh.Target) -> None:
+        with Stranger(_say(b"SSH-2.0-strange\r\n", then_wait=True)) as stranger:
+            _cut_off(replace(at_sea, port=stranger.port))
+
+    def test_during_the_log_in(self, at_sea: ssh.Target) -> None:
+        with stalling_host("auth") as (address, port, key):
+            _cut_off(replace(at_sea, address=address, port=port, host_keys=(key,)), after=0.5)
+
+    def test_behind_a_jump_host(self, at_sea: ssh.Target, fleet: Fleet) -> None:
+        with Stranger(_say_nothing) as stranger:
+            via = target_of(fleet, fleet.hosts[0])
+            _cut_off(replace(at_sea, port=stranger.port, via=via), after=0.5)
+
+    def test_by_what_it_raises_itself(self, at_sea: ssh.Target) -> None:
+        def enough(cut: Callable[[], None]) -> None:
+            raise KeyError
+
+        with Stranger(_say_nothing) as stranger, pytest.raises(KeyError):
+            ssh.connect(replace(at_sea, port=stranger.port), making=enough)
+
+
 class TestAStranger:
     def test_that_says_nothing(self, at_sea: ssh.Target) -> None:
         with Stranger(_say_nothing) as stranger:
@@ -344,6 +381,30 @@ def test_there_is_no_way_around_the_host_key() -> None:
     ]
     assert sources
     assert [path for path in sources if re.search(words, path.read_text())] == []
+
+
+def _cut_off(target: ssh.Target, *, after: float = 0.2) -> None:
+    """Within seconds, of limits that are minutes."""
+    cuts: list[Callable[[], None]] = []
+    enough = threading.Event()
+
+    def making(cut: Callable[[], None]) -> None:
+        if enough.is_set():  # a reset is tried once more
+            raise ConnectFailed("enough")
+        cuts.append(cut)
+
+    def cut_off() -> None:
+        enough.set()
+        cuts[-1]()
+
+    timer = threading.Timer(after, cut_off)
+    began = time.monotonic()
+    timer.start()
+    slow = ssh.Limits(connect=100, banner=100, kex=100, auth=100, channel=100)
+    with pytest.raises(ConnectFailed):
+        ssh.connect(target, limits=slow, making=making)
+    timer.join()
+    assert after <= time.monotonic() - began < 20
 
 
 def _refusal(target: ssh.Target, limits: ssh.Limits | None = None) -> ConnectFailed:

@@ -2,8 +2,9 @@
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from django.utils.translation import gettext as _
 
@@ -34,7 +35,8 @@ class Contact:
         self._target, self._story, self._claim = target, story, claim
         self._session: ssh.Session | None = None
 
-    def _look(self, *, launched: bool) -> None:
+    def look(self, *, launched: bool) -> None:
+        """Raise what ends the host run, or this thread's part in it."""
         self._story.carriage.look()
         if launched:
             return
@@ -55,10 +57,12 @@ class Contact:
         if self._session and self._session.is_alive:
             return self._session
         while True:
-            self._look(launched=launched)
+            self.look(launched=launched)
             try:
-                self._session = ssh.connect(self._target)
+                self._session = self._connect(launched=launched)
             except ConnectFailed as failure:
+                # It may be our own doing.
+                self.look(launched=launched)
                 self._story.link(Link.UNREACHABLE, str(failure))
                 self._wait_after(failure, launched=launched)
                 continue
@@ -77,12 +81,22 @@ class Contact:
             except OrderRefused:
                 log.warning("host %s: its certified key is not pinned", self._target.name)
 
+    def _connect(self, *, launched: bool) -> ssh.Session:
+        def making(cut: Callable[[], None]) -> None:
+            self._story.carriage.wake = partial(self._cut_off, cut, launched=launched)
+            self.look(launched=launched)
+
+        try:
+            return ssh.connect(self._target, making=making)
+        finally:
+            self._story.carriage.wake = lambda: None
+
     def ask(self, program: Program, *, launched: bool) -> ssh.Result:
         """Run something short that may be run again, until it was answered."""
         while True:
             session = self.session(launched=launched)
             try:
-                with self.cut_when_woken(session):
+                with self.cut_when_woken(session, launched=launched):
                     answer = session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
             except TimeoutError:
                 session.close()
@@ -94,22 +108,27 @@ class Contact:
                 return answer
 
     @contextmanager
-    def cut_when_woken(self, session: ssh.Session) -> Iterator[None]:
-        """For what waits for the host and can be done again: a worker that stops cuts it off."""
+    def cut_when_woken(self, session: ssh.Session, *, launched: bool) -> Iterator[None]:
+        """For what waits for the host and can be done again: what `look` raises cuts it off."""
         carriage = self._story.carriage
-        carriage.wake = session.close
+        carriage.wake = partial(self._cut_off, session.close, launched=launched)
         try:
-            carriage.look()
+            self.look(launched=launched)
             yield
         finally:
             carriage.wake = lambda: None
+
+    def _cut_off(self, cut: Callable[[], None], *, launched: bool) -> None:
+        carriage = self._story.carriage
+        if carriage.is_over or (carriage.wish != Wish.NONE and not launched):
+            cut()
 
     def lost(self, error: LinkLost | ConnectFailed, *, launched: bool) -> None:
         """The connection broke, or is of no use: that is said apart from the host's outcome.
 
         Raises what made us cut it ourselves, and what `session` raises.
         """
-        self._story.carriage.look()
+        self.look(launched=launched)
         self.close()
         # A host counts as connected once it has answered. One that lets us in and does not is
         # not tried again at once.

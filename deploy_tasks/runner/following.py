@@ -35,6 +35,10 @@ START_LIMIT = 15.0
 #: Of the host's answer to the last question: does it have the same log?
 SUM_LIMIT = 30.0
 SEND_LIMIT = 30.0
+#: Of its first word: a log-in shell or a file system may hang while the connection is well.
+ANSWER_LIMIT = 45.0
+#: Of its answer to a wish. A host that does not give it is shown as out of reach, and told again.
+TELL_LIMIT = 15.0
 #: Bytes kept of what came on standard error.
 NOISE = 65_536
 #: Bytes of an artifact that are brought without a word.
@@ -73,6 +77,8 @@ class End(StrEnum):
     SILENT = "silent"
     #: The host asks for the artifact, and begins when it has it.
     WANTED = "wanted"
+    #: The artifact cannot be brought; `Follower.refusal` says why.
+    REFUSED = "refused"
     #: A person wishes something that the host must be told.
     WISH = "wish"
     #: The host's follower has ended by itself: this host needs another kind.
@@ -101,6 +107,7 @@ class Follower:
         self._reader = frames.LogReader(plan.nonce, plan.position)
         self._noise = b""
         self._last_report: frames.RunnerReport | None = None
+        self.refusal = ""
 
     @property
     def said(self) -> str:
@@ -111,6 +118,8 @@ class Follower:
     def follow(self, session: ssh.Session, program: Program) -> End:
         """Raises LinkLost, ConnectFailed for a host that takes no more commands, and HostFailed
         for one that cannot run plans."""
+        # A host that opens no channel need not be waited for.
+        self._carriage.wake = session.close
         channel = session.open(program.command)
         failpoint("launch.opened")
         was_sent, self._plan.sent = self._plan.sent, True
@@ -118,11 +127,13 @@ class Follower:
             self._carriage.wake = channel.wake
             channel.write(program.stdin, timeout=SEND_LIMIT)
             failpoint("launch.sent")
-            end = self._read(channel)
+            end = self._read(channel, answer_within=ANSWER_LIMIT)
             if end == End.WANTED:
                 # It does not begin before it has the last byte.
                 self._plan.sent = was_sent
-                end = self._bring(session, channel) or self._read(channel)
+                end = self._bring(session, channel) or self._read_on(channel)
+            if end == End.REFUSED:
+                self._plan.sent = was_sent
         except TimeoutError as error:
             session.close()
             raise LinkLost(str(error)) from error
@@ -159,6 +170,8 @@ class Follower:
                 self._story.activity("")
         if is_sent:
             return None
+        if self._plan.sent:  # and an earlier launch may have had it all
+            return End.WISH
         self.teller.abandon_the_rest()
         return End.CANCELLED
 
@@ -167,19 +180,26 @@ class Follower:
         return self._carriage.wish == self._told_wish
 
     def _refused(self, why: str) -> End:
-        """The artifact cannot be brought: its step has failed, and none has begun."""
-        assert self._upload
-        self.teller.refuse(self._upload.attempt, why)
-        return End.FAILED
+        self.refusal = why
+        return End.REFUSED
 
-    def _read(self, channel: ssh.Channel) -> End:
+    def _read_on(self, channel: ssh.Channel) -> End:
+        """The host sums up what was brought before it says a word: as slowly as its disk is."""
+        assert self._upload
+        return self._read(channel, answer_within=self._upload.time_left + ANSWER_LIMIT)
+
+    def _read(self, channel: ssh.Channel, *, answer_within: float) -> End:
+        """Raises TimeoutError where the host does not say that it has the plan."""
         began = time.monotonic()
         ask_at = began + ASK_AFTER
         while True:
             self._carriage.look()
-            if self._carriage.wish != self._told_wish and self._reader.header:
+            if self._carriage.wish != self._told_wish:
                 return End.WISH
-            data = channel.read(max(ask_at - time.monotonic(), 0.0), or_stderr=True)
+            next_at = ask_at if self._reader.header else began + answer_within
+            if not self._reader.header and time.monotonic() >= next_at:
+                raise TimeoutError(_("the host gave no answer within %s s") % round(answer_within))
+            data = channel.read(max(next_at - time.monotonic(), 0.0), or_stderr=True)
             if data:
                 ask_at = time.monotonic() + ASK_AFTER
                 if end := self._take(data):
@@ -194,10 +214,9 @@ class Follower:
                         ask_at = time.monotonic() + pause
             if data == b"":
                 return End.FOLLOWER if self._reader.header else End.SILENT
-            if time.monotonic() >= ask_at:
+            if self._reader.header and time.monotonic() >= ask_at:
                 ask_at = time.monotonic() + ASK_AGAIN
-                if self._reader.header:
-                    channel.write(b"\n", timeout=SEND_LIMIT)
+                channel.write(b"\n", timeout=SEND_LIMIT)
 
     def _answers(self, channel: ssh.Channel) -> list[frames.RunnerReport | frames.HostSum]:
         self._noise = (self._noise + channel.read_stderr())[-NOISE:]
@@ -313,7 +332,7 @@ def pass_on(session: ssh.Session, plan: LivePlan, wish: Wish) -> bool:
 def _answer(session: ssh.Session, program: Program, nonce: str) -> str:
     """The word of the header that a short program ends with."""
     try:
-        said = session.run(program.command, stdin=program.stdin, timeout=SEND_LIMIT).stdout
+        said = session.run(program.command, stdin=program.stdin, timeout=TELL_LIMIT).stdout
     except TimeoutError as error:
         session.close()
         raise LinkLost(str(error)) from error

@@ -49,6 +49,11 @@ class Carriage:
     #: Ends the read in which the thread waits for its host.
     wake: Callable[[], None] = lambda: None
 
+    @property
+    def is_over(self) -> bool:
+        """Whoever waits for its host has to let go of it."""
+        return self.lost or self.stopping.is_set()
+
     def look(self) -> None:
         """Raise what should end the thread."""
         if self.lost:

@@ -20,7 +20,8 @@ PAUSE = 1.0
 def end(story: Story, contact: Contact, *, launched: bool) -> None:
     """Waits for a script that must not be interrupted; its own time limit is kept by the host.
 
-    Raises Failed where the host cannot be told, and what `Contact.ask` raises.
+    Raises Failed where the host cannot be told, and what `Contact.ask` raises: a cancel, too, where
+    nothing of this host run has begun.
     """
     host = story.run.host
     if host is None or not host.unended_plan:
@@ -36,6 +37,7 @@ def end(story: Story, contact: Contact, *, launched: bool) -> None:
             story.tell(news=[story.news(Event.Kind.NOTE, {"text": text})])
             told = True
         story.carriage.wait(PAUSE)
+        contact.look(launched=launched)
     failpoint("unended.quiet")
     _forget(host)
 

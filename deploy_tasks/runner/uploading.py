@@ -58,6 +58,12 @@ class Upload:
         failpoint("upload.sent")
         return True
 
+    @property
+    def time_left(self) -> float:
+        """Seconds of its step's time limit, once it has begun."""
+        assert self._deadline is not None
+        return max(0.0, self._deadline - time.monotonic())
+
     def _write(self, channel: ssh.Channel, block: bytes) -> None:
         assert self._deadline is not None
         try:

@@ -143,24 +143,40 @@ class Work:
         end = None
         upload = self._upload(plan)
         while plan.is_open:
-            launched = self.launched or plan.sent
-            session = self._contact.session(launched=launched)
             follower = Follower(
                 plan, self._story, self._mask, told_wish=self._told_wish, upload=upload
             )
             try:
-                end = follower.follow(session, self._program(plan, upload))
-                if end == End.WISH:
-                    self._pass_on_wish(session, plan)
-                elif end == End.FOLLOWER:
-                    self._follow_otherwise()
-                elif end in (End.ABSENT, End.STUCK, End.SILENT):
-                    self._ask_for(plan, session, follower, end, launched=launched)
-            except (LinkLost, ConnectFailed) as lost:
-                self._contact.lost(lost, launched=self.launched or plan.sent)
+                end = self._go_on_with(plan, follower, upload)
+            except (Cancelled, Failed, Paused):
+                # Of the contact, and only where the host has nothing of the plan.
+                follower.teller.abandon_the_rest()
+                raise
         if end == End.CANCELLED and (self._told_wish.cancels or self._wish.cancels):
             raise Cancelled
         return plan.attempts
+
+    def _go_on_with(self, plan: LivePlan, follower: Follower, upload: Upload | None) -> End | None:
+        """As far as one connection goes; None where it broke."""
+        launched = self.launched or plan.sent
+        session = self._contact.session(launched=launched)
+        try:
+            # What shall end is not launched once more, only to learn whether it was.
+            end = End.WISH
+            if plan.seen or self._wish == self._told_wish:
+                end = follower.follow(session, self._program(plan, upload))
+            if end == End.WISH:
+                end = self._pass_on_wish(session, plan, follower)
+            elif end == End.REFUSED and upload:
+                end = self._take_refusal(plan, follower, upload)
+            elif end == End.FOLLOWER:
+                self._follow_otherwise()
+            elif end in (End.ABSENT, End.STUCK, End.SILENT):
+                self._ask_for(plan, session, follower, end, launched=launched)
+        except (LinkLost, ConnectFailed) as lost:
+            self._contact.lost(lost, launched=self.launched or plan.sent)
+            return None
+        return end
 
     @property
     def _wish(self) -> Wish:
@@ -198,16 +214,39 @@ class Work:
             follower=self._follower,
         )
 
-    def _pass_on_wish(self, session: ssh.Session, plan: LivePlan) -> None:
+    def _pass_on_wish(self, session: ssh.Session, plan: LivePlan, follower: Follower) -> End:
         wish = self._wish
         if wish == Wish.NONE:
             # A pause was taken back: should the plan end between two steps, another goes on.
             self._told_wish = wish
-        elif pass_on(session, plan, wish):
+            return End.WISH
+        with self._contact.cut_when_woken(session, launched=True):
+            if not plan.seen and not (plan.sent and self._has_begun(session, plan)):
+                follower.teller.abandon_the_rest()
+                return End.CANCELLED
+            is_told = pass_on(session, plan, wish)
+        if is_told:
             self._told_wish = wish
             self._story.activity("cancelling" if wish.cancels else "pausing")
         else:
             self._story.carriage.wait(PAUSE)
+        return End.WISH
+
+    def _take_refusal(self, plan: LivePlan, follower: Follower, upload: Upload) -> End:
+        """The artifact's step has failed, and none has begun; unless a launch before this one, of
+        which nothing was heard any more, has had it all."""
+        if plan.sent and self._has_begun(self._contact.session(launched=True), plan):
+            return End.WANTED
+        follower.teller.refuse(upload.attempt, follower.refusal)
+        return End.FAILED
+
+    def _has_begun(self, session: ssh.Session, plan: LivePlan) -> bool:
+        """Of a plan that may be on its way to the host, or there: from here on it is certain."""
+        said = abandon(session, plan)
+        if not said:
+            raise LinkLost(_("the host does not say whether a step has begun"))
+        plan.seen = said == "started"
+        return plan.seen
 
     def _follow_otherwise(self) -> None:
         if self._follower == "loop":  # this one ends, too: then it is asked again and again

@@ -1,23 +1,30 @@
 """From a name to a TCP connection, in the time there is."""
 
+import contextlib
 import errno
 import socket
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
 
 from django.utils.translation import gettext as _
 
 from deploy_tasks.errors import ConnectFailed
 
+#: Is given what cuts a connection off while it is being made; may raise what shall end that.
+Making = Callable[[Callable[[], None]], None]
 
-def dial(address: str, port: int, limit: float) -> socket.socket:
+
+def dial(address: str, port: int, limit: float, making: Making) -> socket.socket:
     """Connect within ``limit`` seconds, trying every address of a name. Raises ConnectFailed."""
     deadline = time.monotonic() + limit
     found = _resolve(address, port, limit)
     for left, (family, where) in zip(range(len(found), 0, -1), found, strict=True):
         link = socket.socket(family, socket.SOCK_STREAM)
         try:
+            making(partial(_cut, link))
             link.settimeout(max(0.001, (deadline - time.monotonic()) / left))
             link.connect(where)
         except OSError as error:
@@ -30,6 +37,11 @@ def dial(address: str, port: int, limit: float) -> socket.socket:
         else:
             return link
     raise AssertionError("a name resolves to one address at least")
+
+
+def _cut(link: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        link.shutdown(socket.SHUT_RDWR)
 
 
 def _unreachable(error: OSError, address: str, port: int, limit: float) -> ConnectFailed:

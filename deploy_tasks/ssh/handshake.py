@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks.errors import ConnectFailed, InvalidInput
 from deploy_tasks.ssh import certificates
 from deploy_tasks.ssh.certificates import CERTIFIED, SUFFIX, Vouched
-from deploy_tasks.ssh.dial import dial
+from deploy_tasks.ssh.dial import Making, dial
 from deploy_tasks.ssh.exchange import NoSuchHostKey, Shown, exchange_keys
 from deploy_tasks.ssh.keys import ALGORITHMS, blob, fingerprint
 from deploy_tasks.ssh.login import key_to_show, log_in
@@ -29,19 +29,24 @@ KEY_FAMILIES = (
 _handshakes = threading.BoundedSemaphore(64)
 
 
-def connect(target: Target, *, limits: Limits = Limits()) -> Session:
-    """Open a session with a host whose key is pinned, or vouched for. Raises ConnectFailed."""
+def connect(
+    target: Target, *, limits: Limits = Limits(), making: Making = lambda cut: None
+) -> Session:
+    """Open a session with a host whose key is pinned, or vouched for. Raises ConnectFailed.
+
+    ``making`` is given what cuts off the part of it that is under way, each in its turn.
+    """
     if not target.host_keys and not target.authorities:
         raise ConnectFailed(
             _("no host key is pinned; approve its fingerprint first"), retryable=False
         )
     try:
-        return _connect(target, limits)
+        return _connect(target, limits, making)
     except ConnectFailed as failure:
         # sshd drops connections like this where too many begin at once.
         if not isinstance(failure.__cause__, ConnectionResetError | BrokenPipeError):
             raise
-    return _connect(target, limits)
+    return _connect(target, limits, making)
 
 
 def offered_keys(
@@ -104,7 +109,7 @@ class _Unvouched(ConnectFailed):
     """The host shows a certificate that is not believed, of a key that is not pinned."""
 
 
-def _connect(target: Target, limits: Limits) -> Session:
+def _connect(target: Target, limits: Limits, making: Making) -> Session:
     try:
         pinned = _algorithms(_kind(key) for key in target.host_keys)
         key = key_to_show(target)
@@ -112,19 +117,23 @@ def _connect(target: Target, limits: Limits) -> Session:
         raise ConnectFailed(str(error), retryable=False) from None
     if target.authorities:
         try:
-            return _connect_by(target, key, (*CERTIFIED, *pinned), limits)
+            return _connect_by(target, key, (*CERTIFIED, *pinned), limits, making)
         except _Unvouched:
             # One that has ended, say: the pinned key may be there all the same.
             if not pinned:
                 raise
-    return _connect_by(target, key, pinned, limits)
+    return _connect_by(target, key, pinned, limits, making)
 
 
 def _connect_by(
-    target: Target, key: paramiko.PKey | None, algorithms: tuple[str, ...], limits: Limits
+    target: Target,
+    key: paramiko.PKey | None,
+    algorithms: tuple[str, ...],
+    limits: Limits,
+    making: Making,
 ) -> Session:
     with ExitStack() as opened:
-        wire = _reach(target.address, target.port, target.via, limits, opened)
+        wire = _reach(target.address, target.port, target.via, limits, opened, making)
         with _handshakes:
             try:
                 transport, shown = exchange_keys(wire, algorithms, limits)
@@ -198,19 +207,28 @@ def _changed(target: Target, shown: str) -> ConnectFailed:
     )
 
 
-def _reach(address: str, port: int, via: Target | None, limits: Limits, opened: ExitStack) -> Wire:
+def _reach(
+    address: str,
+    port: int,
+    via: Target | None,
+    limits: Limits,
+    opened: ExitStack,
+    making: Making = lambda cut: None,
+) -> Wire:
     """A wire to the address. ``opened`` learns how to close it, and the jump host's session."""
     if via is None:
-        wire = Wire(dial(address, port, limits.connect))
+        wire = Wire(dial(address, port, limits.connect, making))
     else:
         try:
-            gateway = connect(via, limits=limits)
+            gateway = connect(via, limits=limits, making=making)
         except ConnectFailed as failure:
             raise ConnectFailed(
                 _("jump host %(name)s: %(failure)s") % {"name": via.name, "failure": failure},
                 retryable=failure.retryable,
             ) from None
         opened.callback(gateway.close)
+        making(gateway.close)
         wire = Wire(open_forward(gateway, via.name, address, port, limits.connect))
     opened.callback(wire.close)
+    making(wire.close)
     return wire

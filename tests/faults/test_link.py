@@ -4,18 +4,22 @@ the connection's, and whoever comes back finds it."""
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from demo.fleet import Fleet
-from deploy_tasks import artifacts, failpoints, orders
+from demo.fleet import Fleet, FleetHost
+from deploy_tasks import artifacts, failpoints, orders, ssh
 from deploy_tasks.models import Event, Game, HostRun, Job
+from deploy_tasks.runner import contact, following
 from deploy_tasks.ssh import session
+from deploy_tasks.states import Pause
 from tests.faults.crew import Crew
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
 from tests.faults.line import Line
-from tests.faults.world import COUNT, assert_world_ok
+from tests.faults.world import COUNT, assert_world_ok, left_on, started
+from tests.strangers import Stranger
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
@@ -54,6 +58,25 @@ def wary(monkeypatch: pytest.MonkeyPatch) -> None:
     """A link that is silent is asked for a sign of life after half a second, not after 20."""
     monkeypatch.setattr(session, "PING_AFTER", 0.5)
     monkeypatch.setattr(session, "ANSWER_WITHIN", 0.5)
+
+
+#: Without an artifact: there is nothing to be brought before a plan begins.
+BARE = RECIPE.replace("  - {name: bring, upload: artifact}\n", "")
+#: The next command hangs in the log-in shell, and its connection is well.
+HANGS = "if rm hang 2>/dev/null; then touch hung; until [ -e thaw ]; do sleep .05; done; fi\n"
+
+
+@pytest.fixture
+def bare_game(fleet: Fleet, line: Line, crew: Crew) -> Game:
+    game = make_game(fleet, BARE)
+    game.hosts.filter(name=fleet.hosts[0].name).update(address=line.address, port=line.port)
+    crew.start()
+    return game
+
+
+def hang_at_launch(host: FleetHost) -> None:
+    (host.home / ".bashrc").write_text(HANGS)
+    failpoints.at("plan.committed", (host.home / "hang").touch)
 
 
 def links(job: Job) -> list[str]:
@@ -130,6 +153,106 @@ def test_cuts_in_the_middle_of_bytes_lose_and_double_none(
     wait_for_end(job, "succeeded")
     assert line.met >= 8
     assert_world_ok(fleet, job)
+
+
+@pytest.mark.parametrize("order", ["cancel", "pause"])
+def test_what_hangs_over_its_launch_is_ended_at_once_and_never_begins(
+    order: str, bare_game: Game, fleet: Fleet
+) -> None:
+    """Its program lies on the host already, and would be run when the host wakes up."""
+    host = fleet.hosts[0]
+    hang_at_launch(host)
+    job = start(bare_game, host)
+    until(lambda: (host.home / "hung").exists(), "it hangs")
+    run = job.host_runs.get()
+    began = time.monotonic()
+    if order == "cancel":
+        orders.cancel(job, by=mira())
+        wait_for_end(job, "cancelled")
+    else:
+        orders.pause(job, by=mira(), after=Pause.STEP)
+        until(lambda: run.refresh_from_db() or run.state == "paused", "it stands still")
+    assert time.monotonic() - began < 10
+    assert set(run.attempts.values_list("state", flat=True)) == {"abandoned"}
+    assert links(job) == ["connected"]
+    (host.home / "thaw").touch()
+    until(lambda: left_on(fleet) == [], "what hung has ended")
+    assert not started(host)
+    if order == "pause":
+        orders.resume(job, by=mira())
+        wait_for_end(job, "succeeded")
+    assert_world_ok(fleet, job)
+
+
+@pytest.mark.parametrize("silent", ["the launch alone", "the whole link"])
+def test_of_a_launch_without_an_answer_what_may_have_begun_is_ended(
+    silent: str, bare_game: Game, fleet: Fleet, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has begun, and nothing comes back of that; or nothing at all, of the cancel neither."""
+    hasty = partial(ssh.connect, limits=ssh.Limits(channel=0.5))
+    monkeypatch.setattr(contact.ssh, "connect", hasty)
+    host = fleet.hosts[0]
+    (host.home / "slow").touch()
+    (host.home / "version").write_text("1.0\n")
+    if silent == "the whole link":
+        failpoints.at("launch.sent", lambda: line.swallow("down"))
+    else:
+        (host.home / ".bashrc").write_text("if rm mute 2>/dev/null; then exec >/dev/null; fi\n")
+        failpoints.at("plan.committed", (host.home / "mute").touch)
+    job = start(bare_game, host)
+    until(lambda: is_working(host), "it works")
+    run = job.host_runs.get()
+    assert not run.attempts.exclude(state="new").exists()
+    orders.cancel(job, by=mira())
+    wait_for_end(job, "cancelled")
+    run.refresh_from_db()
+    assert run.state == "rolled_back"
+    assert run.attempts.get(name="work", kind="do").reason == "step “work” was ended by a cancel"
+    line.cut()
+    assert_world_ok(fleet, job)
+
+
+def test_a_host_that_says_nothing_to_a_launch_is_out_of_reach_and_asked_again(
+    bare_game: Game, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is well: no timer of the link's would ever notice."""
+    monkeypatch.setattr(following, "ANSWER_LIMIT", 2.0)
+    host = fleet.hosts[0]
+    hang_at_launch(host)
+    job = start(bare_game, host)
+    wait_for_end(job, "succeeded")
+    assert links(job) == ["connected", "unreachable", "connected"]
+    (away,) = Event.objects.filter(job=job, kind="link", data__to="unreachable")
+    assert (away.data or {})["reason"] == "the host gave no answer within 2 s"
+    (host.home / "thaw").touch()
+    until(lambda: left_on(fleet) == [], "what hung has ended")
+    assert_world_ok(fleet, job)
+
+
+@pytest.mark.parametrize("order", ["cancel", "pause", "stop"])
+def test_a_host_that_lets_nobody_in_is_not_waited_for(
+    order: str, bare_game: Game, fleet: Fleet, crew: Crew
+) -> None:
+    """It takes the connection and falls silent: its limits are longer than anybody's patience."""
+    with Stranger(lambda link: link.recv(1) and None) as silent:
+        bare_game.hosts.update(address=silent.address, port=silent.port)
+        job = start(bare_game, fleet.hosts[0])
+        until(lambda: silent.met, "it is called")
+        run = job.host_runs.get()
+        began = time.monotonic()
+        if order == "cancel":
+            orders.cancel(job, by=mira())
+            wait_for_end(job, "cancelled")
+        elif order == "pause":
+            orders.pause(job, by=mira(), after=Pause.STEP)
+            until(lambda: run.refresh_from_db() or run.state == "paused", "it stands still")
+        else:
+            until(lambda: run.refresh_from_db() or run.owner, "it is claimed")
+            crew.stop()
+            run.refresh_from_db()
+            assert (run.state, run.owner) == ("running", "")
+        assert time.monotonic() - began < 10
+    assert links(job) == []
 
 
 @pytest.mark.parametrize("order", ["stop", "cancel"])
