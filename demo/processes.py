@@ -8,12 +8,13 @@ from pathlib import Path
 
 
 def connections(listener: int) -> list[int]:
-    """The processes in which one sshd serves its connections; not the commands they run."""
+    """The processes in which one sshd or dropbear serves its connections; not the commands they
+    run."""
     parents = {pid: _parent_and_name(pid) for pid in running()}
     found, family = [], {listener}
     for pid in sorted(parents):  # a child has seldom a lower number; then the next cut gets it
         parent, name = parents[pid]
-        if parent in family and name.startswith("sshd"):
+        if parent in family and name.startswith(("sshd", "dropbear")):
             family.add(pid)
             found.append(pid)
     return found

@@ -4,60 +4,25 @@ import contextlib
 import hashlib
 import io
 import os
-import pwd
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from demo.keys import make_key, public_of
+from demo.keys import make_key
 from deploy_tasks import ssh
 from deploy_tasks.errors import ConnectFailed, LinkLost
-from tests.instances import free_port
-from tests.waiting import until
+from tests.dropbears import dropbears
+from tests.fleet_fixtures import target_of
 
 pytestmark = pytest.mark.ssh
-
-DROPBEAR = shutil.which("dropbear", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-# dropbear reads the keys of the account's own home; in here, that is another directory.
-INSIDE = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 
 @pytest.fixture
 def dropbear(tmp_path: Path) -> Iterator[ssh.Target]:
-    account = pwd.getpwuid(os.getuid())
-    if DROPBEAR is None:
-        pytest.skip("dropbear is not installed (Debian package dropbear-bin)")
-    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs a mount namespace of its own (root)")
-    key, home, port = make_key(tmp_path / "key"), tmp_path / "home", free_port()
-    (home / ".ssh").mkdir(parents=True, mode=0o700)
-    (home / ".ssh" / "authorized_keys").write_text(public_of(key))
-    host_key = subprocess.run(
-        ["dropbearkey", "-t", "ed25519", "-f", str(tmp_path / "host_key")],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    (public,) = (line for line in host_key.splitlines() if line.startswith("ssh-ed25519"))
-    words = [DROPBEAR, "-F", "-E", "-s", "-r", str(tmp_path / "host_key"), "-P", ""]
-    inside = ["unshare", "-m", "sh", "-c", INSIDE, "sh"]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*inside, str(home), account.pw_dir, *words, "-p", f"127.0.0.1:{port}"],
-            stdout=log,
-            stderr=log,
-        )
-    until(lambda: "Not backgrounding" in (tmp_path / "log").read_text(), "dropbear listens")
-    try:
-        yield ssh.Target("small", "127.0.0.1", port, account.pw_name, (public,), key.read_text())
-    finally:
-        process.kill()
-        process.wait(10)
+    for fleet in dropbears(tmp_path / "fleet", 1):
+        yield target_of(fleet, fleet.hosts[0])
 
 
 def test_dropbear_is_reached_and_runs_commands(dropbear: ssh.Target) -> None:

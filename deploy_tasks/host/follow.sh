@@ -7,6 +7,8 @@ slots() {
   done <st
 }
 report() {
+  # It has ended by itself, as a tail that does not know its options: the reader asks for another.
+  if ! alive "$follower"; then exit; fi
   runner=$(state_of_runner 2>/dev/null)
   read -r up _ </proc/uptime
   case $runner in

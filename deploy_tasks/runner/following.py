@@ -28,6 +28,8 @@ ASK_AFTER = 5.0
 ASK_AGAIN = 30.0
 #: A runner that is gone is asked for once more, so soon.
 CONFIRM_AFTER = 1.0
+#: And so often, and so soon, is one asked for that has complained.
+DOUBTS = 3
 #: What is said of it then.
 GONE = ("dead", "rebooted")
 #: A runner that has not said anything by then was never started.
@@ -106,6 +108,7 @@ class Follower:
         self.teller = Teller(plan, story, mask)
         self._reader = frames.LogReader(plan.nonce, plan.position)
         self._noise = b""
+        self._doubts: int | None = None
         self._last_report: frames.RunnerReport | None = None
         self.refusal = ""
 
@@ -196,6 +199,9 @@ class Follower:
             self._carriage.look()
             if self._carriage.wish != self._told_wish:
                 return End.WISH
+            if self._reader.header and self._noise and self._doubts is None:
+                # It may be the complaint of a follower that cannot follow, and is about to end.
+                self._doubts, ask_at = DOUBTS, time.monotonic()
             next_at = ask_at if self._reader.header else began + answer_within
             if not self._reader.header and time.monotonic() >= next_at:
                 raise TimeoutError(_("the host gave no answer within %s s") % round(answer_within))
@@ -215,7 +221,8 @@ class Follower:
             if data == b"":
                 return End.FOLLOWER if self._reader.header else End.SILENT
             if self._reader.header and time.monotonic() >= ask_at:
-                ask_at = time.monotonic() + ASK_AGAIN
+                ask_at = time.monotonic() + (CONFIRM_AFTER if self._doubts else ASK_AGAIN)
+                self._doubts = self._doubts and self._doubts - 1
                 channel.write(b"\n", timeout=SEND_LIMIT)
 
     def _answers(self, channel: ssh.Channel) -> list[frames.RunnerReport | frames.HostSum]:

@@ -63,7 +63,14 @@ def wary(monkeypatch: pytest.MonkeyPatch) -> None:
 #: Without an artifact: there is nothing to be brought before a plan begins.
 BARE = RECIPE.replace("  - {name: bring, upload: artifact}\n", "")
 #: The next command hangs in the log-in shell, and its connection is well.
-HANGS = "if rm hang 2>/dev/null; then touch hung; until [ -e thaw ]; do sleep .05; done; fi\n"
+HANGS = """\
+if rm hang 2>/dev/null; then
+  touch hung
+  n=0
+  until [ -e thaw ] || [ $n = 1200 ]; do sleep .05; n=$((n + 1)); done
+  touch thawed
+fi
+"""
 
 
 @pytest.fixture
@@ -77,6 +84,12 @@ def bare_game(fleet: Fleet, line: Line, crew: Crew) -> Game:
 def hang_at_launch(host: FleetHost) -> None:
     (host.home / ".bashrc").write_text(HANGS)
     failpoints.at("plan.committed", (host.home / "hang").touch)
+
+
+def thaw(host: FleetHost, fleet: Fleet) -> None:
+    (host.home / "thaw").touch()
+    until(lambda: (host.home / "thawed").exists(), "what hung goes on")
+    until(lambda: left_on(fleet) == [], "and has ended")
 
 
 def links(job: Job) -> list[str]:
@@ -175,8 +188,7 @@ def test_what_hangs_over_its_launch_is_ended_at_once_and_never_begins(
     assert time.monotonic() - began < 10
     assert set(run.attempts.values_list("state", flat=True)) == {"abandoned"}
     assert links(job) == ["connected"]
-    (host.home / "thaw").touch()
-    until(lambda: left_on(fleet) == [], "what hung has ended")
+    thaw(host, fleet)
     assert not started(host)
     if order == "pause":
         orders.resume(job, by=mira())
@@ -224,8 +236,7 @@ def test_a_host_that_says_nothing_to_a_launch_is_out_of_reach_and_asked_again(
     assert links(job) == ["connected", "unreachable", "connected"]
     (away,) = Event.objects.filter(job=job, kind="link", data__to="unreachable")
     assert (away.data or {})["reason"] == "the host gave no answer within 2 s"
-    (host.home / "thaw").touch()
-    until(lambda: left_on(fleet) == [], "what hung has ended")
+    thaw(host, fleet)
     assert_world_ok(fleet, job)
 
 
