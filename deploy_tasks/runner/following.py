@@ -28,7 +28,7 @@ ASK_AFTER = 5.0
 ASK_AGAIN = 30.0
 #: A runner that is gone is asked for once more, so soon.
 CONFIRM_AFTER = 1.0
-#: And so often, and so soon, is one asked for that has complained.
+#: A follower that complains is asked for as soon, so often.
 DOUBTS = 3
 #: What is said of it then.
 GONE = ("dead", "rebooted")
