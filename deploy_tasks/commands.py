@@ -27,7 +27,10 @@ Follower = Literal["tail", "loop"]
 FOLLOWERS: Mapping[Follower, str] = {
     "tail": "tail -s .1 -c +{first} -f log",
     # Ends with the shell that started it, however that ends: it writes nothing that could fail.
-    "loop": "{{ tail -c +{first}; while kill -0 $$; do cat; sleep .1 || sleep 1; done; }} <log 2>/dev/null",
+    "loop": (
+        "{{ tail -c +{first}; while kill -0 $$; do cat; sleep .1 || sleep 1; done; }}"
+        " <log 2>/dev/null"
+    ),
 }
 
 

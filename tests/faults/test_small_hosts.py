@@ -1,7 +1,6 @@
 """R35, R51: whole jobs on hosts with dropbear and busybox: no SFTP, no bash, no GNU tools."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
