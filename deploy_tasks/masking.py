@@ -2,19 +2,33 @@
 
 Works on a stream in pieces: what may be the beginning of a secret is held back, and the only
 state is the offset up to which bytes were given out, so a crash cannot break it.
+
+Looked through is what a reader sees: ends of lines and terminal codes are left out first, so a
+secret is found also where something folds it (base64 does) or colours a part of it.
 """
 
-import base64
-import json
 import re
-import shlex
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, quote_plus
+from functools import lru_cache
+from itertools import accumulate
+
+from deploy_tasks.spellings import SHORTEST, spellings
 
 MASK = b"[MASKED]"
-#: Shorter ones would mask half of every log.
-SHORTEST = 6
+#: No more than this is held back beyond four times the longest spelling (bytes): a secret with
+#: pages of nothing in it is not seen as one.
+HELD = 4096
+
+#: What separates the parts of a secret and is no part of it: ends of lines, codes of terminals.
+_CODE = rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|[()*+][0-9A-Za-z])"
+_CODES, _FOLDS = re.compile(_CODE), re.compile(rb"[\r\n]+|" + _CODE)
+#: Where such a code may go on in what comes next.
+_CUT_CODE = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|[()*+])?\Z")
+#: So many bytes of a spelling are looked for by one search; none is shorter.
+_HEAD = 4
 
 
 @dataclass(frozen=True)
@@ -27,81 +41,124 @@ class Piece:
 
 class Mask:
     def __init__(self, secrets: Iterable[str]) -> None:
-        needles = {needle for secret in secrets for needle in _needles(secret)}
-        longest_first = sorted(needles, key=len, reverse=True)
-        self._needles = longest_first
-        self._pattern = re.compile(b"|".join(re.escape(n) for n in longest_first), re.DOTALL)
+        self._known = _known(frozenset(secrets))
 
     def pieces(self, data: bytes, *, last: bool) -> Iterator[Piece]:
         """What can be given out of ``data``; the rest, if any, comes again with what follows.
 
         With ``last`` nothing follows and nothing is held back.
         """
-        if not self._needles:
+        known = self._known
+        if known is None:
             yield Piece(data, len(data))
             return
-        at, end = 0, len(data) if last else self._safe_end(data)
-        for match in self._pattern.finditer(data):
-            if match.start() >= end:
+        at, end = 0, len(data)
+        if not last and (cut := _CUT_CODE.search(data, max(0, end - 40))):
+            end = cut.start()
+        text = _Unfolded(data[:end])
+        matches = [(text.begin(a), text.end(b)) for a, b in known.matches(text.plain)]
+        if not last:
+            end = known.safe_end(text, end)
+            # A match that has begun before the end belongs together.
+            end = next((start for start, stop in matches if start < end < stop), end)
+        for start, stop in matches:
+            if start >= end:
                 break
-            if match.start() > at:
-                yield Piece(data[at : match.start()], match.start() - at)
-            yield Piece(MASK, match.end() - match.start())
-            at = match.end()
+            if start > at:
+                yield Piece(data[at:start], start - at)
+            yield Piece(MASK, stop - start)
+            at = stop
         if at < end:
             yield Piece(data[at:end], end - at)
 
-    def _safe_end(self, data: bytes) -> int:
+
+class _Unfolded:
+    """Bytes as a reader sees them, and where each of them stood."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        shown = _CODES.sub(b"", data) if b"\x1b" in data else data
+        self.plain = shown.translate(None, b"\r\n")
+        self._spans: tuple[list[int], list[int]] | None = None
+
+    def begin(self, index: int) -> int:
+        """Where the byte with this index stood."""
+        if len(self.plain) == len(self._data):
+            return index
+        if self._spans is None:
+            self._spans = self._folds()
+        places, left_out = self._spans
+        return index + left_out[bisect_right(places, index)]
+
+    def end(self, index: int) -> int:
+        """Where the byte before this index ended."""
+        return self.begin(index - 1) + 1
+
+    def _folds(self) -> tuple[list[int], list[int]]:
+        """Before which of the bytes something was left out, and how much in all."""
+        lengths = [fold.end() - fold.start() for fold in _FOLDS.finditer(self._data)]
+        left_out = [0, *accumulate(lengths)]
+        starts = (fold.start() for fold in _FOLDS.finditer(self._data))
+        return [start - gone for start, gone in zip(starts, left_out, strict=False)], left_out
+
+
+class _Known:
+    """All spellings of all secrets. The first bytes of each are looked for by one search."""
+
+    def __init__(self, needles: Iterable[bytes]) -> None:
+        longest_first = sorted(needles, key=len, reverse=True)
+        self._longest = len(longest_first[0])
+        #: Of less than a head.
+        self._starts = {needle[:n] for needle in longest_first for n in range(1, _HEAD)}
+        self._by_head: dict[bytes, list[bytes]] = defaultdict(list)
+        for needle in longest_first:
+            self._by_head[needle[:_HEAD]].append(needle)
+        self._head = re.compile(_any_of(self._by_head), re.DOTALL)
+
+    def matches(self, plain: bytes) -> Iterator[tuple[int, int]]:
+        """Those that overlap no earlier one; of several at one place the longest."""
+        at = 0
+        while head := self._head.search(plain, at):
+            start = head.start()
+            fits = (one for one in self._by_head[head[0]] if plain.startswith(one, start))
+            if needle := next(fits, None):
+                at = start + len(needle)
+                yield start, at
+            else:
+                at = start + 1
+
+    def safe_end(self, text: _Unfolded, end: int) -> int:
         """Up to here nothing can turn out to be part of a secret."""
-        held = 0
-        for needle in self._needles:
-            for length in range(min(len(needle) - 1, len(data)), held, -1):
-                if data.endswith(needle[:length]):
-                    held = length
-                    break
-        end = len(data) - held
-        # A match that has begun before the end belongs together.
-        for match in self._pattern.finditer(data):
-            if match.start() < end < match.end():
-                end = match.start()
-        return end
+        begun = self._begun(text.plain)
+        if not begun:
+            return end
+        start = text.begin(len(text.plain) - begun)
+        return start if end - start <= HELD + 4 * self._longest else end
+
+    def _begun(self, plain: bytes) -> int:
+        """How many bytes of the end may be the beginning of a secret."""
+        at = max(0, len(plain) - self._longest + 1)
+        while head := self._head.search(plain, at):
+            rest = plain[head.start() :]
+            if any(one.startswith(rest) and one != rest for one in self._by_head[head[0]]):
+                return len(rest)
+            at = head.start() + 1
+        return next((n for n in range(_HEAD - 1, 0, -1) if plain[-n:] in self._starts), 0)
 
 
-def _needles(secret: str) -> Iterator[bytes]:
-    """The secret as it is, line by line, and in the usual encodings."""
-    for text in {secret, *secret.splitlines()}:
-        raw = text.strip().encode()
-        if len(raw) < SHORTEST:
-            continue
-        yield raw
-        yield from (form.encode() for form in _quoted(text))
-        yield raw.hex().encode()
-        yield raw.hex().upper().encode()
-        yield from _base64(raw)
+@lru_cache(maxsize=64)
+def _known(secrets: frozenset[str]) -> _Known | None:
+    """Many host runs have the same."""
+    found = {_FOLDS.sub(b"", one) for secret in secrets for one in spellings(secret)}
+    needles = [one for one in found if len(one) >= SHORTEST]
+    return _Known(needles) if needles else None
 
 
-def _quoted(text: str) -> Iterator[str]:
-    """As URLs, JSON and shells write it, and what they print of themselves (``set -x``)."""
-    for url in (quote(text, safe=""), quote(text), quote_plus(text)):
-        yield url
-        yield re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), url)
-    for plain in (True, False):
-        string = json.dumps(text, ensure_ascii=plain)[1:-1]
-        yield string
-        yield string.replace("/", r"\/")
-    yield shlex.quote(text).strip("'")
-    yield text.replace("'", r"'\''")
-    yield text.replace("\\", r"\\").replace("'", r"\'")
-    yield re.sub(r'(["$`\\])', r"\\\1", text)
-    yield re.sub(r"([^\w@%+=:,./-])", r"\\\1", text)
-    yield text.replace("$", "$$")
-
-
-def _base64(raw: bytes) -> Iterator[bytes]:
-    """The part of its base64 that does not depend on what stands before and after it."""
-    for shift in range(3):
-        encoded = base64.b64encode(bytes(shift) + raw)
-        begin = (shift * 8 + 5) // 6
-        end = ((shift + len(raw)) * 8) // 6
-        yield encoded[begin:end]
-        yield encoded[begin:end].translate(bytes.maketrans(b"+/", b"-_"))
+def _any_of(words: Iterable[bytes]) -> bytes:
+    """A pattern that tries few letters at each place, however many words there are."""
+    rest: dict[int, list[bytes]] = defaultdict(list)
+    for word in words:
+        if word:
+            rest[word[0]].append(word[1:])
+    branches = [re.escape(bytes([letter])) + _any_of(words) for letter, words in rest.items()]
+    return b"(?:" + b"|".join(branches) + b")" if branches else b""
