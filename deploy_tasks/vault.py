@@ -7,7 +7,6 @@ Ids sort by age; the newest that has a public half seals, every private one that
 opens. What was sealed carries whose it is, so a box moved to another row does not open.
 """
 
-import contextlib
 import hashlib
 import os
 import secrets
@@ -104,12 +103,17 @@ def ensure_keys() -> None:
 
 
 def make_key() -> str:
-    """The private half of a new key, which nothing is sealed with before `activate`."""
+    """The private half of a new key, which nothing is sealed with before `activate`.
+
+    Its id is nobody else's, also where several machines make keys in the same second.
+    """
     before = max(key_ids(), default="")
-    while (key_id := f"{datetime.now(UTC):%Y%m%d%H%M%S}{secrets.token_hex(1)}") <= before:
+    key = PrivateKey.generate().encode(HexEncoder)
+    while True:
+        key_id = f"{datetime.now(UTC):%Y%m%d%H%M%S}{secrets.token_hex(8)}"
+        if key_id > before and _write(_private() / f"{key_id}.key", key):
+            return key_id
         time.sleep(0.05)  # ids sort by age, to the second
-    _write(_private() / f"{key_id}.key", PrivateKey.generate().encode(HexEncoder))
-    return key_id
 
 
 def activate(key_id: str) -> None:
@@ -193,12 +197,17 @@ def _read(path: Path) -> bytes:
     return path.read_bytes().strip()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> bool:
+    """Whether it is ours: what is there already stays."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     fresh.touch(mode=0o600)
     fresh.write_bytes(content + b"\n")
     # Two processes may start at once: a link refuses to replace, so the first key stays.
-    with contextlib.suppress(FileExistsError):
+    try:
         os.link(fresh, path)
-    fresh.unlink()
+    except FileExistsError:
+        return False
+    finally:
+        fresh.unlink()
+    return True

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_a_changed_box_is_called_damaged(keys: Path) -> None:
     key_id, box = vault.seal(b"hunter2", identity="credential:rcon")
     with pytest.raises(vault.SecretLocked, match="damaged"):
         vault.open_sealed(key_id, box[:-1] + b"\0", identity="credential:rcon")
+
+
+def test_two_keys_of_one_second_have_two_ids(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["aa" * 8, "aa" * 8, "bb" * 8])
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(vault, "datetime", type("", (), {"now": lambda _zone: moment}))
+    monkeypatch.setattr("secrets.token_hex", lambda size=8: next(made) if size == 8 else "x")
+    monkeypatch.setattr(vault, "key_ids", lambda: [])
+    first = vault.make_key()
+    content = (keys / f"{first}.key").read_bytes()
+    second = vault.make_key()
+    assert (first, second) == ("20300101000000" + "aa" * 8, "20300101000000" + "bb" * 8)
+    assert (keys / f"{first}.key").read_bytes() == content
 
 
 def test_private_keys_are_for_their_owner_alone(keys: Path) -> None:

@@ -51,7 +51,7 @@ class Pager(models.Model):
     moments = models.JSONField(default=list)
     language = models.CharField(max_length=16, default="en")
     sealed = models.BinaryField()
-    key_id = models.CharField(max_length=16)
+    key_id = models.CharField(max_length=32)
     shown = models.CharField(max_length=255)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -51,7 +51,7 @@ class Credential(models.Model):
     name = models.CharField(_("name"), max_length=64, unique=True, validators=[name_validator])
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     sealed = models.BinaryField()
-    key_id = models.CharField(max_length=16)
+    key_id = models.CharField(max_length=32)
     public = models.TextField(blank=True)
     agent = models.CharField(max_length=64, blank=True)
     certificate = models.TextField(blank=True)
