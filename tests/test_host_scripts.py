@@ -10,6 +10,7 @@ import pytest
 
 from deploy_tasks import commands, frames
 from deploy_tasks.commands import Probe, Program, Script, Variables
+from deploy_tasks.looking.found import Found
 from tests.host_shell import (
     NONE,
     SHELLS,
@@ -306,6 +307,40 @@ def test_a_look_is_answered_in_lines(host: HostShell) -> None:
     assert abs(int(next(rest for word, _, rest in told if word == "time")) - time.time()) < 10
     assert [rest for word, _, rest in told if word == "disk"] == [str(host.home)] * 2
     assert [rest for word, _, rest in told if word == "missing"] == []
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o720, 0o777])
+def test_s35_a_look_tells_of_files_that_others_may_write(host: HostShell, mode: int) -> None:
+    program, mark = commands.look([])
+    assert b"\nopen " not in host.run(program)
+    (host.home / ".patchwave").mkdir(mode=0o700)
+    assert b"\nopen " not in host.run(program)
+    (host.home / ".patchwave").chmod(mode)
+    answer = host.run(program).partition(mark)[2]
+    assert Found.read(answer.decode()).open == str(host.home / ".patchwave")
+
+
+@pytest.mark.parametrize("where", [".patchwave", ".patchwave/runs"])
+@pytest.mark.parametrize("kind", ["link", "of somebody else"])
+def test_s35_nothing_is_started_where_another_could_have_laid_it(
+    host: HostShell, where: str, kind: str, tmp_path: Path
+) -> None:
+    path = host.home / where
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if kind == "link":
+        (elsewhere := tmp_path / "elsewhere").mkdir()
+        path.symlink_to(elsewhere)
+    elif os.getuid() != 0:
+        pytest.skip("only root can give a directory to somebody else")
+    else:
+        path.mkdir()
+        os.chown(path, 12345, 12345)
+    nonce = commands.new_nonce()
+    script = Script("touch ran", 10)
+    program = commands.launch(commands.new_plan_id(), nonce, [script], NONE, follower="loop")
+    assert b" foreign" in host.run(program)
+    assert not (host.home / "ran").exists()
+    assert kind != "link" or not list(elsewhere.iterdir())
 
 
 def test_a_follower_that_polls_ends_with_its_shell(host: HostShell) -> None:

@@ -707,7 +707,11 @@ def test_a_refused_key_is_tried_on_three_hosts_and_no_more(
 
 
 def test_an_error_of_ours_leaves_the_host_to_a_person(
-    game: Game, fleet: Fleet, workers: list[Worker], monkeypatch: pytest.MonkeyPatch
+    game: Game,
+    fleet: Fleet,
+    workers: list[Worker],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -718,6 +722,10 @@ def test_an_error_of_ours_leaves_the_host_to_a_person(
     run = job.host_runs.get()
     assert run.state == "unknown"
     assert run.reason.startswith("an error inside Patchwave: see ")
+    error_id = run.reason.split()[5]
+    assert f"error {error_id} in host run" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert not any(line in caplog.text for line in fleet.private_key.splitlines()[1:-1])
     monkeypatch.undo()
     monkeypatch.setattr(bells, "ring_host_runs", lambda pks: [workers[0].run_host(p) for p in pks])
     monkeypatch.setattr(bells, "ring_job", conductor.conduct)

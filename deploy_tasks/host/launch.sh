@@ -8,8 +8,9 @@ printf '%-63s\n' @SLOTS@ >st && : >log
 }
 login_umask=$(umask)
 umask 077
-if [ -L "$HOME/.patchwave" ] || { [ -e "$HOME/.patchwave" ] && [ ! -O "$HOME/.patchwave" ]; }
-then head_ foreign; exit 75; fi
+for d in "$HOME/.patchwave" "${D%/*}"; do
+  if [ -L "$d" ] || { [ -e "$d" ] && [ ! -O "$d" ]; }; then head_ foreign; exit 75; fi
+done
 @STAGE@
 if { mkdir "$D" || { [ ! -d "$D" ] && mkdir -p "${D%/*}" && mkdir "$D"; }; } 2>/dev/null; then
   cd "$D" || exit 75

@@ -3,6 +3,10 @@
 for tool in setsid sha256sum head tail sleep; do
   command -v "$tool" >/dev/null || echo "missing $tool"
 done
+# What others may write there, they could have run.
+case $(ls -ld "$HOME/.patchwave" 2>/dev/null) in
+  ?????w* | ????????w*) echo "open $HOME/.patchwave" ;;
+esac
 [ -w "$HOME" ] || echo "readonly $HOME"
 echo "time $(date -u +%s)"
 echo "disk $HOME"

@@ -164,6 +164,11 @@ class _Look:
             raise _Problem(_("missing on the host: %s") % ", ".join(self._found.missing))
         if self._found.readonly:
             raise _Problem(_("the user may not write to %s") % self._found.readonly)
+        if self._found.open:
+            raise _Problem(
+                _("others may write to %(path)s on the host; there: chmod -R go= %(path)s")
+                % {"path": self._found.open}
+            )
         if noise.strip():
             return _("sh with all that is needed; the log-in prints text, which does no harm")
         return _("sh with all that is needed")

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Found:
-    """What look.sh printed. ``free``: directory -> bytes, one for each file system."""
+    """What look.sh printed. ``free``: directory -> bytes, one for each file system.
+    ``open``: ours, and others may write there."""
 
     missing: list[str]
     readonly: str
+    open: str
     time: int | None
     free: dict[str, int]
 
     @classmethod
     def read(cls, text: str) -> "Found":
-        missing, readonly, at, free = [], "", None, {}
+        missing, readonly, open_, at, free = [], "", "", None, {}
         systems, path = set(), ""
         for line in text.splitlines():
             word, _space, rest = line.partition(" ")
@@ -23,6 +25,8 @@ class Found:
                 missing.append(rest)
             elif word == "readonly":
                 readonly = rest
+            elif word == "open":
+                open_ = rest
             elif word == "time" and rest.isdecimal():
                 at = int(rest)
             elif word == "disk":
@@ -32,7 +36,7 @@ class Found:
                 if line not in systems:
                     free[path] = int(row["free"]) * 1024
                 systems.add(line)
-        return cls(missing, readonly, at, free)
+        return cls(missing, readonly, open_, at, free)
 
 
 #: blocks, used, available, capacity; names before and after may have spaces.
