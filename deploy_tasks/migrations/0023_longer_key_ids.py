@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deploy_tasks', '0021_key_rules'),
+        ('deploy_tasks', '0022_staged_hosts'),
     ]
 
     operations = [
