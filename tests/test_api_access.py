@@ -66,6 +66,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/jobs/{job_id}/skip"): Call(OPERATE, {"rest": True}),
     ("post", "/jobs/{job_id}/change"): Call(OPERATE, {"parallel": 3}),
     ("post", "/jobs/{job_id}/promote"): Call(OPERATE),
+    ("post", "/jobs/{job_id}/switch"): Call(OPERATE),
     ("post", "/jobs/{job_id}/rollback"): Call(OPERATE),
     ("post", "/jobs/{job_id}/hosts/{name}/answer"): Call(OPERATE, ANSWER),
     ("get", "/jobs/{job_id}/hosts/{name}/attempts"): Call(SEE),
