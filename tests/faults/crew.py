@@ -12,16 +12,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
-from deploy_tasks import bells, conductor, failpoints, keeper, orders
+from deploy_tasks import bells, conductor, failpoints, keeper, orders, soaking
 from deploy_tasks.keeper import Keeper
 from tests import waiting
 from webapp.env import BASE
@@ -55,6 +56,7 @@ class Crew(Broker):
         work = {
             "deploy_tasks.tasks.conduct": conductor.conduct,
             "deploy_tasks.tasks.run_hosts": self.keeper.run_hosts,
+            "deploy_tasks.tasks.probe_host": soaking.probe,
         }[name]
         thread = threading.Thread(target=_closing, args=(work, *args))
         self.threads.append(thread)
@@ -80,6 +82,7 @@ class Nursery:
 
     def __init__(self, log: Path) -> None:
         self._log = log
+        self._workers: list[Worker] = []
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
@@ -111,7 +114,13 @@ class Nursery:
         }
         self._process.stdin.write(json.dumps(wanted) + "\n")
         self._process.stdin.flush()
-        return Worker(int(self._process.stdout.readline()), self._log)
+        born = Worker(int(self._process.stdout.readline()), self._log)
+        self._workers.append(born)
+        return born
+
+    def end_all(self) -> None:
+        while self._workers:
+            self._workers.pop().end()
 
 
 class Worker:
@@ -146,9 +155,15 @@ class Worker:
         assert not self.is_gone, self._log.read_text()
 
 
-def hasten() -> dict[str, Any]:
-    """What the keeper looks at every few seconds, looked at sooner."""
-    return {"RENEW_EVERY": 0.3, "LOOK_EVERY": 0.1, "RING_AGAIN": timedelta(seconds=1)}
+def hasten() -> Iterable[tuple[ModuleType, str, object]]:
+    """What is looked at every few seconds, looked at sooner: module, name, value."""
+    return (
+        (keeper, "RENEW_EVERY", 0.3),
+        (keeper, "LOOK_EVERY", 0.1),
+        (keeper, "RING_AGAIN", timedelta(seconds=1)),
+        (conductor, "LOOK_AGAIN", timedelta(seconds=0.3)),
+        (soaking, "EVERY", timedelta(seconds=0.3)),
+    )
 
 
 def serve() -> None:
@@ -169,8 +184,8 @@ def serve() -> None:
 
 def _work(wanted: dict[str, Any]) -> None:
     connections["default"].settings_dict["NAME"] = wanted["database"]
-    for name, value in hasten().items():
-        setattr(keeper, name, value)
+    for module, name, value in hasten():
+        setattr(module, name, value)
     if wanted["failpoint"]:
         failpoints.arm(wanted["failpoint"])
     if wanted["order"]:

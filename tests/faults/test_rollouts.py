@@ -51,7 +51,7 @@ steps:
 def timeline(host: FleetHost) -> list[tuple[float, str]]:
     path = host.home / "timeline"
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
-    return sorted((float(at), what) for what, at in (line.split(" ") for line in lines))
+    return [(float(at), what) for what, at in (line.split(" ") for line in lines)]
 
 
 def touched(hosts: Sequence[FleetHost]) -> list[str]:
@@ -185,6 +185,25 @@ def test_two_jobs_that_share_a_machine_take_turns_on_it(
     assert len(went_down(fleet.hosts)) == len(fleet.hosts)
 
 
+def test_two_workers_at_once_keep_the_floor_of_two_jobs(
+    game: Game, fleet: Fleet, nursery: Nursery, nobody: None
+) -> None:
+    """One of the two is killed while both of them carry hosts of both jobs."""
+    Host.objects.update(labels={"region": "eu"})
+    slow(*fleet.hosts)
+    floor = {"max_down": {"region": 1}}
+    jobs = [start(game, *hosts, rollout=floor) for hosts in (fleet.hosts[:2], fleet.hosts[2:])]
+    doomed, _other = nursery.worker(), nursery.worker()
+    until(lambda: len(touched(fleet.hosts)) == len(fleet.hosts), "all have staged", seconds=20)
+    doomed.end()
+    for host in fleet.hosts:
+        (host.home / "go").touch()
+    for job in jobs:
+        wait_for_end(job, "succeeded", seconds=60)
+    assert most_down(fleet.hosts) == 1
+    assert len(went_down(fleet.hosts)) == len(fleet.hosts)
+
+
 def test_a_host_that_stays_down_keeps_its_place_until_its_retry_has_brought_it_up(
     game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
 ) -> None:
@@ -274,3 +293,100 @@ def test_a_budget_that_is_spent_at_the_switch_leaves_the_staged_ones_up(
     wait_for_end(job, "cancelled", seconds=60)
     assert went_down(others) == []
     assert not job.host_runs.filter(holds_host=True).exists()
+
+
+def test_a_failed_canary_is_taken_back_by_itself_and_nobody_else_is_touched(
+    game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    canary, *others = fleet.hosts
+    slow(canary)
+    (canary.home / "broken").touch()
+    job = start(game, rollout={"canary": 1, "gate": "manual", "on_halt": "rollback"})
+    kill_one_in_the_middle(nursery, canary, crew)
+    wait_for_end(job, "cancelled", seconds=60)
+    back = Job.objects.get(rolls_back=job)
+    wait_for_end(back, "succeeded", seconds=60)
+    assert [what for _at, what in timeline(canary)] == ["stage", "down", "up"]
+    assert touched(others) == []
+    assert Job.objects.count() == 2
+
+
+HEALTHY = f"""\
+{RECIPE}\
+  - name: health
+    wait:
+      run: |
+        {NOW}
+        touch probes
+        if [ -e flaps ] && [ $(($(wc -l <probes) % 3)) = 2 ]; then
+          echo "bad $up" >>probes
+          exit 1
+        fi
+        if [ -e ill ]; then echo "bad $up" >>probes; exit 1; fi
+        echo "good $up" >>probes
+      every: 200ms
+      stable_for: 1s
+      at_most: 3s
+    repeat: safe
+"""
+
+
+@pytest.fixture
+def watched_game(fleet: Fleet, transactional_db: None) -> Game:
+    return make_game(fleet, HEALTHY)
+
+
+def probes(host: FleetHost) -> list[tuple[float, str]]:
+    lines = (host.home / "probes").read_text().split("\n")[:-1]
+    return [(float(at), what) for what, at in (line.split(" ") for line in lines)]
+
+
+def test_a_host_that_flaps_is_not_well_and_opens_nothing(
+    watched_game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    canary, *others = fleet.hosts
+    (canary.home / "flaps").touch()
+    job = start(watched_game, rollout={"canary": 1})
+    doomed = nursery.worker()
+    until(lambda: (canary.home / "probes").exists(), "it is probed", seconds=20)
+    doomed.end()
+    crew.start()
+    wait_for_end(job, "halted")
+    assert touched(others) == []
+    flapping = probes(canary)
+    assert {"good", "bad"} == {what for _at, what in flapping}
+    (canary.home / "flaps").unlink()
+    orders.retry(job, by=mira())
+    wait_for_end(job, "succeeded", seconds=60)
+    settled = [at for at, what in probes(canary)[len(flapping) :] if what == "good"]
+    assert settled[-1] - settled[0] >= 1.0, "it was well as long as the recipe wants"
+
+
+def test_a_hiccup_in_a_soak_is_forgiven_and_a_fall_is_not(
+    watched_game: Game, fleet: Fleet, nursery: Nursery, crew: Crew
+) -> None:
+    """Both while the worker that probes is killed."""
+    canary, *others = fleet.hosts
+    job = start(
+        watched_game, rollout={"canary": 1, "batches": [1, "100%"], "soak": "5m", "max_failed": 0}
+    )
+    doomed = nursery.worker()
+    until(lambda: job.batches.filter(n=1, gate="soaking").exists(), "the canary soaks", seconds=30)
+    (canary.home / "flaps").touch()
+    asked = len(probes(canary))
+    until(lambda: len(probes(canary)) > asked + 2, "it is asked while it flaps", seconds=20)
+    doomed.end()
+    crew.start()
+    asked = len(probes(canary))
+    until(lambda: len(probes(canary)) > asked + 3, "the next worker asks as well", seconds=20)
+    assert job.host_runs.get(name=canary.name).state == "succeeded"
+    orders.promote(job, by=mira())
+    second = others[0]
+    until(lambda: job.batches.filter(n=2, gate="soaking").exists(), "it soaks", seconds=30)
+    (second.home / "ill").touch()
+    job.refresh_from_db()
+    wait_for_end(job, "halted", seconds=60)
+    fallen = job.host_runs.get(state="failed")
+    assert fallen.name == second.name
+    assert "it was updated, and then fell over" in fallen.error
+    assert touched(others[1:]) == []
