@@ -129,6 +129,17 @@ def test_where_the_budget_is_spent_by_the_last_hosts_the_job_goes_back_too() -> 
     assert (job.state, back.host_runs.count()) == ("cancelled", 3)
 
 
+def test_hosts_that_were_staged_ahead_are_taken_back_by_the_job_itself() -> None:
+    job = conducted(begun("failed", "staged", "waiting", stage="ahead"))
+    back = way_back(job)
+    assert back
+    assert [run.undoes for run in back.host_runs.all()] == [job.host_runs.get(position=0)]
+    states = list(job.host_runs.order_by("position").values_list("state", "wish"))
+    assert states == [("failed", ""), ("staged", "cancel_undo"), ("cancelled", "")]
+    conducted(job)
+    assert (job.state, job.host_runs.get(position=1).state) == ("halted", "queued")
+
+
 @pytest.mark.parametrize("states", [("failed", "succeeded"), ("succeeded", "unknown")])
 def test_failures_that_are_allowed_and_doubt_take_nothing_back(states: tuple[str, ...]) -> None:
     job = conducted(begun(*states, canary=0, max_failed=1))
