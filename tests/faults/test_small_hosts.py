@@ -66,6 +66,7 @@ def test_a_cancel_ends_what_runs_and_takes_it_back(
     assert_world_ok(small, job, left_behind=["dropbear"])
 
 
+@pytest.mark.slow
 def test_cut_connections_and_a_killed_worker_cost_nothing(
     game: Game, small: Dropbears, crew: Crew, nursery: Nursery
 ) -> None:
