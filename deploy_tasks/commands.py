@@ -1,8 +1,8 @@
 """Remote commands as values: what is sent to a host, built here and run elsewhere.
 
 A `Program` is one command line and what goes to its standard input. The command line is always
-the same loader, harmless to sh, csh and fish log-in shells and empty of scripts, nonces and
-secrets, so that `ps` on the host shows nothing; the program itself follows on standard input.
+the same, harmless to sh, csh and fish log-in shells and empty of scripts, nonces and secrets, so
+that `ps` on the host shows nothing; the program itself follows on standard input.
 The shell sources are in ``deploy_tasks/host/``; each file says what it does.
 """
 
@@ -32,6 +32,9 @@ FOLLOWERS: Mapping[Follower, str] = {
         " <log 2>/dev/null"
     ),
 }
+
+#: What the runner starts runs as its child alone: without it nobody would learn how it ended.
+OF_THE_RUNNER = '[ "$PPID" = "$1" ]||exit;shift;'
 
 
 @dataclass(frozen=True)
@@ -113,20 +116,22 @@ def launch(
 
     A host that lacks the artifact answers ``wanted`` first, and goes on when its bytes have come.
     """
-    mark = _mark()
-    files = {"vars": variables.assignments + "\n", "run": _runner(scripts, mark)}
+    mark, with_secrets = _mark(), bool(variables.secret)
+    runner = _runner(scripts, mark, with_secrets=with_secrets)
+    files = {"vars": variables.assignments + "\n", "run": runner}
     stage = ""
     if artifact:
         place = {"PATH": artifact.path, "SIZE": str(artifact.size), "SUM": artifact.sha256}
         stage = _source("stage.sh", **place) + "stage\n"
     for number, script in enumerate(scripts, 1):
-        files |= _files_of(number, script, mark, with_secrets=bool(variables.secret))
+        files |= _files_of(number, script, mark, with_secrets=with_secrets)
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
         "launch.sh",
         FILES=lay,
         STAGE=stage,
         STAGED='echo "$staged" >staged || return 1' if artifact else "",
+        NOTES="now why probe" if any(script.probe for script in scripts) else "now why",
         SLOTS=" ".join(["P"] * (2 * len(scripts) + 1)),
         MARK=mark,
         SECRETS=variables.secret_assignments,
@@ -174,7 +179,7 @@ def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
     nonce = new_nonce()
     body = (
         f"exec </dev/null\ncd\n{variables.assignments}\n{variables.secret_assignments}\n"
-        f"head_ answer\nset -eu\n{text}\n"
+        f"head_ answer\nset -eu\neval {shlex.quote(text)}\n"
     )
     return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
 
@@ -221,27 +226,17 @@ def new_nonce() -> str:
 
 
 def _program(plan: str, nonce: str, body: str) -> Program:
-    mark = _mark()
+    """For a sh that reads it in large pieces from its standard input; ``read`` asks for each byte.
+
+    In braces, so that nothing of it runs unless all of it came. Whoever has sent it waits for an
+    answer before he sends more: sh may have read on by then.
+    """
     head = (
         f"N={nonce}\nD=$HOME/.patchwave/runs/{plan}\n"
         "head_() { read -r up _ </proc/uptime; "
         'printf \'\\036%s H %s %s\\n\' "$N" "$1" "$up"; }\n'
     )
-    return Program(_loader(mark), f"{head}{body}\n{mark}\n".encode())
-
-
-def _loader(mark: str) -> str:
-    """Reads the program up to the mark, and runs it only if it came whole.
-
-    One line; no quote, no backslash before a quote and no ``!`` inside, for csh and fish.
-    """
-    return (
-        "exec sh -c '"
-        'n=$(printf "\\012.");n=${n%.};p=;w=;'
-        f"while IFS= read -r l;do case $l in {mark})w=1;break;;esac;p=$p$l$n;done;"
-        '[ "$w" ]&&eval "$p"'
-        "'"
-    )
+    return Program("exec sh", f"{{\n{head}{body}\nexit\n}}\n".encode())
 
 
 def _follow(follower: Follower, offset: int) -> str:
@@ -249,7 +244,7 @@ def _follow(follower: Follower, offset: int) -> str:
     return _source("state.sh") + _source("follow.sh", FOLLOWER=tail)
 
 
-def _runner(scripts: Sequence[Script], mark: str) -> str:
+def _runner(scripts: Sequence[Script], mark: str, *, with_secrets: bool) -> str:
     steps = []
     for number, script in enumerate(scripts, 1):
         wrapped = script.probe is not None or script.done_if is not None
@@ -258,7 +253,11 @@ def _runner(scripts: Sequence[Script], mark: str) -> str:
         steps.append(
             f"step {number} {flags} {name} {ceil(script.limit)} {script.interrupt} {optional}"
         )
-    return _source("run.sh", STEPS="\n".join(steps), MARK=mark)
+    take, give = "", "3</dev/null 4</dev/null"
+    if with_secrets:
+        document = f"\n$secrets\n{mark}"
+        take, give = "secrets=$(cat)", f"3<<{mark} 4<<{mark}{document}{document}"
+    return _source("run.sh", STEPS="\n".join(steps), TAKE_SECRETS=take, GIVE_SECRETS=give)
 
 
 def _files_of(number: int, script: Script, mark: str, *, with_secrets: bool) -> dict[str, str]:
@@ -279,6 +278,8 @@ def _files_of(number: int, script: Script, mark: str, *, with_secrets: bool) -> 
             FLAGS=flags,
             SCRIPT=inner,
         )
+    started = next(name for name in (f"{number}.try", f"{number}.sh") if name in files)
+    files[started] = OF_THE_RUNNER + files[started]
     return files
 
 
@@ -311,6 +312,6 @@ def _source(name: str, **values: str) -> str:
 
 @cache
 def _stripped(name: str) -> str:
-    """Without comments and indentation: dash reads a program byte by byte."""
+    """Without comments and indentation: bash reads a program byte by byte."""
     lines = (line.strip() for line in (HOST_DIR / name).read_text().splitlines())
     return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))

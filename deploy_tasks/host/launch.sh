@@ -1,9 +1,9 @@
 # Claims the plan's directory, lays down its files, starts the runner detached.
-# Sent over standard input and run by the log-in shell's sh; the claim is mkdir, which one caller wins.
+# The claim is mkdir, which one caller wins.
 lay() {
 @FILES@
 @STAGED@
-for name in now why probe; do printf '%-63s\n' '0 0' >"$name" || return 1; done
+for name in @NOTES@; do printf '0 0\n%60s' '' >"$name" || return 1; done
 printf '%-63s\n' @SLOTS@ >st && : >log
 }
 login_umask=$(umask)

@@ -2,16 +2,17 @@
 # Secrets come on standard input and stay in memory. Each step is: take go.K (O_EXCL: "started", or
 # somebody made it "will never start"), note the start in a slot whose room is reserved, run the
 # script in a session of its own, note the end.
+# sh reads one byte at a time: what is read often is kept short.
 N=$1
 D=$PWD
 umask "$2"
-secrets=$(cat)
+@TAKE_SECRETS@
 exec </dev/null
 E=
 
 slot() { printf '%-63s\n' "$*" >&8; }
-# In place, where room is reserved: also on a full disk.
-write() { printf '%-63s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
+# In place, where room is reserved: also on a full disk. Only the first line counts.
+write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
 uptime_() { read -r up _ </proc/uptime; }
 # Who this very process is, and whose child. An id may be given again; with the start it cannot.
 look_at_self() {
@@ -39,14 +40,8 @@ step() {
   {
     look_at_self
     write now "$1 $me $((${up%.*} + $4)) $5 $ticks"
-    # Not without a runner: nobody would learn how it ended.
-    look_at_self
-    if [ "$parent" != "$runner" ]; then exit 1; fi
-    exec setsid sh "$2" "$D/$3" 8>&- 3<<@MARK@ 4<<@MARK@
-$secrets
-@MARK@
-$secrets
-@MARK@
+    # The script itself looks whose child it is.
+    exec setsid sh "$2" "$D/$3" "$runner" 8>&- @GIVE_SECRETS@
   } &
   script=$!
   wait "$script"
@@ -62,7 +57,8 @@ $secrets
   if [ "$status" = 0 ] && [ "$note" = cancelled ]; then note=-; fi
   case $note in timeout|cancelled) wait_for_group;; esac
   write now "0 0"
-  write probe 0
+  # A wait that ends well has cleared it itself.
+  if [ "$status" != 0 ]; then write probe 0; fi
   uptime_
   slot E "$1" "$status" "$up" "$note"
   # The end of one step and the start of the next leave in one write.

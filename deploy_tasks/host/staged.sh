@@ -8,4 +8,4 @@ if [ "$staged" != had ]; then
 fi
 echo "it is on the host already"
 number=${0##*/}
-printf '%-63s\n' "${number%.sh} skipped" 1<>"${0%/*}/why"
+printf '%s\n' "${number%.sh} skipped" 1<>"${0%/*}/why"

@@ -2,7 +2,7 @@
 # of its own: to keep them in a variable would take a process more.
 D=${0%/*}
 if sh -eu "$D/@PROBE@" >/dev/null 2>&1 4<&-; then
-  printf '%-63s\n' "@NUMBER@ skipped" 1<>"$D/why"
+  printf '%s\n' "@NUMBER@ skipped" 1<>"$D/why"
   exit 0
 fi
 exec sh @FLAGS@ "$D/@SCRIPT@" 3<&4 4<&-

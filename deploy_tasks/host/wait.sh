@@ -18,10 +18,10 @@ $secrets
 @MARK@
   probe=$!
   # The plan's watchdog cuts off one that hangs.
-  printf '%-63s\n' "$probe $((now / 100 + patience))" 1<>"$D/probe"
+  printf '%s\n' "$probe $((now / 100 + patience))" 1<>"$D/probe"
   wait "$probe"
   status=$?
-  printf '%-63s\n' 0 1<>"$D/probe"
+  printf '%s\n' 0 1<>"$D/probe"
   says=$(cat "$D/@PROBE@.out")
   if [ "$says" != "$said" ]; then printf '%s\n' "$says"; fi
   said=$says
