@@ -58,7 +58,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Script:
-    """One attempt of a plan: real ``sh`` text, run as ``sh -eu``. ``limit`` in seconds."""
+    """One attempt of a plan: real ``sh`` text, run as ``sh -eu``. ``limit`` in seconds.
+
+    One that ``brings`` the artifact has its text only for what is asked before it.
+    """
 
     text: str
     limit: float
@@ -66,6 +69,7 @@ class Script:
     probe: Probe | None = None
     interrupt: Literal["now", "after"] = "now"
     optional: bool = False
+    brings: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,25 +120,22 @@ def launch(
 
     A host that lacks the artifact answers ``wanted`` first, and goes on when its bytes have come.
     """
-    mark, with_secrets = _mark(), bool(variables.secret)
-    runner = _runner(scripts, mark, with_secrets=with_secrets)
-    files = {"vars": variables.assignments + "\n", "run": runner}
+    mark = _mark()
+    files = {"vars": variables.assignments + "\n"}
     stage = ""
     if artifact:
         place = {"PATH": artifact.path, "SIZE": str(artifact.size), "SUM": artifact.sha256}
         stage = _source("stage.sh", **place) + "stage\n"
     for number, script in enumerate(scripts, 1):
-        files |= _files_of(number, script, mark, with_secrets=with_secrets)
+        files |= _files_of(number, script, mark, with_secrets=bool(variables.secret))
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
         "launch.sh",
         FILES=lay,
         STAGE=stage,
-        STAGED='echo "$staged" >staged || return 1' if artifact else "",
         NOTES="now why probe" if any(script.probe for script in scripts) else "now why",
         SLOTS=" ".join(["P"] * (2 * len(scripts) + 1)),
-        MARK=mark,
-        SECRETS=variables.secret_assignments,
+        RUNNER=_runner(scripts, variables, mark),
     )
     return _program(plan, nonce, claim + _follow(follower, 0))
 
@@ -244,20 +245,24 @@ def _follow(follower: Follower, offset: int) -> str:
     return _source("state.sh") + _source("follow.sh", FOLLOWER=tail)
 
 
-def _runner(scripts: Sequence[Script], mark: str, *, with_secrets: bool) -> str:
+def _runner(scripts: Sequence[Script], variables: Variables, mark: str) -> str:
     steps = []
     for number, script in enumerate(scripts, 1):
         wrapped = script.probe is not None or script.done_if is not None
         flags, name = ("-u", f"{number}.try") if wrapped else ("-eu", f"{number}.sh")
         optional = "optional" if script.optional else "needed"
+        if script.brings and script.done_if is None:
+            steps.append(f"bring {number} {optional}")
+            continue
         steps.append(
             f"step {number} {flags} {name} {ceil(script.limit)} {script.interrupt} {optional}"
         )
-    take, give = "", "3</dev/null 4</dev/null"
-    if with_secrets:
+    give = "3</dev/null 4</dev/null"
+    if variables.secret:
         document = f"\n$secrets\n{mark}"
-        take, give = "secrets=$(cat)", f"3<<{mark} 4<<{mark}{document}{document}"
-    return _source("run.sh", STEPS="\n".join(steps), TAKE_SECRETS=take, GIVE_SECRETS=give)
+        give = f"3<<{mark} 4<<{mark}{document}{document}"
+    given = shlex.quote(variables.secret_assignments)
+    return _source("run.sh", STEPS="\n".join(steps), SECRETS=given, GIVE_SECRETS=give)
 
 
 def _files_of(number: int, script: Script, mark: str, *, with_secrets: bool) -> dict[str, str]:

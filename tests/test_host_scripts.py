@@ -348,8 +348,8 @@ def test_a_follower_that_polls_ends_with_its_shell(host: HostShell) -> None:
     script = Script("while [ ! -e over ]; do sleep .1; done", 20)
     process = host.exec(commands.launch(plan, nonce, [script], NONE, follower="loop"))
     until(lambda: (host.home / ".patchwave/runs" / plan / "now").exists(), "it is launched")
-    until(lambda: children(process.pid), "it is followed")
-    followers = children(process.pid)
+    until(lambda: followers_of(process.pid), "it is followed")
+    followers = followers_of(process.pid)
     process.kill()
     process.wait(10)
     until(lambda: all(gone(pid) for pid in followers), "they are gone")
@@ -357,12 +357,46 @@ def test_a_follower_that_polls_ends_with_its_shell(host: HostShell) -> None:
     (host.home / "over").touch()
 
 
-def children(pid: int) -> list[int]:
-    """Those that are still in the session of ``pid``: its runner has one of its own."""
+def followers_of(shell: int) -> list[int]:
+    """Its children that read the log; the others are the runner and what relays its output."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for pid in map(int, Path(f"/proc/{shell}/task/{shell}/children").read_text().split()):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = stat.read_text().rpartition(") ")[2].split()
-            if int(fields[1]) == pid and int(fields[3]) == pid:
-                found.append(int(stat.parent.name))
+            if Path(f"/proc/{pid}/fd/0").readlink().name == "log":
+                found.append(pid)
     return found
+
+
+def test_a_runner_has_nothing_of_the_connection_that_launched_it(host: HostShell) -> None:
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    script = Script("touch begun; while [ ! -e over ]; do sleep .1; done", 20)
+    process = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
+    until(lambda: (host.home / "begun").exists(), "it has begun")
+    # Both of its outputs end: else the channel would stay open for as long as the plan runs.
+    process.communicate(timeout=10)
+    runner = int((host.home / ".patchwave/runs" / plan / "st").read_text().split()[1])
+    assert not gone(runner)
+    (host.home / "over").touch()
+    until(lambda: host.running() == [], "it ends")
+
+
+def test_a_host_without_setsid_says_so(host: HostShell) -> None:
+    if host.shell == "busybox":
+        (host.bin / "setsid").unlink()
+    host.env["PATH"] = str(host.bin)
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    launch = commands.launch(plan, nonce, [Script("touch ran", 10)], NONE)
+    assert commands.word(host.run(launch), nonce) == "nosetsid"
+    assert not (host.home / ".patchwave").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_nobody_else_sees_what_lies_on_the_host(tmp_path: Path, shell: str) -> None:
+    (tmp_path / "home").mkdir()
+    host = HostShell(tmp_path / "home", shell, inside=["sh", "-c", 'umask 022; exec "$@"', "sh"])
+    plan, _, found = host.launch([Script("umask", 10)])
+    own = host.home / ".patchwave"
+    assert [path.stat().st_mode & 0o777 for path in (own, own / "runs", own / "runs" / plan)] == [
+        0o700
+    ] * 3
+    assert output(found, 1) == b"0022\n", "the log-in's own"

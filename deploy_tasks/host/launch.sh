@@ -1,24 +1,22 @@
-# Claims the plan's directory, lays down its files, starts the runner detached.
+# Claims the plan's directory, lays down its files, starts the runner, which outlives this shell.
 # The claim is mkdir, which one caller wins.
 lay() {
 @FILES@
-@STAGED@
 for name in @NOTES@; do printf '0 0\n%60s' '' >"$name" || return 1; done
 printf '%-63s\n' @SLOTS@ >st && : >log
 }
-login_umask=$(umask)
-umask 077
+# Nobody else may enter these: what lies in them may have the modes of the log-in.
+own() { [ -d "$1" ] || (umask 077; mkdir -p "$1"); } 2>/dev/null
+command -v setsid >/dev/null || { head_ nosetsid; exit 75; }
 for d in "$HOME/.patchwave" "${D%/*}"; do
   if [ -L "$d" ] || { [ -e "$d" ] && [ ! -O "$d" ]; }; then head_ foreign; exit 75; fi
 done
 @STAGE@
-if { mkdir "$D" || { [ ! -d "$D" ] && mkdir -p "${D%/*}" && mkdir "$D"; }; } 2>/dev/null; then
+if own "${D%/*}" && mkdir -m 700 "$D" 2>/dev/null; then
   cd "$D" || exit 75
   # A full disk shows here: the runner is not started, and the plan is abandoned later.
   lay 2>/dev/null || { head_ noroom; exit 75; }
-  setsid sh ./run "$N" "$login_umask" >/dev/null 2>&1 <<'@MARK@' &
-@SECRETS@
-@MARK@
+@RUNNER@
   word=launched
 elif cd "$D" 2>/dev/null && [ -e log ]; then word=exists
 else head_ noplan; exit 75

@@ -1,15 +1,7 @@
-# The runner of one plan, detached from the connection that launched it. Arguments: nonce, umask.
-# Secrets come on standard input and stay in memory. Each step is: take go.K (O_EXCL: "started", or
-# somebody made it "will never start"), note the start in a slot whose room is reserved, run the
-# script in a session of its own, note the end.
-# sh reads one byte at a time: what is read often is kept short.
-N=$1
-D=$PWD
-umask "$2"
-@TAKE_SECRETS@
-exec </dev/null
-E=
-
+# The runner of one plan: a child of the launcher that outlives it, and has nothing of its
+# connection. Each step is: take go.K (O_EXCL: "started", or somebody made it "will never start"),
+# note the start in a slot whose room is reserved, run the script in a session of its own, note the
+# end. Secrets stay in memory. sh reads one byte at a time: what is read often is kept short.
 slot() { printf '%-63s\n' "$*" >&8; }
 # In place, where room is reserved: also on a full disk. Only the first line counts.
 write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
@@ -32,11 +24,7 @@ finish() {
 
 # step NUMBER FLAGS FILE LIMIT INTERRUPT OPTIONAL
 step() {
-  if [ -e "$D/cancel" ] || [ -e "$D/pause" ]; then finish cancelled; fi
-  { true >"$D/go.$1"; } 2>/dev/null || finish abandoned
-  uptime_
-  slot S "$1" "$up"
-  printf '%b\036%s S %s %s\n' "$E" "$N" "$1" "$up"
+  begin "$1"
   {
     look_at_self
     write now "$1 $me $((${up%.*} + $4)) $5 $ticks"
@@ -59,12 +47,41 @@ step() {
   write now "0 0"
   # A wait that ends well has cleared it itself.
   if [ "$status" != 0 ]; then write probe 0; fi
+  over "$1" "$6"
+}
+
+# bring NUMBER OPTIONAL: the artifact was brought before. To say so takes no process.
+bring() {
+  begin "$1"
+  note=-
+  status=0
+  if [ ! -e "$artifact" ]; then
+    echo "the artifact is no longer on the host"
+    status=66
+  elif [ "$staged" = had ]; then
+    echo "it is on the host already"
+    note=skipped
+  else
+    echo "$staged, sha256 checked"
+  fi
+  over "$1" "$2"
+}
+
+begin() {
+  if [ -e "$D/cancel" ] || [ -e "$D/pause" ]; then finish cancelled; fi
+  { true >"$D/go.$1"; } 2>/dev/null || finish abandoned
+  uptime_
+  slot S "$1" "$up"
+  printf '%b\036%s S %s %s\n' "$E" "$N" "$1" "$up"
+}
+
+over() {
   uptime_
   slot E "$1" "$status" "$up" "$note"
   # The end of one step and the start of the next leave in one write.
   E="\0036$N E $1 $status $up $note\n"
   if [ "$note" = cancelled ]; then finish cancelled; fi
-  if [ "$status" = 0 ] || [ "$6" = optional ]; then return; fi
+  if [ "$status" = 0 ] || [ "$2" = optional ]; then return; fi
   finish failed
 }
 
@@ -81,6 +98,7 @@ wait_for_group() {
 # Ends a step that has outlived its limit, also while nobody follows, and one that shall be ended.
 watch_over() {
   trap 'kill $nap; exit' TERM
+  trap '' HUP
   ending=
   script=0
   probe=0
@@ -131,7 +149,10 @@ script_lives() {
 {
   # A trap with a command, unlike an ignored signal, is not passed on to the scripts.
   trap : HUP PIPE
+  exec </dev/null 2>&1
   set -C
+  E=
+  secrets=@SECRETS@
   look_at_self
   runner=$me
   read -r boot </proc/sys/kernel/random/boot_id
@@ -142,4 +163,8 @@ script_lives() {
   cd
 @STEPS@
   finish done
-} 2>&1 | { cat >>log || cat >/dev/null; } 2>/dev/null
+} | {
+  trap '' HUP
+  exec >>log 2>/dev/null
+  cat || exec cat >/dev/null
+} &

@@ -6,8 +6,7 @@ stage() {
   staged=had
   if [ -e "$artifact" ]; then return; fi
   part=$artifact.$$.part
-  if ! { [ -d "${artifact%/*}" ] || mkdir -p "${artifact%/*}"; } 2>/dev/null || ! true >"$part"
-  then refuse nospace; fi
+  if ! own "${artifact%/*}" || ! true >"$part"; then refuse nospace; fi
   if ! command -v sha256sum >/dev/null; then refuse nosum; fi
   head_ wanted
   began=${up%.*}

@@ -53,6 +53,7 @@ UPLOADING = "uploading"
 REFUSALS = {
     "noroom": gettext_lazy("no space left on the host for the runner's files"),
     "foreign": gettext_lazy("~/.patchwave on the host is a link or belongs to somebody else"),
+    "nosetsid": gettext_lazy("the host has no setsid"),
 }
 #: The same, of the artifact.
 UPLOAD_REFUSALS = {

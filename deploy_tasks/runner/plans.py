@@ -118,6 +118,7 @@ def script(step: recipes.Step, way: Way) -> Script:
         interrupt=step.interrupt,
         # One that is tried again by itself has to come back to us first.
         optional=step.optional and step.retries is None,
+        brings=bool(step.upload),
     )
 
 

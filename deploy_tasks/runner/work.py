@@ -268,7 +268,7 @@ class Work:
             return
         reason = {
             End.ABSENT: _("the host has taken the steps and not begun with them"),
-            End.STUCK: _("the runner did not start on the host; is setsid installed there?"),
+            End.STUCK: _("the runner did not start on the host"),
             End.SILENT: _("the host does not run commands: %s") % follower.said,
         }[end]
         said = abandon(session, plan)

@@ -62,6 +62,11 @@ class Plan:
     def report(self) -> frames.RunnerReport:
         return report(self.process, self.nonce)
 
+    def attach(self) -> None:
+        self.process.communicate(timeout=10)
+        program = commands.attach(self.id, self.nonce, 0, follower=self.host.follower)
+        self.process = self.host.exec(program)
+
     def follow(self) -> list[frames.Frame]:
         until((self.path / "log").exists, "it is launched")
         attach = commands.attach(self.id, self.nonce, 0, follower=self.host.follower)
@@ -158,13 +163,14 @@ def test_an_orphan_can_be_cancelled(launch: Launch, host: HostShell) -> None:
 
 
 def test_a_runner_that_was_killed_with_all_it_had_is_dead(launch: Launch, host: HostShell) -> None:
-    """As the kernel does it when memory runs out."""
+    """As the kernel does it when memory runs out: the shell that launched it goes, too."""
     plan = launch(host, Script(HELD, 60)).wait_until_begun()
     script = plan.script
     session = int(Path(f"/proc/{plan.runner}/stat").read_text().rpartition(") ")[2].split()[3])
     os.killpg(session, signal.SIGKILL)
     os.killpg(script, signal.SIGKILL)
     until(lambda: gone(script), "it is gone")
+    plan.attach()
     until(lambda: plan.report().word == "dead", "that is told")
     plan.leave()
 
@@ -233,7 +239,7 @@ def test_a_relay_that_is_killed_costs_output_and_no_exit_status(
 ) -> None:
     text = f"{HELD}; trap '' PIPE; echo lost || :; exit 3"
     plan = launch(host, Script(text, 60)).wait_until_begun()
-    (relay,) = (pid for pid in children_of(parent_of(plan.runner)) if name_of(pid) == "cat")
+    (relay,) = (pid for pid in children_of(parent_of(plan.runner)) if relays(pid))
     os.kill(relay, signal.SIGKILL)
     plan.go_on()
     until(lambda: plan.report().word == "dead", "the runner is through")
@@ -442,5 +448,7 @@ def children_of(pid: int) -> list[int]:
     ]
 
 
-def name_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]
+def relays(pid: int) -> bool:
+    """Whether it is the program that writes the log; the shell that waits for it does, too."""
+    is_cat = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"cat")
+    return is_cat and Path(f"/proc/{pid}/fd/1").readlink().name == "log"
