@@ -8,11 +8,12 @@ have threads of their own, as many as the settings allow.
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
@@ -31,11 +32,16 @@ log = logging.getLogger(__name__)
 #: Seconds.
 LOOK_EVERY = 1.0
 RENEW_EVERY = 5.0
+#: Between two looks at jobs under load: each is looked at once for however many hosts have ended.
+CONDUCT_EVERY = 0.1
 #: A queued host run whose bell was rung that long ago is rung for again.
 RING_AGAIN = timedelta(seconds=20)
 FROZEN_JOBS = 64
 #: What a host run asks of its host, read at once for those that begin together.
-PLACE = ("host__credential", "host__via__credential", "undoes")
+PLACE = (
+    *("host__credential", "host__via__credential"),
+    *("host__game", "host__via__game", "undoes"),
+)
 KEYS = (
     *("host__keys", "host__via__keys"),
     *("host__game__key_rules", "host__via__game__key_rules"),
@@ -52,7 +58,8 @@ class Keeper:
         self._carriages: dict[int, Carriage] = {}
         self._frozen: dict[int, Job] = {}
         self._lock = threading.Lock()
-        self._jobs: set[int] = set()
+        #: Jobs to be conducted, and how many of their host runs have ended here since.
+        self._jobs: Counter[int] = Counter()
         self._jobs_wait = threading.Condition()
         self._hands = ThreadPoolExecutor(settings.WORKER_THREADS, thread_name_prefix="host")
         self._free_hands = threading.Semaphore(settings.WORKER_THREADS)
@@ -88,10 +95,25 @@ class Keeper:
         """
         waiting = deque(host_run_ids)
         while waiting and (free := self._take_free_hands(len(waiting))):
-            ids = [waiting.popleft() for _ in range(free)]
+            self._hand_out([waiting.popleft() for _ in range(free)])
+
+    def _take_next(self, ended: int, ids: list[int]) -> list[int]:
+        """Hands that host runs have left take the next ones; any worker may have the others."""
+        taken, wanted = 0, 0 if self.stopping.is_set() else min(ended, len(ids))
+        while taken < wanted and self._free_hands.acquire(blocking=False):
+            taken += 1
+        self._hand_out(ids[:taken])
+        return ids[taken:]
+
+    def _hand_out(self, ids: Sequence[int]) -> None:
+        """To hands that were taken for them."""
+        try:
             rows = HostRun.objects.select_related(*PLACE).prefetch_related(*KEYS).in_bulk(ids)
-            for pk in ids:
-                self._hands.submit(self._run_and_free, rows.get(pk))
+        except BaseException:
+            self._free_hands.release(len(ids))
+            raise
+        for pk in ids:
+            self._hands.submit(self._run_and_free, rows.get(pk))
 
     def _take_free_hands(self, wanted: int) -> int:
         """How many there are by now, at least one; none when the worker stops."""
@@ -149,24 +171,30 @@ class Keeper:
                 with self._lock:
                     del self._carriages[carriage.host_run]
 
-    def conduct_soon(self, job_ids: set[int]) -> None:
-        if not job_ids:
+    def conduct_soon(self, ended: Mapping[int, int]) -> None:
+        """``ended``: how many host runs have ended here, by job."""
+        if not ended:
             return
         with self._jobs_wait:
-            self._jobs |= job_ids
+            self._jobs.update(ended)
             self._jobs_wait.notify_all()
 
     def _conduct(self) -> None:
+        last = -CONDUCT_EVERY
         while True:
             with self._jobs_wait:
                 while not self._jobs and not self.stopping.is_set():
                     self._jobs_wait.wait()
-                if not self._jobs:
-                    break
-                jobs, self._jobs = self._jobs, set()
-            for job_id in jobs:
+            self.stopping.wait(max(0.0, last + CONDUCT_EVERY - time.monotonic()))
+            last = time.monotonic()
+            with self._jobs_wait:
+                jobs, self._jobs = self._jobs, Counter()
+            if not jobs:
+                break
+            for job_id, ended in jobs.items():
                 with _tried_again("conduct a job"):
-                    conductor.conduct(job_id)
+                    with bells.offered(partial(self._take_next, ended)):
+                        conductor.conduct(job_id)
         connection.close()
 
     def _keep(self) -> None:
@@ -174,7 +202,7 @@ class Keeper:
         while not self.stopping.wait(LOOK_EVERY if renewed else 0):
             with _tried_again("look after host runs"):
                 self._read_wishes()
-                self.conduct_soon(set(conductor.jobs_to_wake()))
+                self.conduct_soon(dict.fromkeys(conductor.jobs_to_wake(), 0))
                 soaking.ring_due()
                 if time.monotonic() - renewed >= RENEW_EVERY:
                     renewed = time.monotonic()

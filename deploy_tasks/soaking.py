@@ -91,7 +91,7 @@ def _ask(run: HostRun, recipe: recipes.Recipe) -> str:
     """What is wrong, empty for nothing. Raises HostFailed, LinkLost, TimeoutError where the host
     could not be asked."""
     variables = target.variables(run, run.target or {})
-    session = ssh.connect(target.of_run(run.target or {}))
+    session = ssh.connect(target.of_run(run))
     try:
         return _probe(session, recipe, variables) or _version(session, recipe, variables)
     finally:

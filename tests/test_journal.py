@@ -160,7 +160,7 @@ def test_entries_of_one_moment_become_one(host_run: HostRun, bells: list[tuple[i
         changes={"state": "succeeded", "holds_host": False},
         attempt_changes={attempt: {"state": "succeeded"}},
     )
-    assert writer.flush([*entries, end]) == {host_run.job_id}
+    assert writer.flush([*entries, end]) == {host_run.job_id: 1}
     event = Event.objects.get()
     assert (bytes(event.output or b""), event.offset, event.raw_length) == (b"abcabcabc", 0, 9)
     assert bells == [(host_run.job_id, 1)]

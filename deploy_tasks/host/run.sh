@@ -63,6 +63,7 @@ bring() {
     note=skipped
   else
     echo "$staged, sha256 checked"
+    staged=had
   fi
   over "$1" "$2"
 }

@@ -13,6 +13,7 @@ from django.db.models import (
     BigAutoField,
     BooleanField,
     CharField,
+    DateTimeField,
     Field,
     ForeignKey,
     IntegerField,
@@ -110,6 +111,9 @@ def _ready(field: "Field[Any, Any]", values: Sequence[Any]) -> Sequence[Any]:
     """Values of one column as the database's driver takes them."""
     if isinstance(field, AS_THEY_ARE):
         return values
+    if isinstance(field, DateTimeField):
+        adapt = connection.ops.adapt_datetimefield_value
+        return [None if one is None else adapt(one) for one in values]
     return [None if one is None else field.get_db_prep_save(one, connection) for one in values]
 
 

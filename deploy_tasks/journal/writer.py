@@ -8,7 +8,7 @@ by the cursor, where it brings output): one whose guard does not hold changes no
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,10 +76,10 @@ class Entry:
 class Writer:
     """The thread that commits, one per worker process.
 
-    ``on_ended`` is called with the ids of jobs of which a host run has ended in a commit.
+    ``on_ended`` is told, by job, how many host runs have ended in a commit.
     """
 
-    def __init__(self, on_ended: Callable[[set[int]], None] = lambda jobs: None) -> None:
+    def __init__(self, on_ended: Callable[[Counter[int]], None] = lambda jobs: None) -> None:
         self._on_ended = on_ended
         self._entries: deque[Entry] = deque()
         self._size = 0
@@ -140,7 +140,7 @@ class Writer:
             if ended:
                 self._on_ended(ended)
 
-    def _flush_when_possible(self, entries: Sequence[Entry]) -> set[int]:
+    def _flush_when_possible(self, entries: Sequence[Entry]) -> Counter[int]:
         """A database that is away or busy is waited for: the hosts keep their logs meanwhile."""
         while True:
             try:
@@ -151,8 +151,8 @@ class Writer:
                 time.sleep(1)
 
 
-def flush(entries: Sequence[Entry]) -> set[int]:
-    """Commit entries, tell those who wait, announce; gives the jobs with an ended host run."""
+def flush(entries: Sequence[Entry]) -> Counter[int]:
+    """Commit entries, tell those who wait, announce; counts the ended host runs by job."""
     groups = _merge(entries)
     failpoint("flush.begun")
     with transaction.atomic():
@@ -179,7 +179,9 @@ def flush(entries: Sequence[Entry]) -> set[int]:
             entry.done.set()
     for job, to in grown.items():
         announce(job, to)
-    return {group.job for group in won if group.changes.get("state", "running") != "running"}
+    return Counter(
+        group.job for group in won if group.changes.get("state", "running") != "running"
+    )
 
 
 @dataclass

@@ -79,7 +79,7 @@ class Passage:
             self._story.end(HostRunState.FAILED, error=refusal)
             return
         try:
-            place = target.of_run(self._run.target or {})
+            place = target.of_run(self._run)
             variables = target.variables(self._run, self._run.target or {})
         except HostFailed as failure:
             self._story.end(HostRunState.FAILED, error=str(failure))

@@ -4,6 +4,7 @@ The snapshot is JSON in ``HostRun.target``: an edit or an import in mid-job cann
 another machine. Secrets are not in it, only the names of their credentials.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -53,14 +54,16 @@ def _place(host: Host) -> dict[str, Any]:
 
 def of_host(host: Host) -> ssh.Target:
     """Where an inventory host is now, to look at it outside of any job."""
-    return _target({**_place(host), "via": _place(host.via) if host.via else None})
+    return _target({**_place(host), "via": _place(host.via) if host.via else None}, {})
 
 
-def of_run(snapshot: dict[str, Any]) -> ssh.Target:
-    return _target(snapshot)
+def of_run(run: HostRun) -> ssh.Target:
+    """Where its snapshot says. The credentials of its host were read together with it."""
+    at_hand = [one.credential for one in (run.host, run.host and run.host.via) if one]
+    return _target(run.target or {}, {one.name: one for one in at_hand})
 
 
-def _target(place: dict[str, Any]) -> ssh.Target:
+def _target(place: dict[str, Any], at_hand: Mapping[str, Credential]) -> ssh.Target:
     via = place.get("via")
     return ssh.Target(
         name=place["name"],
@@ -70,8 +73,8 @@ def _target(place: dict[str, Any]) -> ssh.Target:
         host_keys=tuple(place["host_keys"]),
         authorities=tuple(place.get("authorities", ())),
         revoked=tuple(place.get("revoked", ())),
-        **_log_in(place["credential"]),
-        via=_target(via) if via else None,
+        **_log_in(at_hand.get(place["credential"]) or _row(place["credential"])),
+        via=_target(via, at_hand) if via else None,
     )
 
 
@@ -109,14 +112,13 @@ def artifact_of(release: Release) -> commands.Artifact:
     return commands.Artifact(release.sha256, release.size)
 
 
-def _log_in(name: str) -> dict[str, Any]:
+def _log_in(row: Credential) -> dict[str, Any]:
     """What of an `ssh.Target` a credential decides."""
-    row = _row(name)
     if row.agent:
         socket = settings.VARIABLE("SSH_AUTH_SOCK") or ""
         agent = ssh.AgentLogin(row.agent, socket)
         return {"private_key": "", "agent": agent, "certificate": row.certificate}
-    opened = _opened(row.key_id, bytes(row.sealed), vault.identity_of_credential(name))
+    opened = _opened(row.key_id, bytes(row.sealed), vault.identity_of_credential(row.name))
     private_key, passphrase = credentials.parted(opened)
     given = {"private_key": private_key, "passphrase": passphrase}
     return {**given, "certificate": row.certificate}

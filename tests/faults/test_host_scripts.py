@@ -66,6 +66,9 @@ class Plan:
         self.process.communicate(timeout=10)
         program = commands.attach(self.id, self.nonce, 0, follower=self.host.follower)
         self.process = self.host.exec(program)
+        # What is sent before it has answered would be taken for more of the program.
+        assert self.process.stdout
+        assert b" H exists " in self.process.stdout.readline()
 
     def follow(self) -> list[frames.Frame]:
         until((self.path / "log").exists, "it is launched")
