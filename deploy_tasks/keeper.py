@@ -192,9 +192,9 @@ class Keeper:
             if not jobs:
                 break
             for job_id, ended in jobs.items():
-                with _tried_again("conduct a job"):
-                    with bells.offered(partial(self._take_next, ended)):
-                        conductor.conduct(job_id)
+                take = partial(self._take_next, ended)
+                with _tried_again("conduct a job"), bells.offered(take):
+                    conductor.conduct(job_id)
         connection.close()
 
     def _keep(self) -> None:

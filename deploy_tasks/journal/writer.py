@@ -179,9 +179,7 @@ def flush(entries: Sequence[Entry]) -> Counter[int]:
             entry.done.set()
     for job, to in grown.items():
         announce(job, to)
-    return Counter(
-        group.job for group in won if group.changes.get("state", "running") != "running"
-    )
+    return Counter(group.job for group in won if group.changes.get("state", "running") != "running")
 
 
 @dataclass
