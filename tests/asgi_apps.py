@@ -37,3 +37,23 @@ async def patient(scope: dict[str, Any], receive: Any, send: Any) -> None:
     except asyncio.CancelledError:
         await send({"type": "websocket.close", "code": 4000})
         raise
+
+
+async def weighing(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Tells how many bytes it was sent; much is for whoever says "Authorization: good"."""
+    weight, more = 0, True
+    while more:
+        message = await receive()
+        weight, more = weight + len(message["body"]), message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(weight).encode()})
+
+
+async def _admits(scope: dict[str, Any]) -> bool:
+    await asyncio.sleep(0.05)
+    if (b"authorization", b"break") in scope["headers"]:
+        raise RuntimeError("the database is away")
+    return (b"authorization", b"good") in scope["headers"]
+
+
+weighing.admits = _admits  # type: ignore[attr-defined]

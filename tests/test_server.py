@@ -18,9 +18,11 @@ from websockets.sync.client import connect
 from tests import waiting
 from tests.asgi_apps import FRAME, FRAMES
 from tests.instances import free_port
+from webapp import bodies
 from webapp.env import BASE
 
 Serve = Callable[..., tuple[subprocess.Popen[bytes], int]]
+Send = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
@@ -150,3 +152,44 @@ def test_a_thousand_may_knock_at_once(serve: Serve) -> None:
             one.settimeout(0.5)
             one.connect(("127.0.0.1", port))
         process.send_signal(signal.SIGCONT)
+
+
+class TestBodies:
+    """Sent with an exact length, or in chunks that tell none."""
+
+    @pytest.fixture
+    def port(self, serve: Serve) -> int:
+        return serve("weighing")[1]
+
+    @pytest.fixture(params=["length", "chunks"])
+    def send(self, request: pytest.FixtureRequest, port: int) -> Send:
+        def send(path: str, size: int, **headers: str) -> tuple[int, str]:
+            whole = iter([b"x" * 2**20] * (size >> 20))
+            told = {"Content-Length": str(size)} if request.param == "length" else {}
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            with contextlib.closing(connection):
+                # What is turned away is no longer read: the rest cannot be sent.
+                with suppress(ConnectionError):
+                    connection.request("POST", path, whole, told | headers, encode_chunked=not told)
+                try:
+                    answer = connection.getresponse()
+                except (ConnectionError, http.client.HTTPException):
+                    return 413, ""
+                return answer.status, answer.read().decode()
+
+        return send
+
+    def test_a_little_may_be_sent_by_anybody(self, send: Send) -> None:
+        assert send("/login", bodies.MUCH) == (200, str(bodies.MUCH))
+
+    @pytest.mark.parametrize("given", ["", "bad", "break"])
+    def test_much_is_not_taken_from_a_stranger(self, send: Send, given: str) -> None:
+        headers = {"Authorization": given} if given else {}
+        assert send("/api/v1/releases", 2 * bodies.MUCH, **headers)[0] == 413
+
+    def test_nor_where_nothing_is_uploaded(self, send: Send) -> None:
+        assert send("/login", 2 * bodies.MUCH, Authorization="good")[0] == 413
+
+    def test_who_may_sends_as_much_as_they_like(self, send: Send) -> None:
+        size = 3 * bodies.MUCH
+        assert send("/api/v1/releases?x=1", size, Authorization="good") == (200, str(size))

@@ -11,7 +11,7 @@ pages = get_asgi_application()
 
 from django.conf import settings  # noqa: E402 (needs the applications set up)
 
-from webapp import proxies  # noqa: E402
+from webapp import doorman, proxies, rows  # noqa: E402
 from webapp.routing import websockets  # noqa: E402
 
 WIRES = {"http", "websocket"}
@@ -22,3 +22,11 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     # daphne takes a root path from a header that any client may send. We have none.
     told = proxies.seen(scope, settings.TRUSTED_PROXIES) if scope["type"] in WIRES else scope
     await _router({**told, "root_path": ""}, receive, send)
+
+
+async def admits(scope: dict[str, Any]) -> bool:
+    """Whether whoever sends this may send as much as a release is (`webapp.bodies`)."""
+    return await rows.ask(doorman.maintains, proxies.seen(scope, settings.TRUSTED_PROXIES))
+
+
+application.admits = admits  # type: ignore[attr-defined]

@@ -111,6 +111,15 @@ def welcome(job_id: int, audience: Audience) -> dict[str, Any]:
     return {"epoch": Instance.current().epoch, "last": job.last_seq, "job": report}
 
 
+def maintains(scope: Scope) -> bool:
+    """Whether a request is from somebody who could add a release."""
+    try:
+        user = _user(login_of(scope))
+    except tokens.TooManyGuesses:
+        return False
+    return user is not None and access.maintains(user)
+
+
 class SameSite(OriginValidator):  # type: ignore[misc]
     """Lets a cookie in from our own pages only: scheme, host and port must be this site's.
 

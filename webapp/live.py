@@ -40,7 +40,7 @@ def live(view: View) -> View:
         about = (request.get_full_path(), get_language(), access.audience(request.user))
         body = _answers.get(about, lambda: view(request, **place).content)
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        answer = HttpResponse(body, headers={"ETag": etag, "Cache-Control": "no-cache"})
+        answer = HttpResponse(body, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
         return get_conditional_response(request, etag=etag, response=answer) or answer
 
     return cast(View, answered)

@@ -1,8 +1,9 @@
-"""``python -m webapp.server``: daphne, with three things mended that a watcher can feel.
+"""``python -m webapp.server``: daphne, with four things mended.
 
 It keeps in memory whatever a peer does not read; here whoever sends waits until the peer takes it.
 It lets 50 wait at the door; here all who come back after a restart get in without knocking twice.
-And it stumbles over idle connections when it goes down; here everybody is told.
+It stumbles over idle connections when it goes down; here everybody is told.
+And it stores whatever anybody sends; here a stranger sends little (`webapp.bodies`).
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from daphne.cli import CommandLineInterface
 from daphne.server import Server as Daphne
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
+
+from webapp import bodies
 
 #: Seconds in which a peer must have taken something of what waits for it.
 STUCK = 60.0
@@ -60,6 +63,18 @@ class Server(Daphne):  # type: ignore[misc]
             for endpoint in endpoints
         ]
         super().__init__(*args, endpoints=patient, **more)
+
+    def run(self) -> None:
+        bodies.Request.admits = staticmethod(getattr(self.application, "admits", bodies.nobody))
+        super().run()
+
+    @property
+    def http_factory(self) -> bodies.Factory:
+        return self._http_factory
+
+    @http_factory.setter
+    def http_factory(self, daphnes: Any) -> None:
+        self._http_factory = bodies.Factory(self)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         details = self.connections.get(protocol)

@@ -16,7 +16,7 @@ from deploy_tasks import tasks
 from deploy_tasks.models import Job
 from tests import factories
 from tests.stories import person
-from webapp import admin
+from webapp import admin, live
 from webapp.env import BASE
 from webapp.models import Role
 
@@ -54,6 +54,17 @@ def test_s28_every_page_forbids_what_it_does_not_bring(page: str) -> None:
     text = answer.content.decode()
     assert re.findall(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>", text) == []
     assert re.findall(r"\son\w+=\"|\sstyle=\"|<style", text) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", [*PAGES, "/admin/", "/api/v1/jobs", "/audit/export.csv", "/nope"])
+def test_what_somebody_is_shown_who_has_logged_in_is_kept_by_nobody(page: str) -> None:
+    client = Client()
+    client.force_login(person("anna", role=Role.ADMINISTRATOR))
+    kept = client.get(page)["Cache-Control"]
+    assert "private" in kept
+    assert "no-store" in kept
+    assert "private" in client.get(page, headers={live.HEADER: "1"})["Cache-Control"]
 
 
 def test_s28_nothing_that_somebody_wrote_is_ever_markup() -> None:

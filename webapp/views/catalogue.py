@@ -21,6 +21,7 @@ class Catalogue(JavaScriptCatalog):
             [pattern.regex, pattern.names, pattern.told]
             for pattern in retelling.patterns(get_language() or "")
         ]
+        answer["Cache-Control"] = "no-cache"  # the same for everybody
         answer.write(f"\ndjango.patterns = {json.dumps(patterns, ensure_ascii=False)};\n")
         return answer
 
