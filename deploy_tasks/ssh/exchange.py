@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import paramiko
 from django.utils.translation import gettext as _
+from paramiko.kex_gex import KexGexSHA256
 from paramiko.ssh_exception import IncompatiblePeer
 
 from deploy_tasks.errors import ConnectFailed
@@ -48,7 +49,18 @@ class Shown:
     certificate: str = ""
 
 
+class _LargeGroups(KexGexSHA256):
+    """Asks for groups of 2048 bits and more, and takes none that is smaller all the same."""
+
+    def _parse_kexdh_gex_group(self, m: paramiko.Message) -> None:
+        if m.get_mpint().bit_length() < self.min_bits:
+            raise paramiko.SSHException("a group that is too small")
+        m.rewind()
+        super()._parse_kexdh_gex_group(m)  # type: ignore[misc]
+
+
 class Transport(paramiko.Transport):
+    _kex_info = {**paramiko.Transport._kex_info, _LargeGroups.name: _LargeGroups}  # type: ignore[attr-defined]
     # An idle connection wakes its thread so often; 0.1 s would eat a core per 5,000 of them.
     _active_check_timeout = 10.0
 

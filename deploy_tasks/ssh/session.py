@@ -10,11 +10,12 @@ from typing import BinaryIO
 
 import paramiko
 from django.utils.translation import gettext as _
+from paramiko.buffered_pipe import BufferedPipe
 from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
 from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost
 from deploy_tasks.ssh.certificates import Vouched
-from deploy_tasks.ssh.channel import OUTPUT_LIMIT, Channel, lost
+from deploy_tasks.ssh.channel import OUTPUT_LIMIT, WINDOW, Channel, lost
 from deploy_tasks.ssh.wire import Wire
 
 #: A host that was silent for so long is asked for a sign of life … (seconds)
@@ -183,7 +184,7 @@ def _open(
 ) -> paramiko.Channel:
     began = time.monotonic()
     try:
-        return session._transport.open_channel(kind, to, ("127.0.0.1", 0), timeout=limit)
+        raw = session._transport.open_channel(kind, to, ("127.0.0.1", 0), timeout=limit)
     except paramiko.ChannelException as error:
         raise ConnectFailed(_("the host refuses a channel: %s") % error.text) from error
     except (EOFError, OSError, paramiko.SSHException) as error:
@@ -192,3 +193,18 @@ def _open(
         # The link broke, whether or not its thread has noticed by now.
         session.close()
         raise LinkLost(_("connection lost: %s") % error) from error
+    for pipe in (raw.in_buffer, raw.in_stderr_buffer):
+        _bound(pipe)
+    return raw
+
+
+def _bound(pipe: "BufferedPipe[bytes]") -> None:
+    """A host may send no more than we have room for; paramiko would take whatever comes."""
+    feed = pipe.feed
+
+    def feed_if_there_is_room(data: bytes) -> None:
+        if len(pipe) > WINDOW:
+            raise paramiko.SSHException(_("the host sends more than it was given room for"))
+        feed(data)
+
+    pipe.feed = feed_if_there_is_room  # type: ignore[method-assign]
