@@ -17,6 +17,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks import revisions
+from deploy_tasks.inventory import Reach
 from deploy_tasks.models import (
     Credential,
     Game,
@@ -292,10 +293,8 @@ def choices(user: Visitor, model: type[M]) -> QuerySet[M]:
     """The rows of a model that the user may name in a form."""
     if model is Credential:
         return cast("QuerySet[M]", usable_credentials(user))
-    if model is Machine:  # a box may carry hosts of several games
-        machines = Machine.objects.all()
-        mine = machines.filter(hosts__game__in=games(user, Right.MAINTAIN)).distinct()
-        return cast("QuerySet[M]", machines if may(user, Right.MAINTAIN, None) else mine)
+    if model is Machine:
+        return cast("QuerySet[M]", usable_machines(user))
     if model in (User, Group):  # a role may be given to everybody
         known = may_change_some(user, Grant)
         return model._default_manager.all() if known else model._default_manager.none()
@@ -308,6 +307,19 @@ def usable_credentials(user: Visitor) -> QuerySet[Credential]:
     lent = Credential.games.through.objects.filter(credential=OuterRef("pk"), game__in=mine)
     own = changeable(user, Credential).values("pk")
     return Credential.objects.filter(Q(pk__in=own) | Exists(lent))
+
+
+def usable_machines(user: Visitor) -> QuerySet[Machine]:
+    """A box may carry hosts of several games: those that carry one of theirs, or none yet."""
+    if may(user, Right.MAINTAIN, None):
+        return Machine.objects.all()
+    mine = Host.objects.filter(machine=OuterRef("pk"), game__in=games(user, Right.MAINTAIN))
+    return Machine.objects.filter(Q(hosts=None) | Exists(mine))
+
+
+def reach(user: Visitor) -> Reach:
+    """What an entry of the inventory may name that is given in by this user."""
+    return Reach(changeable(user, Credential), usable_machines(user))
 
 
 def is_superuser(user: Visitor) -> bool:

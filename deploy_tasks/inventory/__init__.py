@@ -6,7 +6,6 @@ from typing import Any, Literal, overload
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks import artifacts, vault, yamlfile
@@ -16,17 +15,15 @@ from deploy_tasks.inventory.checks import check
 from deploy_tasks.inventory.draft import Draft
 from deploy_tasks.inventory.files import Folder, Uploads
 from deploy_tasks.inventory.schema import Section
-from deploy_tasks.inventory.stock import Stock
+from deploy_tasks.inventory.stock import Reach, Stock
 from deploy_tasks.inventory.writing import write
-from deploy_tasks.models import Credential, Game, Host, Instance, Release
+from deploy_tasks.models import Credential, Game, Host, Instance, Machine, Release
 from deploy_tasks.yamlfile import Document
 
-__all__ = ["Changes", "check_entry", "import_entry", "import_file", "import_upload"]
+__all__ = ["Changes", "Reach", "check_entry", "import_entry", "import_file", "import_upload"]
 
 Entry = Mapping[str, Any]
 NONE: Mapping[str, Path] = {}
-#: None: none.
-Credentials = QuerySet[Credential] | None
 
 
 def import_file(path: Path, *, by: User | None, replace_host_keys: bool = False) -> Changes:
@@ -39,7 +36,8 @@ def import_file(path: Path, *, by: User | None, replace_host_keys: bool = False)
     # An import may be the first thing that is done on a new instance.
     vault.ensure_keys()
     draft = Draft(_read(path, str(path)), Folder(path.parent))
-    return _take(draft, by=by, source=str(path), replace_host_keys=replace_host_keys)[0]
+    source, reach = str(path), _everything()
+    return _take(draft, by=by, source=source, replace_host_keys=replace_host_keys, reach=reach)[0]
 
 
 def import_upload(
@@ -51,7 +49,8 @@ def import_upload(
     variable of this server can be named. Else as `import_file`.
     """
     draft = Draft(_read(uploads[name], name), Uploads(uploads))
-    return _take(draft, by=by, source=name, replace_host_keys=replace_host_keys)[0]
+    reach = _everything()
+    return _take(draft, by=by, source=name, replace_host_keys=replace_host_keys, reach=reach)[0]
 
 
 @overload
@@ -60,7 +59,7 @@ def import_entry(
     entry: Entry,
     *,
     by: User,
-    lendable: Credentials = ...,
+    reach: Reach | None = ...,
     uploads: Mapping[str, Path] = ...,
 ) -> Host: ...
 @overload
@@ -69,7 +68,7 @@ def import_entry(
     entry: Entry,
     *,
     by: User,
-    lendable: Credentials = ...,
+    reach: Reach | None = ...,
     uploads: Mapping[str, Path] = ...,
 ) -> Game: ...
 @overload
@@ -78,7 +77,7 @@ def import_entry(
     entry: Entry,
     *,
     by: User,
-    lendable: Credentials = ...,
+    reach: Reach | None = ...,
     uploads: Mapping[str, Path] = ...,
 ) -> Release: ...
 @overload
@@ -87,7 +86,7 @@ def import_entry(
     entry: Entry,
     *,
     by: User,
-    lendable: Credentials = ...,
+    reach: Reach | None = ...,
     uploads: Mapping[str, Path] = ...,
 ) -> Credential: ...
 
@@ -97,20 +96,18 @@ def import_entry(
     entry: Entry,
     *,
     by: User,
-    lendable: Credentials = None,
+    reach: Reach | None = None,
     uploads: Mapping[str, Path] = NONE,
 ) -> Host | Game | Release | Credential:
     """Take one entry of a section, as plain data: made, or changed where it is there already.
 
     Raises InvalidInputs; the fields are those of the entry (``vars.port``). The only files that
-    it may name are the ``uploads``, by their base names; the only credentials, those of its game,
-    and the ``lendable``, which become the game's by being named.
+    it may name are the ``uploads``, by their base names; the only credentials and machines, those
+    of its game, machines that carry no host yet, and what is within ``reach``.
     """
     draft = Draft(Document({kind: [entry]}), Uploads(uploads))
     try:
-        changes, stock = _take(
-            draft, by=by, source=None, replace_host_keys=False, lendable=_lendable(lendable)
-        )
+        changes, stock = _take(draft, by=by, source=None, replace_host_keys=False, reach=reach)
     except InvalidInputs as wrong:
         raise _of_the_entry(wrong, kind)
     rows: Mapping[Section, Mapping[str, Any]] = {
@@ -127,13 +124,13 @@ def check_entry(
     kind: Section,
     entry: Entry,
     *,
-    lendable: Credentials = None,
+    reach: Reach | None = None,
     uploads: Mapping[str, Path] = NONE,
 ) -> None:
     """Raises InvalidInputs with everything for which `import_entry` would refuse it now."""
     draft = Draft(Document({kind: [entry]}), Uploads(uploads))
     try:
-        _refuse(check(draft, Stock(draft, _lendable(lendable)), replace_host_keys=False))
+        _refuse(check(draft, Stock(draft, reach), replace_host_keys=False))
     except InvalidInputs as wrong:
         raise _of_the_entry(wrong, kind)
 
@@ -152,23 +149,22 @@ def _take(
     by: User | None,
     source: str | None,
     replace_host_keys: bool,
-    lendable: QuerySet[Credential] | None = None,
+    reach: Reach | None,
 ) -> tuple[Changes, Stock]:
-    """``lendable``: None for a whole file, which may say everything."""
-    lendable = Credential.objects.all() if lendable is None else lendable
     # Looked at before anything is copied, and again inside the transaction, where nobody else
     # can change what we compared with. So no file is read while the database is held.
-    _refuse(check(draft, Stock(draft, lendable), replace_host_keys=replace_host_keys))
+    _refuse(check(draft, Stock(draft, reach), replace_host_keys=replace_host_keys))
     _keep_artifacts(draft)
     with transaction.atomic():
         _one_import_at_a_time()
-        stock = Stock(draft, lendable)
+        stock = Stock(draft, reach)
         _refuse(check(draft, stock, replace_host_keys=replace_host_keys))
         return write(draft, stock, by=by, source=source), stock
 
 
-def _lendable(credentials: Credentials) -> QuerySet[Credential]:
-    return Credential.objects.none() if credentials is None else credentials
+def _everything() -> Reach:
+    """A whole file may name it."""
+    return Reach(Credential.objects.all(), Machine.objects.all())
 
 
 def _refuse(findings: list[InvalidInput]) -> None:

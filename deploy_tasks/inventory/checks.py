@@ -133,6 +133,15 @@ class _Checker:
             entry.credential, Credential.Kind.SSH_KEY, (*place, "credential"), game=entry.game
         )
         yield from self._pinned(entry, place)
+        if not self._may_stand_on(entry):
+            yield self._invalid(
+                (*place, "machine"),
+                _(
+                    "machine %(name)s carries hosts of other games: only who maintains one of them"
+                    " may put more on it"
+                ),
+                name=entry.machine,
+            )
         if not self._may_go_through(self.ways[entry.name], entry.game):
             yield self._invalid(
                 (*place, "via"),
@@ -146,6 +155,14 @@ class _Checker:
             yield from self._vars(recipe, given, place, game=entry.game)
             for finding in recipes.missing(recipe, self.game_vars.get(entry.game, {}), given):
                 yield self._invalid((*place, *_parts(finding)), finding.message)
+
+    def _may_stand_on(self, entry: HostEntry) -> bool:
+        """How many hosts of a machine may be down holds for all games on it: who puts hosts on it
+        can keep those of the others waiting."""
+        name, carried = entry.machine, self.stock.carried
+        if name is None or (name, entry.game) in carried or name in self.stock.within_reach:
+            return True
+        return not any(machine == name for machine, _game in carried)
 
     def _game_known(self, name: str, place: Place) -> Iterator[InvalidInput]:
         if name not in self.draft.named["games"] and name not in self.stock.games:

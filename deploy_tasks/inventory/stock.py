@@ -1,6 +1,7 @@
 """What we already have of the things that a draft names, read in a handful of queries."""
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 from django.db.models import Model, QuerySet
@@ -23,13 +24,23 @@ M = TypeVar("M", bound=Model)
 CHUNK = 500
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What an entry may name although it is not its game's yet: credentials that become the
+    game's thereby, machines that carry hosts of other games."""
+
+    credentials: QuerySet[Credential]
+    machines: QuerySet[Machine]
+
+
 class Stock:
     """Rows by name; releases by ``game version``. ``pinned``: host name -> its approved keys.
 
-    ``lendable``: the credentials that become a game's by being named there.
+    ``reach``: None: nothing beyond what is the game's.
     """
 
-    def __init__(self, draft: Draft, lendable: QuerySet[Credential]) -> None:
+    def __init__(self, draft: Draft, reach: Reach | None) -> None:
+        reach = reach or Reach(Credential.objects.none(), Machine.objects.none())
         hosts = [host.entry for host in draft.hosts]
         games = {*draft.named["games"], *(host.game for host in hosts)}
         games |= {release.entry.game for release in draft.releases}
@@ -44,10 +55,14 @@ class Stock:
         lent = Credential.games.through.objects.values_list("credential__name", "game__name")
         #: Which credential is which game's to name: (credential, game).
         self.lent: set[tuple[str, str]] = set(lent)
-        self.lendable = set(lendable.values_list("name", flat=True))
+        self.lendable = set(reach.credentials.values_list("name", flat=True))
         #: The same, of what this draft names; filled where that is checked.
         self.named: set[tuple[str, str]] = set()
         self.machines = {machine.name: machine for machine in Machine.objects.all()}
+        on = Host.objects.exclude(machine=None).values_list("machine__name", "game__name")
+        #: Which games have hosts on a machine: (machine, game).
+        self.carried: set[tuple[str, str]] = set(on.distinct())
+        self.within_reach = set(reach.machines.values_list("name", flat=True))
         self.releases = {
             f"{release.game.name} {release.version}": release
             for release in named(Release.objects.select_related("game"), "game__name", games)

@@ -428,3 +428,27 @@ def test_a_box_is_chosen_by_those_who_have_hosts_on_it(mine: World, theirs: Worl
     theirs.host.save()
     anna = person("anna", role=Role.MAINTAINER, game=mine.game)
     assert not access.choices(anna, Machine).exists()
+
+
+def test_nobody_puts_hosts_on_the_boxes_of_others(mine: World, theirs: World) -> None:
+    """Limits of how many hosts of a box may be down hold for all games on it."""
+    theirs.host.machine = Machine.objects.create(name="paper-box")
+    theirs.host.save()
+    anna = Caller(person("anna", role=Role.MAINTAINER, game=mine.game))
+
+    def put(machine: str) -> Any:
+        return anna.send("patch", f"/hosts/{mine.host.name}", {"machine": machine})
+
+    answer = put("paper-box")
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "machine")
+    assert "carries hosts of other games" in answer.json()["error"]["message"]
+    assert put("new-box").status_code == 200
+    # A box that somebody of all games has shared out is theirs to use from then on.
+    mine.host.refresh_from_db()
+    mine.host.machine = theirs.host.machine
+    mine.host.save()
+    assert put("paper-box").status_code == 200
+    assert put("new-box").status_code == 200  # nobody is on it by now
+    boss = Caller(person("boss", role=Role.MAINTAINER))
+    answer = boss.send("patch", f"/hosts/{mine.host.name}", {"machine": "paper-box"})
+    assert answer.status_code == 200

@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.inventory.schema import Section
-from deploy_tasks.models import Credential
 from webapp import access
 from webapp.admin.site import Admin
 
@@ -36,9 +35,7 @@ class EntryForm(ModelForm):
         cleaned = super().clean() or self.cleaned_data
         if not self.errors:
             try:
-                inventory.check_entry(
-                    self.section, self.entry(), lendable=access.changeable(self.by, Credential)
-                )
+                inventory.check_entry(self.section, self.entry(), reach=access.reach(self.by))
             except InvalidInputs as wrong:
                 refuse(self, wrong.findings)
         return cleaned
@@ -59,7 +56,7 @@ class EntryAdmin(Admin):
             form.section,
             form.entry(),
             by=form.by,
-            lendable=access.changeable(form.by, Credential),
+            reach=access.reach(form.by),
         )
         obj.pk = row.pk
         obj.refresh_from_db()

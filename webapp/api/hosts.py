@@ -8,7 +8,7 @@ from ninja import Status
 from deploy_tasks import host_keys, inventory
 from deploy_tasks import hosts as host_orders
 from deploy_tasks.errors import InvalidInput, OrderRefused
-from deploy_tasks.models import Credential, Host
+from deploy_tasks.models import Host
 from deploy_tasks.names import Name
 from webapp import access, inventory_reports
 from webapp.access import Right, takes
@@ -55,9 +55,7 @@ def add(request: ApiRequest, entry: HostBody) -> Status[HostReport]:
     if known and not access.may(request.auth, Right.MAINTAIN, known.game):
         # A host of a game that is not theirs must not be taken over by its name.
         raise OrderRefused(_("the name “%s” is taken") % known.name)
-    host = inventory.import_entry(
-        "hosts", entry, by=request.auth, lendable=access.changeable(request.auth, Credential)
-    )
+    host = inventory.import_entry("hosts", entry, by=request.auth, reach=access.reach(request.auth))
     return Status(200 if known else 201, inventory_reports.host(host))
 
 
@@ -98,7 +96,7 @@ def change(request: ApiRequest, name: str, entry: HostChange) -> HostReport:
     merged = inventory_reports.least_entry(host) | entry
     game_to(Right.MAINTAIN, request, merged["game"])
     changed = inventory.import_entry(
-        "hosts", merged, by=request.auth, lendable=access.changeable(request.auth, Credential)
+        "hosts", merged, by=request.auth, reach=access.reach(request.auth)
     )
     return inventory_reports.host(changed)
 

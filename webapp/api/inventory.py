@@ -8,7 +8,7 @@ from ninja.files import UploadedFile
 
 from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import Credential, Game, Release
+from deploy_tasks.models import Game, Release
 from deploy_tasks.names import Name
 from webapp import access, inventory_reports, uploads
 from webapp.access import Right, takes
@@ -55,7 +55,7 @@ def add_game(request: ApiRequest, entry: GameBody) -> Status[GameReport]:
         # The inventory's own words: the names of others' recipes are theirs.
         message = _("there is no recipe “%(name)s”; name a shipped one, or the path of a .yml file")
         raise InvalidInput(message % {"name": recipe}, field="recipe")
-    game = inventory.import_entry("games", entry, by=by, lendable=access.changeable(by, Credential))
+    game = inventory.import_entry("games", entry, by=by, reach=access.reach(by))
     return Status(200 if known else 201, inventory_reports.game(game))
 
 
