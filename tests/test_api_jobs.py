@@ -236,6 +236,7 @@ class TestReading:
                 "queued": 0,
                 "running": 0,
                 "paused": 0,
+                "staged": 0,
                 "succeeded": 1,
                 "skipped": 0,
                 "failed": 1,
