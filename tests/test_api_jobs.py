@@ -194,7 +194,7 @@ class TestStart:
         assert answer.status_code == 200
         plan = answer.json()
         assert [step["name"] for step in plan["steps"]] == ["stop", "start"]
-        assert plan["batches"] == [{"n": 1, "size": 2, "hosts": ["eu-1", "eu-2"]}]
+        assert plan["batches"] == [{"n": 1, "size": 2, "hosts": ["eu-1", "eu-2"], "canary": False}]
         assert [one["host"] for one in plan["refusals"]] == ["eu-2"]
         assert not Job.objects.exists()
         assert not AuditEntry.objects.exists()

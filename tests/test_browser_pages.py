@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -463,6 +464,64 @@ def test_the_button_says_how_many_hosts_and_a_double_click_starts_one_job(tab: T
     go.dblclick()
     page.wait_for_url("**/jobs/*/")
     assert Job.objects.count() == 1
+    assert tab.complaints() == []
+
+
+def test_hosts_are_picked_from_a_long_list_by_the_keyboard(tab: Tab) -> None:
+    scenes.game("squid", hosts=300)
+    page = tab.page
+    page.goto("/jobs/new?game=squid")
+    page.get_by_text("By name").click()
+    search = page.get_by_role("combobox")
+    rows = page.get_by_role("option")
+    expect(rows).to_have_count(100)
+    search.fill("eu- shard=b")
+    expect(page.locator("[data-pick=said]")).to_have_text("0 of 300 picked, 50 hosts found")
+    for key in ("ArrowDown", "Enter", "ArrowDown", "Enter", "Enter"):
+        search.press(key)
+    expect(page.locator("#go")).to_have_text("Start update of 1 host")
+    expect(page.locator("#pick-1")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("button", name="Pick the 50 found").click()
+    expect(page.locator("#go")).to_have_text("Start update of 50 hosts")
+    search.press("Escape")
+    for _ in range(15):
+        search.press("PageDown")
+    expect(rows).to_have_count(200)
+    page.get_by_role("button", name="Pick none").click()
+    search.evaluate(
+        """(node) => {
+          const clipboardData = new DataTransfer();
+          clipboardData.setData("text", "us-001,us-004 nobody");
+          node.dispatchEvent(new ClipboardEvent("paste", {clipboardData, cancelable: true}));
+        }"""
+    )
+    expect(page.locator("[data-pick=said]")).to_contain_text("not a host of this game: nobody")
+    expect(page.locator("#go")).to_have_text("Start update of 2 hosts")
+    assert page.locator("#names").input_value() == "us-001 us-004"
+
+
+def test_an_order_is_staged_now_and_switched_at_a_time_of_ones_own_clock(tab: Tab) -> None:
+    scenes.game("squid", hosts=5)
+    page = tab.page
+    page.goto("/jobs/new?game=squid")
+    page.get_by_text("Stage now, switch at a set time").click()
+    page.get_by_label("Time, on your clock").fill("2999-01-31T04:00")
+    expect(page.locator("#plan")).to_contain_text("All hosts stage, 50 at a time: space, stage")
+    expect(page.locator("#plan")).to_contain_text("They go down, batch after batch: stop, switch")
+    page.locator("#go").click()
+    page.wait_for_url("**/jobs/*/")
+    here = page.evaluate("new Date('2999-01-31T04:00').toISOString()")
+    job = Job.objects.get()
+    assert job.start_at == datetime.fromisoformat(here)
+    assert job.rollout["stage"] == "ahead"
+    HostRun.objects.update(state="staged", held=True, fence=1)
+    Job.objects.update(state=JobState.PAUSED)
+    page.reload()
+    expect(page.locator("#verdict")).to_contain_text("5 of 5 staged; the switch begins at 2999-")
+    expect(page.locator("main")).to_contain_text(re.compile("Hosts begin to go down at .* 04:00, in"))
+    page.get_by_role("button", name="Switch now").click()
+    expect(page.locator("#verdict")).to_contain_text("5 staged")
+    expect(page.get_by_role("button", name="Switch now")).to_be_hidden()
     assert tab.complaints() == []
 
 

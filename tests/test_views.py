@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from deploy_tasks.models import AuditEntry, Game, HostCheck, HostKey, HostRun, J
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes
 from tests.stories import person
+from webapp.forms import VALUES_SHOWN, JobForm
 from webapp.models import Role
 from webapp.views.jobs import chapters
 
@@ -606,6 +608,73 @@ def test_older_releases_can_be_chosen_too(squid: Game, operator: User) -> None:
     assert 'value="1.0" checked' in page
     assert '<details class="older" open>' in page
     assert "4 older releases" in page
+
+
+def test_an_order_is_given_for_a_time_and_staged_ahead(
+    bells: list[Any], squid: Game, operator: User
+) -> None:
+    client = browser(operator)
+    assert "Stage now" in text(client.get("/jobs/new?game=squid"))
+    later = {"when": "stage_at", "start_at": "2999-01-01T04:00:00.000Z", "preflight": "on"}
+    form = {"key": "k", "game": "squid", "version": "2.0", "which": "all", "rollout": "careful"}
+    plan = client.post("/jobs/new/plan", form | later).json()
+    assert plan["start_at"] == "2999-01-01T04:00:00.000Z"
+    ahead = [step["name"] for step in plan["steps"] if step["ahead"]]
+    assert ahead == ["space", "stage", "unpack"]
+    assert plan["batches"][0]["canary"]
+    order(client, rollout="careful", **later)
+    job = Job.objects.get()
+    assert job.start_at == datetime(2999, 1, 1, 4, tzinfo=UTC)
+    terms = job.rollout
+    assert (terms["stage"], terms["preflight"], terms["gate"]) == ("ahead", True, "manual")
+
+
+def test_a_recipe_that_takes_nobody_down_is_not_staged(operator: User, squid: Game) -> None:
+    calm = factories.RECIPE.replace("- name: stop", "- name: hello")
+    squid.recipe.revisions.create(number=2, text=calm, sha256="2" * 64)
+    assert "Stage now" not in text(browser(operator).get("/jobs/new?game=squid"))
+
+
+def test_a_time_that_is_not_said_is_asked_for(squid: Game, operator: User) -> None:
+    form = {"key": "k", "game": "squid", "version": "2.0", "which": "all", "when": "at"}
+    answer = browser(operator).post("/jobs/new/plan", form)
+    assert answer.json()["errors"] == {"start_at": ["Say at what time."]}
+
+
+def test_the_plan_names_hosts_that_have_the_version_already(squid: Game, operator: User) -> None:
+    host = squid.hosts.get(name="eu-1")
+    done = factories.job(squid, state="succeeded")
+    Job.objects.update(release=squid.releases.get(version="2.0"))
+    HostRun.objects.create(
+        job=done, host=host, name="eu-1", state="succeeded", version="2.0", holds_host=False
+    )
+    HostRun.objects.update(ended_at=timezone.now())
+    form = {"key": "k", "game": "squid", "version": "2.0", "which": "all", "rollout": "standard"}
+    client = browser(operator)
+    assert client.post("/jobs/new/plan", form).json()["skipped"] == [
+        {"host": "eu-1", "reason": "has 2.0 already, as it was last seen"}
+    ]
+    assert client.post("/jobs/new/plan", form | {"force": "on"}).json()["skipped"] == []
+
+
+def test_the_hosts_to_pick_from_are_told_with_their_labels_and_jobs(
+    squid: Game, operator: User, viewer: User
+) -> None:
+    job = factories.job(squid, state="running")
+    host = squid.hosts.get(name="eu-1")
+    HostRun.objects.create(job=job, host=host, name="eu-1", state="running")
+    told = browser(operator).get("/jobs/new/hosts?game=squid").json()["hosts"]
+    assert [one["name"] for one in told] == ["eu-1", "eu-2", "us-1"]
+    assert [one["busy"] for one in told] == [job.pk, None, None]
+    assert told[0]["labels"] == host.labels
+    assert browser(viewer).get("/jobs/new/hosts?game=squid").status_code == 403
+
+
+def test_a_label_with_very_many_values_is_typed(squid: Game) -> None:
+    for n in range(VALUES_SHOWN + 1):
+        factories.host(squid, labels={"rack": str(n)})
+    form = JobForm(squid)
+    assert not hasattr(form.fields["label_rack"], "choices")
 
 
 def test_only_an_administrator_of_the_game_is_offered_to_add_a_release(

@@ -9,18 +9,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from pydantic import ValidationError
 
-from deploy_tasks import recipes, revisions
+from deploy_tasks import floors, recipes, revisions
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, Release
 from deploy_tasks.orders import JobOrder
-from deploy_tasks.rollout import presets
+from deploy_tasks.rollout import Rollout, presets
 from webapp.terms import terms
 
 #: Up to so many hosts are picked from a list; more are named in a text.
 PICK_UP_TO = 60
 VERSIONS_SHOWN = 6
+#: A label with more values is typed, not chosen from a list.
+VALUES_SHOWN = 100
 
 ALL, LABELS, NAMES = "all", "label", "names"
+NOW, AT, STAGE, STAGE_AT = "now", "at", "stage", "stage_at"
 #: Not the name of a preset: the rollout is in the fields beside it.
 BY_HAND = "custom"
 TITLES = {
@@ -51,6 +54,12 @@ class JobForm(forms.Form):
     max_failed = forms.CharField(required=False)
     soak = forms.CharField(required=False)
     gate = forms.ChoiceField(choices=[("auto", ""), ("manual", "")], required=False)
+    preflight = forms.BooleanField(required=False)
+    when = forms.ChoiceField(
+        choices=[(NOW, ""), (AT, ""), (STAGE, ""), (STAGE_AT, "")], initial=NOW, required=False
+    )
+    #: The page fills it in from the reader's own clock, as ISO 8601 in UTC.
+    start_at = forms.CharField(required=False)
     note = forms.CharField(required=False, max_length=2000)
     force = forms.BooleanField(required=False)
 
@@ -66,14 +75,7 @@ class JobForm(forms.Form):
         self._choice("version").choices = [(one.version, "") for one in self.releases]
         self._choice("host").choices = [(host.name, host.name) for host in self.hosts]
         for label, values in self.labels().items():
-            self.fields[f"label_{label}"] = forms.ChoiceField(
-                label=label,
-                required=False,
-                choices=[
-                    ("", gettext_lazy("any")),
-                    *((value, f"{value} ({count})") for value, count in values),
-                ],
-            )
+            self.fields[f"label_{label}"] = _label_field(label, values)
         for name, var in self.recipe.vars.items():
             if var.ask:
                 self.fields[f"var_{name}"] = _var_field(name, var)
@@ -112,12 +114,23 @@ class JobForm(forms.Form):
         return self.hosts if len(self.hosts) <= PICK_UP_TO else []
 
     @property
+    def can_stage(self) -> bool:
+        """Whether the recipe says where hosts begin to go down."""
+        return floors.border(self.recipe) is not None
+
+    @property
     def presets(self) -> list[tuple[str, str, str]]:
         """Name, title, and what it says."""
         return [
             (name, str(TITLES.get(name, name)), terms(rollout))
             for name, rollout in self._presets.items()
         ]
+
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        if given.get("when") in (AT, STAGE_AT) and not given.get("start_at"):
+            self.add_error("start_at", _("Say at what time."))
+        return given
 
     def order(self) -> JobOrder | None:
         """None where it cannot be one; then ``errors`` say why."""
@@ -130,6 +143,7 @@ class JobForm(forms.Form):
                 note=given["note"],
                 force=given["force"],
                 **self._how(),
+                **self._when(),
                 **self._which(),
             )
         except ValidationError as error:
@@ -157,8 +171,15 @@ class JobForm(forms.Form):
 
     def _how(self) -> dict[str, Any]:
         given = self.cleaned_data
+        more: dict[str, Any] = {"preflight": True} if given["preflight"] else {}
+        if given["when"] in (STAGE, STAGE_AT):
+            more["stage"] = "ahead"
         if given["rollout"] != BY_HAND:
-            return {"preset": given["rollout"] or "standard"}
+            preset = given["rollout"] or "standard"
+            if not more:
+                return {"preset": preset}
+            terms = self._presets[preset].model_dump(mode="json", exclude_defaults=True)
+            return {"rollout": Rollout.model_validate(terms | more)}
         asked = {
             "canary": given["canary"],
             "batches": _sizes(given["batches"]),
@@ -167,7 +188,11 @@ class JobForm(forms.Form):
             "soak": given["soak"].strip(),
             "gate": given["gate"],
         }
-        return {"rollout": {k: v for k, v in asked.items() if v not in (None, [], "")}}
+        return {"rollout": {k: v for k, v in asked.items() if v not in (None, [], "")} | more}
+
+    def _when(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        return {"start_at": given["start_at"]} if given["when"] in (AT, STAGE_AT) else {}
 
     def _vars(self) -> dict[str, Any]:
         given = {field.name: self.cleaned_data.get(field.name) for field in self.var_fields}
@@ -194,6 +219,14 @@ class JobForm(forms.Form):
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)
         return field
+
+
+def _label_field(label: str, values: list[tuple[str, int]]) -> forms.Field:
+    if len(values) > VALUES_SHOWN:
+        return forms.CharField(label=label, required=False)
+    counted = ((value, f"{value} ({count})") for value, count in values)
+    choices = [("", gettext_lazy("any")), *counted]
+    return forms.ChoiceField(label=label, required=False, choices=choices)
 
 
 def _var_field(name: str, var: recipes.Var) -> forms.Field:

@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("jobs/new", start.new, name="job-new"),
     path("jobs/new/plan", start.plan, name="job-plan"),
     path("jobs/new/check", start.check, name="job-check"),
+    path("jobs/new/hosts", start.hosts, name="job-hosts"),
     path("jobs/<int:job_id>/", jobs.job, name="job"),
     path("jobs/<int:job_id>/steps", jobs.steps, name="job-steps"),
     path("hosts/", host_list.hosts, name="hosts"),

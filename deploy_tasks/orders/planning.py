@@ -51,6 +51,7 @@ class PlanBatch:
     n: int
     size: int
     hosts: list[str]
+    canary: bool
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class Plan:
     recipe: str
     rollout: dict[str, Any]
     batches: list[PlanBatch]
+    start_at: str | None
     steps: list[dict[str, Any]]
+    #: They have the version, as far as is known; each is asked again before anything is done.
     skipped: list[dict[str, Any]] = field(default_factory=list)
     excluded: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
@@ -98,16 +101,19 @@ class Choice:
 def plan_job(order: JobOrder, *, by: User) -> Plan:
     """What `start_job` would do with this order; starts nothing. Raises InvalidInput."""
     choice = choose(order)
+    cut = choice.cut
     return Plan(
         game=choice.game.name,
         version=choice.release.version,
         recipe=str(choice.revision),
         rollout=choice.rollout.model_dump(mode="json"),
         batches=[
-            PlanBatch(number, len(names), names)
-            for number, names in enumerate(choice.cut.batches, 1)
+            PlanBatch(number, len(names), names, canary=cut.canary and number == 1)
+            for number, names in enumerate(cut.batches, 1)
         ],
-        steps=[_step(step) for step in choice.recipe.steps],
+        start_at=iso(order.start_at) if order.start_at else None,
+        steps=[_step(choice, number) for number in range(len(choice.recipe.steps))],
+        skipped=_at_it_already(choice),
         refusals=[{"host": b["host"], "reason": busy_reason(b), **b} for b in busy(choice.hosts)]
         + [
             {"host": unfit.host, "reason": unfit.error.message}
@@ -346,11 +352,24 @@ def _drifted(hosts: Sequence[Host]) -> list[dict[str, Any]]:
     return [{"host": name, "reason": known[pk].drift} for pk, name in names.items()]
 
 
+def _at_it_already(choice: Choice) -> list[dict[str, Any]]:
+    version = choice.release.version
+    if choice.order.force or not choice.recipe.current:
+        return []
+    known = truth.of(Host.objects.filter(pk__in=[host.pk for host in choice.hosts]))
+    there = {pk for pk, one in known.items() if one.wanted == one.on_disk == version}
+    reason = _("has %s already, as it was last seen") % version
+    return [{"host": host.name, "reason": reason} for host in choice.hosts if host.pk in there]
+
+
 def busy_reason(found: Mapping[str, Any]) -> str:
     return _("busy with job #%(job)s of %(by)s") % found
 
 
-def _step(step: recipes.Step) -> dict[str, Any]:
+def _step(choice: Choice, number: int) -> dict[str, Any]:
+    """``ahead``: done before the host's batch opens."""
+    step, border = choice.recipe.steps[number], floors.border(choice.recipe)
+    before = border is not None and number < border and not step.always
     kind = "upload" if step.upload else "wait" if step.wait else "run"
     script = step.wait.run if step.wait else step.run or ""
     return {
@@ -359,4 +378,5 @@ def _step(step: recipes.Step) -> dict[str, Any]:
         "script": script,
         "disruptive": step.disruptive,
         "always": step.always,
+        "ahead": choice.rollout.stages_ahead and before,
     }

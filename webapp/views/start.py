@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from deploy_tasks import orders, preflight
 from deploy_tasks.errors import InvalidInput, KeyReused, OrderRefused
-from deploy_tasks.models import Game, Job
+from deploy_tasks.models import Game, Host, HostRun, Job
 from webapp import access, reports
 from webapp.access import Right, takes
 from webapp.forms import JobForm
@@ -76,6 +76,19 @@ def check(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"errors": form.errors}, status=422)
 
 
+@takes(Right.OPERATE)
+def hosts(request: HttpRequest) -> JsonResponse:
+    """The hosts to pick from: ``{hosts: [{name, labels, busy}]}``; ``busy`` is a job's number."""
+    game = get_object_or_404(access.visible_games(request.user), name=request.GET.get("game", ""))
+    access.require(request.user, Right.OPERATE, game)
+    there = Host.objects.filter(game=game).order_by("name")
+    holding = HostRun.objects.filter(host__game=game, holds_host=True)
+    jobs = dict(holding.values_list("host", "job"))
+    rows = there.values_list("pk", "name", "labels")
+    told = [{"name": name, "labels": labels, "busy": jobs.get(pk)} for pk, name, labels in rows]
+    return JsonResponse({"hosts": told})
+
+
 def _start(form: JobForm, by: User) -> Job | None:
     if not form.is_valid() or not (order := form.order()):
         return None
@@ -92,6 +105,7 @@ def _initial(request: HttpRequest, game: Game) -> dict[str, object]:
         "host": hosts,
         "names": " ".join(hosts),
         "rollout": "standard",
+        "when": "now",
     }
 
 

@@ -2,7 +2,7 @@
 
 import { element, setText } from "./dom.js";
 import { isBeforeSwitch, pieces } from "./verdict.js";
-import { duration, fill, gettext, moment, number } from "./words.js";
+import { fill, gettext, moment, number, until } from "./words.js";
 
 /** Read aloud, the sentence must not change faster than it is spoken. */
 const SPOKEN_EVERY = 15_000; // milliseconds
@@ -65,15 +65,11 @@ export class Headline {
   }
 }
 
-/** In the reader's own time, and to the minute: nobody needs it more exactly before the last. */
+/** In the reader's own time. */
 function untilSwitch(at, now) {
-  const seconds = (Date.parse(at) - now) / 1000;
-  const left = seconds > 90 ? 60 * Math.round(seconds / 60) : seconds;
-  const minutes = fill(gettext("%(n)s min"), { n: left / 60 });
-  const span = left < 3600 && left > 90 ? minutes : duration(left);
   return fill(gettext("Hosts begin to go down at %(at)s, in %(span)s."), {
     at: moment(at, new Date(now)),
-    span,
+    span: until((Date.parse(at) - now) / 1000),
   });
 }
 

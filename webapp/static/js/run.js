@@ -18,6 +18,7 @@ import { Score } from "./score.js";
 import { JobStream } from "./stream.js";
 import { Steps } from "./steps.js";
 import { Timeline } from "./timeline.js";
+import { isBeforeSwitch } from "./verdict.js";
 
 const PAINT_WITHIN = 1000; // milliseconds
 const TICK = 1000;
@@ -179,7 +180,7 @@ function paint() {
   const batches = model.batches();
   const counts = model.counts();
   headline.paint(batches, asked.outlook);
-  rail.paint(batches, model.job, !model.ended);
+  rail.paint(batches, model.job, !model.ended && !isBeforeSwitch(model.job));
   score.paint(counts, here.show);
   causes.paint({ counts, shown: here.cause, retryable: asked.can.includes("retry") });
   orders.paint(asked.can);

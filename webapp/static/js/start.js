@@ -3,7 +3,7 @@
 import { element, setText } from "./dom.js";
 import { tellTimes } from "./page.js";
 import { reasons } from "./reasons.js";
-import { duration, fill, gettext, ngettext, number } from "./words.js";
+import { duration, fill, gettext, moment, ngettext, number, until } from "./words.js";
 
 const TYPED_FOR = 350; // milliseconds without a key
 const ANSWER_WITHIN = 20_000;
@@ -118,15 +118,28 @@ function show(plan) {
           ),
         ]
       : []),
+    timeline(plan),
     batchTable(batches),
     stepList(steps),
-    ...([...skipped, ...excluded].length
+    ...(skipped.length
       ? [
           reasons(
-            fill(ngettext("%(n)s left out", "%(n)s left out", skipped.length + excluded.length), {
-              n: number(skipped.length + excluded.length),
+            fill(
+              ngettext("%(n)s host is skipped", "%(n)s hosts are skipped", skipped.length),
+              { n: number(skipped.length) },
+            ),
+            skipped,
+            "skipped",
+          ),
+        ]
+      : []),
+    ...(excluded.length
+      ? [
+          reasons(
+            fill(ngettext("%(n)s left out", "%(n)s left out", excluded.length), {
+              n: number(excluded.length),
             }),
-            [...skipped, ...excluded],
+            excluded,
             "skipped",
           ),
         ]
@@ -139,15 +152,48 @@ function show(plan) {
       n: number(hosts),
     }),
   );
-  setText(document.getElementById("first"), first(batches, refusals));
+  setText(document.getElementById("first"), first(plan));
 }
 
-function first([batch, ...later], refusals) {
+/** What is done when, in the reader's own time. */
+function timeline({ rollout, steps, start_at: at }) {
+  const ahead = steps.filter((step) => step.ahead).map(({ name }) => name);
+  const rest = steps.filter((step) => !step.ahead).map(({ name }) => name);
+  const begins = at && Date.parse(at) > Date.now() ? fromThen(at) : null;
+  const rows = [];
+  if (rollout.preflight) rows.push([gettext("First"), gettext("Workers look at every host.")]);
+  if (rollout.stage === "ahead") {
+    const staging = ahead.length
+      ? fill(gettext("All hosts stage, %(n)s at a time: %(steps)s."), {
+          n: rollout.stage_parallel,
+          steps: ahead.join(", "),
+        })
+      : gettext("All hosts are asked for their version; no step comes before they go down.");
+    rows.push([gettext("Now"), staging]);
+    rows.push([
+      at ? (begins ?? gettext("At once")) : gettext("When you say so"),
+      fill(gettext("They go down, batch after batch: %(steps)s."), { steps: rest.join(", ") }),
+    ]);
+  } else if (begins) rows.push([begins, gettext("The first batch begins.")]);
+  if (!rows.length) return "";
+  return element(
+    "dl",
+    { class: "pad when" },
+    ...rows.flatMap(([when, what]) => [element("dt", {}, when), element("dd", {}, what)]),
+  );
+}
+
+function fromThen(at) {
+  const span = until((Date.parse(at) - Date.now()) / 1000);
+  return fill(gettext("%(at)s, in %(span)s"), { at: moment(at), span });
+}
+
+function first({ batches: [batch, ...later], refusals, rollout }) {
   if (refusals.length)
     return gettext(
       "Nothing starts while a host stands in the way: an order is carried out as a whole.",
     );
-  if (!batch) return "";
+  if (!batch || rollout.stage === "ahead") return "";
   if (batch.size > 1 || !later.length)
     return fill(ngettext("Begins with %(n)s host.", "Begins with %(n)s hosts.", batch.size), {
       n: number(batch.size),
@@ -163,11 +209,11 @@ function batchTable(batches) {
     [gettext("Hosts"), "num"],
     [gettext("First"), null],
   ].map(([text, kind]) => element("th", { scope: "col", class: kind }, text));
-  const rows = batches.map(({ n, size, hosts }) =>
+  const rows = batches.map(({ n, size, hosts, canary }) =>
     element(
       "tr",
       {},
-      element("td", { class: "num" }, String(n)),
+      element("td", { class: "num nowrap" }, String(n), canary ? ` ${gettext("canary")}` : ""),
       element("td", { class: "num" }, number(size)),
       element("td", {}, hosts.slice(0, 3).join(", ") + (size > 3 ? " …" : "")),
     ),
@@ -208,6 +254,7 @@ function stepList(steps) {
           step.disruptive
             ? element("span", { class: "ink-unreachable" }, gettext("players feel it"))
             : null,
+          step.ahead ? element("span", { class: "muted" }, gettext("staged ahead")) : null,
         ),
         step.script ? element("pre", {}, step.script) : null,
       ].filter(Boolean),

@@ -46,6 +46,14 @@ export function duration(seconds) {
   });
 }
 
+/** How far off something is: to the minute, until the last. */
+export function until(seconds) {
+  if (seconds <= 90) return duration(seconds);
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return fill(gettext("%(n)s min"), { n: minutes });
+  return duration(60 * minutes);
+}
+
 /** Of a step: a tenth of a second counts while it is short. */
 export function span(seconds) {
   if (seconds === null || seconds === undefined) return "";
