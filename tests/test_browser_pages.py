@@ -518,7 +518,9 @@ def test_an_order_is_staged_now_and_switched_at_a_time_of_ones_own_clock(tab: Ta
     Job.objects.update(state=JobState.PAUSED)
     page.reload()
     expect(page.locator("#verdict")).to_contain_text("5 of 5 staged; the switch begins at 2999-")
-    expect(page.locator("main")).to_contain_text(re.compile("Hosts begin to go down at .* 04:00, in"))
+    expect(page.locator("main")).to_contain_text(
+        re.compile("Hosts begin to go down at .* 04:00, in")
+    )
     page.get_by_role("button", name="Switch now").click()
     expect(page.locator("#verdict")).to_contain_text("5 staged")
     expect(page.get_by_role("button", name="Switch now")).to_be_hidden()
