@@ -24,6 +24,7 @@ def test_what_we_ship_is_not_dangerous() -> None:
         ({"SECRET_KEY": "django-insecure-" + "x" * 60}, "keys/django"),
         ({"TRUSTED_PROXIES": networks("0.0.0.0/0")}, "believes everybody"),
         ({"REDIS_URL": "redis://redis.example:6379"}, "no password"),
+        ({"CELERY_BROKER_URL": "amqp://rabbit.example/"}, "PATCHWAVE_BROKER_URL names another"),
         ({"CELERY_ACCEPT_CONTENT": ["json", "pickle"]}, "JSON alone"),
         ({"CELERY_TASK_SERIALIZER": "yaml"}, "JSON alone"),
     ],
@@ -46,6 +47,8 @@ def test_each_danger_is_said_and_stops_the_start(
         {"REDIS_URL": "redis://127.0.0.1:6379"},
         {"REDIS_URL": "redis://:pass@redis.example:6379"},
         {"REDIS_URL": "unix:///run/valkey.sock"},
+        {"CELERY_BROKER_URL": "amqp://127.0.0.1:5672/"},
+        {"CELERY_BROKER_URL": "amqps://me:pass@rabbit.example/"},
     ],
 )
 def test_what_stays_on_the_machine_is_no_danger(settings: Settings, given: dict[str, Any]) -> None:

@@ -41,6 +41,8 @@ def test_the_example_file_can_be_used_as_it_is_with_every_line_set(tmp_path: Pat
         ("PATCHWAVE_URL", "https://patchwave.example/sub"),
         ("PATCHWAVE_REDIS_URL", "redis://127.0.0.1:6379/3"),
         ("PATCHWAVE_REDIS_URL", "amqp://127.0.0.1"),
+        ("PATCHWAVE_BROKER_URL", "redis://127.0.0.1"),
+        ("PATCHWAVE_BROKER_URL", "amqp://"),
         ("PATCHWAVE_DATABASE_URL", "mysql://127.0.0.1/patchwave"),
         ("PATCHWAVE_ALLOWED_HOSTS", "https://patchwave.example"),
         ("PATCHWAVE_WORKER_THREADS", "0"),

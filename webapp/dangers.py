@@ -29,6 +29,9 @@ def dangers() -> Iterator[str]:
     if _is_open(settings.REDIS_URL):
         yield _("PATCHWAVE_REDIS_URL names another machine and no password; give it one:"
                 " redis://:password@host:6379")  # fmt: skip
+    if settings.CELERY_BROKER_URL.startswith("amqp") and _is_open(settings.CELERY_BROKER_URL):
+        yield _("PATCHWAVE_BROKER_URL names another machine and no password; give it one:"
+                " amqps://user:password@host:5671")  # fmt: skip
     if settings.OIDC_ISSUER and not settings.OIDC_CLIENT_ID:
         yield _("PATCHWAVE_OIDC_ISSUER names a provider, but PATCHWAVE_OIDC_CLIENT_ID is missing.")
     if settings.PASSWORDS_FOR and not settings.OIDC_ISSUER:

@@ -55,6 +55,13 @@ def _redis(url: str) -> str:
     return url.rstrip("/")
 
 
+def _amqp(url: str) -> str:
+    parts = urlsplit(url)
+    if url and not (parts.scheme in ("amqp", "amqps") and parts.hostname):
+        raise ValueError(_("give amqp://user:password@host:port/vhost, or nothing for Redis"))
+    return url
+
+
 def _programs(programs: str) -> str:
     named = {name.strip() for name in programs.split(",")}
     if not named or not named <= set(PROGRAMS):
@@ -131,6 +138,9 @@ class Env(BaseSettings):
     )
     redis_url: Annotated[str, AfterValidator(_redis)] = Field(
         default="", description="redis://… or unix://…; empty: the embedded Valkey"
+    )
+    broker_url: Annotated[str, AfterValidator(_amqp)] = Field(
+        default="", description="amqp://… of a RabbitMQ for Celery; empty: Redis carries that, too"
     )
     programs: Annotated[str, AfterValidator(_programs)] = Field(
         default=",".join(PROGRAMS), description="what bin/serve runs on this machine"

@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from kombu import Connection
 
 from deploy_tasks import clock, owner
 from deploy_tasks.models import Worker
@@ -61,16 +62,36 @@ def migrations() -> str:
 
 
 def broker() -> str:
+    """What carries bells, and what rings watchers: the same Redis, or a RabbitMQ beside it."""
+    beside = settings.CELERY_BROKER_URL.startswith("amqp")
+    well = _redis_answers() and (not beside or _rabbit_answers())
+    return "ok" if well else "away"
+
+
+def _rabbit_answers() -> bool:
+    # Not the application's connections: those may know nothing of a broker that has gone.
+    connection = Connection(settings.CELERY_BROKER_URL, connect_timeout=ANSWER_WITHIN)
+    away: tuple[type[BaseException], ...] = (OSError, *connection.connection_errors)
+    try:
+        connection.connect()
+    except away:
+        return False
+    finally:
+        connection.release()
+    return True
+
+
+def _redis_answers() -> bool:
     client = redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=ANSWER_WITHIN, socket_connect_timeout=ANSWER_WITHIN
     )
     try:
         client.ping()
     except (redis.RedisError, OSError):
-        return "away"
+        return False
     finally:
         client.close()
-    return "ok"
+    return True
 
 
 def worker() -> str:

@@ -128,7 +128,7 @@ def database() -> dict[str, Any]:
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Database 0 rings watchers, database 1 carries Celery's bells.
+# Database 0 rings watchers; database 1 carries Celery's bells, unless a RabbitMQ does.
 VALKEY_SOCKET = env.run_dir / "valkey.sock"
 REDIS_URL = env.redis_url or f"unix://{VALKEY_SOCKET}"
 LAYER_URL = f"{REDIS_URL}?db=0" if REDIS_URL.startswith("unix://") else f"{REDIS_URL}/0"
@@ -138,7 +138,7 @@ CHANNEL_LAYERS = {
         "CONFIG": {"hosts": [LAYER_URL]},
     }
 }
-CELERY_BROKER_URL = (
+CELERY_BROKER_URL = env.broker_url or (
     f"redis+socket://{REDIS_URL.removeprefix('unix://')}?virtual_host=1"
     if REDIS_URL.startswith("unix://")
     else f"{REDIS_URL}/1"
@@ -152,15 +152,24 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CONCURRENCY = 16
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # A page must not wait for a broker that is away: the reconciler rings later.
+# A page must not wait for a broker that is away: the reconciler rings later.
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0,
-    "socket_connect_timeout": 2,
-    "socket_timeout": 10,
-    "visibility_timeout": 3600,
 }
+if env.broker_url:
+    # Who only sends would never beat, and RabbitMQ would hang up on them; TCP tells who is gone.
+    CELERY_BROKER_HEARTBEAT = 0
+    # Whether a bell was heard is known at once, also where the connection has died unseen.
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {"confirm_publish": True, "read_timeout": 10}
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 10,
+        "visibility_timeout": 3600,
+    }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(env.run_dir / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
