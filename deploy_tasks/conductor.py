@@ -13,9 +13,19 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from deploy_tasks import bells, checking, clock, floors, going_back, journal, refusals, rollout
+from deploy_tasks import (
+    bells,
+    calls,
+    checking,
+    clock,
+    floors,
+    going_back,
+    journal,
+    refusals,
+    rollout,
+)
 from deploy_tasks.failpoints import failpoint
-from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.models import Event, HostRun, Job, Moment
 from deploy_tasks.rollout import BatchStand, Decision, Rollout, Situation
 from deploy_tasks.states import (
     HOST_ACTIVE,
@@ -210,6 +220,8 @@ def _tell_state(job: Job, decision: Decision) -> None:
     if decision.hold:
         if (job.state, job.reason) != (JobState.PAUSED, decision.hold):
             journal.move_job(job, GOING, JobState.PAUSED, reason=decision.hold)
+            if decision.calls:
+                calls.note(job.pk, job.game_id, Moment.WAITS)
         return
     starts = decision.start or decision.stage
     began = job.started_at or (clock.now() if starts else None)

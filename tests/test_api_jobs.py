@@ -745,6 +745,9 @@ class TestOrders:
         assert operator.post(f"/jobs/{job.pk}/change", {"soak": "5m"}).status_code == 200
         job.refresh_from_db()
         assert job.rollout["soak"] == 300
+        of_each = {"gate": ["manual", "auto"], "soak": ["1h", 60]}
+        told = operator.post(f"/jobs/{job.pk}/change", of_each).json()["rollout"]
+        assert (told["gate"], told["soak"]) == (["manual", "auto"], [3600, 60])
         refused = operator.post(f"/jobs/{job.pk}/change", {"soak": "soon"})
         assert (refused.status_code, error(refused)["field"]) == (422, "soak")
         told = operator.post(f"/jobs/{job.pk}/skip", {"rest": True}).json()

@@ -100,6 +100,7 @@ class TestStart:
         words = "start squid 2.0 --label region=eu --label shard=a --canary 1 --batch 50% --batch 3"
         words += " --preflight --batch double --parallel 7 --max-failed 5% --max-failed-in-batch 2"
         words += " --gate manual --soak 5m --stagger 10s --on-halt wait --order-by shard"
+        words += " --batch-by shard"
         words += " --stage-ahead --stage-parallel 9 --at 2999-01-01T04:00+00:00"
         words += " --max-down region=50% --max-down shard=1 --per-machine 2"
         words += " --note why --force --key k1"
@@ -123,12 +124,13 @@ class TestStart:
             "gate": "manual",
             "soak": 300,
             "order_by": "shard",
+            "batch_by": "shard",
             "max_down": {"region": "50%", "shard": 1},
             "per_machine": 2,
         }
 
     @pytest.mark.parametrize(
-        ("words", "canary"), [("eu-1", ["eu-1"]), ("tier=test", {"tier": "test"})]
+        ("words", "canary"), [("eu-1", ["eu-1"]), ("tier=test", {"tier": "test"}), ("50%", "50%")]
     )
     def test_a_canary_is_named_or_labelled(
         self, run: Run, squid: Game, words: str, canary: object

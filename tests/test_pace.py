@@ -40,11 +40,11 @@ def test_slow_is_who_takes_much_longer_than_nearly_all(
         ([Rest(4, [])], 20),
         ([Rest(2, [5.0, 10.0])], 20),
         ([Rest(1, [5.0, 10.0])], 15),
-        ([Rest(0, [5.0]), Rest(2, [])], 5 + 10 + 60),
+        ([Rest(0, [5.0], soak=60.0), Rest(2, [], soak=30.0)], 5 + 10 + 60),
     ],
 )
 def test_what_is_left_goes_batch_after_batch(rests: list[Rest], seconds: float) -> None:
-    assert left(rests, host=10.0, parallel=2, soak=60.0) == seconds
+    assert left(rests, host=10.0, parallel=2) == seconds
 
 
 @pytest.mark.django_db

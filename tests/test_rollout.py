@@ -33,6 +33,7 @@ def sizes(hosts: int, **keys: Any) -> list[int]:
         (0, {}, []),
         (1, {"canary": 1}, [1]),
         (10, {"canary": 1}, [1, 9]),
+        (30, {"canary": "5%", "batches": ["50%"]}, [2, 13, 15]),
         (3, {"canary": 5}, [3]),
         (10, {"canary": 1, "batches": ["10%", "50%", "100%"]}, [1, 4, 5]),
         (10, {"canary": 2, "batches": ["10%", "50%", "100%"]}, [2, 3, 5]),
@@ -86,6 +87,18 @@ def test_a_label_orders_the_hosts_as_people_count() -> None:
     there = [Placed(f"h{n}", {"shard": f"s{n}"}) for n in (10, 2, 1)]
     assert names(there, order_by="shard", batches=[1, "repeat"]) == [["h1"], ["h2"], ["h10"]]
 
+    assert names(there, order_by="-shard", batches=[1, "repeat"]) == [["h10"], ["h2"], ["h1"]]
+
+
+def test_one_value_of_a_label_is_updated_after_the_other() -> None:
+    regions = ["us", "eu", "us", "eu", "us", "eu", "us"]
+    there = [Placed(f"h{n}", {"region": region}) for n, region in enumerate(regions)]
+    assert names(there, batch_by="region") == [["h1", "h3", "h5"], ["h0", "h2", "h4", "h6"]]
+    plan = {"batch_by": "region", "canary": ["h3"], "batches": ["50%"]}
+    assert names(there, **plan) == [["h3"], ["h1"], ["h5"], ["h0", "h2"], ["h4", "h6"]]
+    unlabelled = [*there, Placed("h7")]
+    assert names(unlabelled, batch_by="region")[0] == ["h7"]
+
 
 @pytest.mark.parametrize(
     "keys",
@@ -105,6 +118,10 @@ def test_a_label_orders_the_hosts_as_people_count() -> None:
         {"batches": ["double", 5]},
         {"batches": ["*0"]},
         {"canary": [1]},
+        {"canary": "5"},
+        {"gate": []},
+        {"soak": []},
+        {"gate": ["manual", "never"]},
         {"canary": {"tier": 1}},
         {"max_failed_in_batch": "ten"},
         {"stagger": "soon"},
@@ -331,6 +348,15 @@ def test_the_gate_after_a_batch(
     assert gates(decision) == ({1: gate} if gate else {})
     assert decision.start == start
     assert (decision.hold is not None) == (gate == "waiting")
+
+
+def test_each_batch_has_a_gate_and_a_soak_of_its_own_and_the_last_holds_on() -> None:
+    keys = {"gate": ["manual", "auto"], "soak": [0, "1m"]}
+    assert gates(ask(keys, [counts(1, **DONE), NEXT])) == {1: "waiting"}
+    behind = counts(1, **DONE, gate=Gate.OPEN)
+    for n in (2, 3):
+        decision = ask(keys, [behind, counts(n, **DONE), counts(n + 1, waiting=3)])
+        assert (gates(decision), decision.look_at) == ({n: "soaking"}, LATER)
 
 
 def test_a_soak_says_when_to_look_again() -> None:
@@ -590,8 +616,8 @@ class Fleet:
             "parallel": st.integers(1, 10) | st.sampled_from(["10%", "50%"]),
             "max_failed": st.none() | st.integers(0, 5) | st.sampled_from(["10%", "50%"]),
             "max_failed_in_batch": st.none() | st.integers(0, 3),
-            "gate": st.sampled_from(["auto", "manual"]),
-            "soak": st.sampled_from([0, 30]),
+            "gate": st.sampled_from(["auto", "manual", ["manual", "auto"]]),
+            "soak": st.sampled_from([0, 30, [30, 0, 10]]),
             "stage": st.sampled_from(["in_batch", "ahead"]),
             "stage_parallel": st.integers(1, 10),
         }

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from deploy_tasks import bells, conductor, orders
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
-from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.models import Call, Event, HostRun, Job, Pager
 from deploy_tasks.orders import JobOrder
 from deploy_tasks.states import Pause
 from deploy_tasks.wishes import Wish
@@ -96,6 +96,15 @@ def test_all_hosts_stage_and_wait_for_the_switch() -> None:
     assert (made.state, made.reason) == ("paused", "staged; the switch has not begun")
     assert told(made, "batch") == []
     assert made.wake_at == made.start_at, "they go down when the time has come"
+
+
+def test_people_are_called_once_where_the_switch_waits_for_them() -> None:
+    made = job(2)
+    Pager.objects.create(name="night", moments=["waits"])
+    conduct(made)
+    assert stage(made, "staged", "staged") == ["staged", "staged"]
+    conduct(made)
+    assert [call.moment for call in Call.objects.all()] == ["waits"]
 
 
 def test_a_staged_host_keeps_its_lock(mira: User) -> None:

@@ -25,6 +25,20 @@ from webapp.terms import terms
             "batches 100%, 50 at a time, at most 25% of each region down,"
             " at most 1 down on a machine",
         ),
+        (
+            {"canary": "5%", "gate": ["manual", "auto"], "soak": ["1h", "5m"]},
+            "5% first, batches 100%, 50 at a time, batch after batch stays well for 1 h 0 min,"
+            " 5 min 0 s, after batch 1 the next one waits to be promoted",
+        ),
+        (
+            {"gate": ["auto", "manual"], "batch_by": "region", "order_by": "-shard"},
+            "batches 100%, 50 at a time, after batch 2 … the next one waits to be promoted,"
+            " one region after the other, in the order of shard, last first",
+        ),
+        (
+            {"stage": "ahead", "stage_parallel": "10%"},
+            "batches 100%, staged ahead, 10% at a time, 50 at a time",
+        ),
         ({"max_failed": 0}, "batches 100%, 50 at a time, the first failure halts it"),
         (
             {"stagger": "10s", "order_by": "shard"},

@@ -54,17 +54,19 @@ class Usual:
 
 @dataclass(frozen=True)
 class Rest:
-    """A batch: so many of its hosts wait, and those that run need so many seconds more."""
+    """A batch: so many of its hosts wait, and those that run need so many seconds more; then it
+    soaks for ``soak`` seconds."""
 
     waiting: int
     running: Sequence[float]
+    soak: float = 0.0
 
 
-def left(rests: Iterable[Rest], *, host: float, parallel: int, soak: float = 0.0) -> float:
+def left(rests: Iterable[Rest], *, host: float, parallel: int) -> float:
     """Seconds until the last host is through, batch after batch, when each takes ``host`` seconds
     and ``parallel`` run at a time. Hosts that run make room as they end."""
     batches = [rest for rest in rests if rest.waiting or rest.running]
-    seconds = soak * max(0, len(batches) - 1)
+    seconds = sum(rest.soak for rest in batches[:-1])
     for rest in batches:
         busy = sorted(rest.running)[:parallel]
         lanes = [*[0.0] * (parallel - len(busy)), *busy]
@@ -174,11 +176,14 @@ def _left(
         place = names.index(step)
         rests[batch].append(max(0.0, times[place] - age) + sum(times[place + 1 :]))
     ahead = [n for n in sorted(counts) if to_go[n] or rests[n]]
-    if rollout.gate == "manual" and any(n != max(counts) for n in ahead):
+    if any(rollout.gate_after(n) == "manual" for n in ahead if n != max(counts)):
         return None
-    whole = [Rest(to_go[n] + counts[n][HostRunState.QUEUED], rests[n]) for n in sorted(counts)]
+    whole = [
+        Rest(to_go[n] + counts[n][HostRunState.QUEUED], rests[n], rollout.soak_of(n))
+        for n in sorted(counts)
+    ]
     width = rollout.width(sum(batch.total() for batch in counts.values()))
-    return left(whole, host=sum(times[begin:]), parallel=width, soak=rollout.soak)
+    return left(whole, host=sum(times[begin:]), parallel=width)
 
 
 def _own(job: Job) -> defaultdict[str, list[float]]:

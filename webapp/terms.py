@@ -33,20 +33,45 @@ def _parts(rollout: Rollout) -> Iterator[str]:
         yield _("at most %(n)s of a batch may fail") % {"n": rollout.max_failed_in_batch}
     if rollout.on_halt == "rollback":
         yield _("too many failures roll it back")
-    if rollout.soak:
-        yield _("each batch stays well for %(time)s") % {"time": _time(rollout.soak)}
-    if rollout.gate == "manual":
-        yield _("each next batch waits to be promoted")
+    yield from _between(rollout)
     for label, most in rollout.max_down.items():
         yield _("at most %(n)s of each %(label)s down") % {"n": most, "label": label}
     if rollout.per_machine is not None:
         yield _("at most %(n)s down on a machine") % {"n": rollout.per_machine}
+    if rollout.batch_by:
+        yield _("one %(label)s after the other") % {"label": rollout.batch_by}
     if rollout.order_by:
-        yield _("in the order of %(label)s") % {"label": rollout.order_by}
+        label = rollout.order_by.removeprefix("-")
+        reverse = rollout.order_by.startswith("-")
+        text = (
+            _("in the order of %(label)s, last first")
+            if reverse
+            else _("in the order of %(label)s")
+        )
+        yield text % {"label": label}
 
 
-def _canary(canary: int | tuple[str, ...] | dict[str, str]) -> Iterator[str]:
+def _between(rollout: Rollout) -> Iterator[str]:
+    """What stands between two batches."""
+    if isinstance(rollout.soak, tuple):
+        times = ", ".join(_time(one) for one in rollout.soak)
+        yield _("batch after batch stays well for %(times)s") % {"times": times}
+    elif rollout.soak:
+        yield _("each batch stays well for %(time)s") % {"time": _time(rollout.soak)}
+    if isinstance(rollout.gate, tuple):
+        gates = [n for n, gate in enumerate(rollout.gate, 1) if gate == "manual"]
+        named = ", ".join(map(str, gates)) + (" …" if rollout.gate[-1] == "manual" else "")
+        if gates:
+            yield _("after batch %(n)s the next one waits to be promoted") % {"n": named}
+    elif rollout.gate == "manual":
+        yield _("each next batch waits to be promoted")
+
+
+def _canary(canary: int | str | tuple[str, ...] | dict[str, str]) -> Iterator[str]:
     if not canary:
+        return
+    if isinstance(canary, str):
+        yield _("%(hosts)s first") % {"hosts": canary}
         return
     if isinstance(canary, int):
         yield ngettext("%(n)s host first", "%(n)s hosts first", canary) % {"n": canary}

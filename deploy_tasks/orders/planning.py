@@ -146,6 +146,7 @@ def choose(order: JobOrder) -> Choice:
         order, game, release, revision, recipe, _hosts(order, game), _rollout(order, game)
     )
     _check_canary(choice)
+    _check_labels(choice)
     _check_way_back(choice)
     _check_stage(choice)
     return choice
@@ -189,6 +190,15 @@ def _check_way_back(choice: Choice) -> None:
     if not any(step.undo for step in recipe.steps):
         raise InvalidInput(
             _("recipe %s does not say how a step is undone") % recipe.name, field="rollout.on_halt"
+        )
+
+
+def _check_labels(choice: Choice) -> None:
+    """Who goes label by label means one that hosts have: a slip would update all in one batch."""
+    label = choice.rollout.batch_by
+    if label is not None and not any(label in host.labels for host in choice.hosts):
+        raise InvalidInput(
+            _("no host of this order has label “%s”") % label, field="rollout.batch_by"
         )
 
 

@@ -1,8 +1,9 @@
 """Cuts a job's hosts into the canary batch and the batches after it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from math import ceil
 from typing import Any
 
@@ -26,19 +27,41 @@ class Cut:
 
 
 def batches(hosts: Sequence[Placed], rollout: Rollout) -> Cut:
-    """Every host once. A share ends at that part of all hosts, canary included, rounded up."""
+    """Every host once. A share ends at that part of all hosts, canary included, rounded up; with
+    ``batch_by`` of the hosts of one value of that label, canary left out."""
     canary, rest = _canary(_in_order(hosts, rollout.order_by), rollout.canary)
-    ends = [len(canary), *_ends(rollout.batches, len(canary), len(hosts))]
-    ordered = [host.name for host in (*canary, *rest)]
-    cut = [ordered[a:b] for a, b in zip([0, *ends], [*ends, len(hosts)], strict=True)]
+    if rollout.batch_by is None:
+        cut = _cut([*canary, *rest], rollout.batches, len(canary))
+    else:
+        cut = [[host.name for host in canary]]
+        for _value, group in groupby(
+            _in_order(rest, rollout.batch_by), _value_of(rollout.batch_by)
+        ):
+            cut += _cut([*group], rollout.batches, 0)
     return Cut([batch for batch in cut if batch], canary=bool(canary))
 
 
+def _cut(hosts: Sequence[Placed], sizes: Sequence[int | str], canary: int) -> list[list[str]]:
+    """The first ``canary`` are a batch already."""
+    ends = [canary, *_ends(sizes, canary, len(hosts))]
+    names = [host.name for host in hosts]
+    return [names[a:b] for a, b in zip([0, *ends], [*ends, len(hosts)], strict=True)]
+
+
 def _in_order(hosts: Sequence[Placed], label: str | None) -> Sequence[Placed]:
-    """As they came, or by a label: shard 2 before shard 10."""
+    """As they came, or by a label: shard 2 before shard 10; ``-shard``: the other way round. Those
+    without the label come first, or last."""
     if label is None:
         return hosts
-    return sorted(hosts, key=lambda host: _natural(str(host.labels.get(label, ""))))
+    value = _value_of(label.removeprefix("-"))
+    # Values that count alike, 1 and 01, are not mixed.
+    return sorted(
+        hosts, key=lambda host: (_natural(value(host)), value(host)), reverse=label.startswith("-")
+    )
+
+
+def _value_of(label: str) -> Callable[[Placed], str]:
+    return lambda host: str(host.labels.get(label, ""))
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -46,8 +69,10 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 
 def _canary(
-    hosts: Sequence[Placed], wanted: int | tuple[str, ...] | Mapping[str, str]
+    hosts: Sequence[Placed], wanted: int | str | tuple[str, ...] | Mapping[str, str]
 ) -> tuple[Sequence[Placed], Sequence[Placed]]:
+    if isinstance(wanted, str):
+        wanted = _share_end(wanted, len(hosts))
     if isinstance(wanted, int):
         return hosts[:wanted], hosts[wanted:]
     if isinstance(wanted, tuple):

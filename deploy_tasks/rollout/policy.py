@@ -79,7 +79,8 @@ class Decision:
     are staged, where hosts stage ahead. ``stage``: how many of all that wait may begin with that.
 
     ``gates``: the batches whose gate moves, as they stand then. ``halt``: why nothing may start
-    until a person has acted. ``hold``: why the job is paused. ``over``: nothing is left to do.
+    until a person has acted. ``hold``: why the job is paused; ``calls``: whether somebody is to be
+    told that it waits for them. ``over``: nothing is left to do.
     ``look_at``: when to ask again though nothing has happened.
     """
 
@@ -88,6 +89,7 @@ class Decision:
     gates: tuple[BatchStand, ...] = ()
     halt: str | None = None
     hold: str | None = None
+    calls: bool = False
     over: bool = False
     look_at: datetime | None = None
 
@@ -148,13 +150,14 @@ def _advance(rollout: Rollout, batches: Sequence[BatchStand], situation: Situati
 
 def _pass(rollout: Rollout, batch: BatchStand, situation: Situation, *, later: bool) -> BatchStand:
     """A batch that is over, at the place in its gate that it has reached by now."""
-    if batch.gate == Gate.CLOSED and rollout.soak and batch.succeeded:
-        until = situation.now + timedelta(seconds=rollout.soak)
+    soak = rollout.soak_of(batch.n)
+    if batch.gate == Gate.CLOSED and soak and batch.succeeded:
+        until = situation.now + timedelta(seconds=soak)
         return replace(batch, gate=Gate.SOAKING, soak_until=until)
     soaks = batch.gate == Gate.SOAKING and batch.succeeded  # else nobody is left to stay well
     if soaks and batch.soak_until and situation.now < batch.soak_until:
         return batch
-    asks = rollout.gate == "manual" or situation.pause == Pause.BATCH
+    asks = rollout.gate_after(batch.n) == "manual" or situation.pause == Pause.BATCH
     waits = later and batch.hosts and asks
     return replace(batch, gate=Gate.WAITING if waits else Gate.OPEN, soak_until=None)
 
@@ -166,7 +169,8 @@ def _start(
     stages = rollout.stages_ahead and any(one.waiting or one.staging for one in batches)
     if rollout.stages_ahead and not switch_is_open(situation.switch_at, situation.now):
         hold = None if stages else _("staged; the switch has not begun")
-        return Decision(look_at=situation.switch_at, hold=hold)
+        nobody_said = hold is not None and situation.switch_at is None
+        return Decision(look_at=situation.switch_at, hold=hold, calls=nobody_said)
     if ready and situation.not_before and situation.now < situation.not_before:
         return Decision(look_at=situation.not_before)
     room = room_for(rollout, batches)
@@ -201,7 +205,7 @@ def _held(decision: Decision, situation: Situation) -> Decision:
     if situation.pause not in (Pause.HOST, Pause.STEP) or decision.halt or decision.over:
         return decision
     hold = _("paused by %s") % situation.paused_by
-    return replace(decision, start={}, stage=0, hold=hold)
+    return replace(decision, start={}, stage=0, hold=hold, calls=False)
 
 
 def _budget_spent(rollout: Rollout, batches: Sequence[BatchStand]) -> str | None:

@@ -1,6 +1,7 @@
 """What an operator says about risk: one validated value, frozen into the job."""
 
 import re
+from collections.abc import Sized
 from typing import Annotated, Literal
 
 from django.utils.translation import gettext as _
@@ -47,18 +48,28 @@ def _canary(given: object) -> object:
     elif isinstance(given, dict):
         if all(isinstance(part, str) for pair in given.items() for part in pair):
             return given
+    elif isinstance(given, str):
+        return _some(given)
     elif isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given
     raise ValueError(
-        _("must be a number of hosts, a list of names, or labels such as {tier: test}")
+        _("must be a number of hosts, a share, a list of names, or labels such as {tier: test}")
     )
+
+
+def _of_each(given: object) -> object:
+    """One for all batches, or one for each; the last is that of all that follow."""
+    if isinstance(given, (list, tuple)) and not given:
+        raise ValueError(_("must be more than nothing"))
+    return tuple(given) if isinstance(given, list) else given
 
 
 BatchSize = Annotated[int | str, BeforeValidator(_batch_size)]
 MaxFailed = Annotated[int | str | None, BeforeValidator(_max_failed)]
 MaxDown = Annotated[int | str, BeforeValidator(_some)]
 Width = Annotated[int | str, BeforeValidator(_some)]
-Canary = Annotated[int | tuple[str, ...] | dict[str, str], BeforeValidator(_canary)]
+Canary = Annotated[int | str | tuple[str, ...] | dict[str, str], BeforeValidator(_canary)]
+Opens = Literal["auto", "manual"]
 
 
 class Rollout(BaseModel):
@@ -66,7 +77,9 @@ class Rollout(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    canary: Canary = Field(0, description="hosts updated first, alone: how many, names, or labels")
+    canary: Canary = Field(
+        0, description="hosts updated first, alone: how many, a share, names, or labels"
+    )
     batches: Annotated[tuple[BatchSize, ...], Field(strict=False)] = Field(
         ("100%",),
         description="a number: the size of a batch; a share: where it ends; last, how it goes on:"
@@ -88,13 +101,22 @@ class Rollout(BaseModel):
         description="what follows when a canary failed or a budget is spent: a person decides, or"
         " the job is rolled back",
     )
-    gate: Literal["auto", "manual"] = Field("auto", description="who opens the next batch")
-    soak: DurationOrSeconds = Field(0.0, description="seconds a batch must stay well")
+    gate: Annotated[Opens | tuple[Opens, ...], BeforeValidator(_of_each)] = Field(
+        "auto", description="who opens the next batch; a list: after the first batch, the second, …"
+    )
+    soak: Annotated[
+        DurationOrSeconds | tuple[DurationOrSeconds, ...], BeforeValidator(_of_each)
+    ] = Field(0.0, description="seconds a batch must stay well; a list: the first, the second, …")
     preflight: bool = Field(
         False,
         description="check every host before the first batch; a person decides if one is unfit",
     )
-    order_by: str | None = Field(None, description="the label that orders the hosts")
+    order_by: str | None = Field(
+        None, description="the label that orders the hosts; with a - before it: last first"
+    )
+    batch_by: str | None = Field(
+        None, description="the label whose values are updated one after the other, each in batches"
+    )
     max_down: dict[str, MaxDown] = Field(
         default_factory=dict,
         description="label: how many of the game's hosts with the same value may be down at a time",
@@ -119,6 +141,14 @@ class Rollout(BaseModel):
     def stages_ahead(self) -> bool:
         """Whether hosts stop before their first disruptive step until their batch goes down."""
         return self.stage == "ahead"
+
+    def gate_after(self, n: int) -> str:
+        """Who opens the batch that follows the ``n``-th; they count from 1."""
+        return self.gate if isinstance(self.gate, str) else self.gate[_nth(n, self.gate)]
+
+    def soak_of(self, n: int) -> float:
+        """How many seconds the ``n``-th batch must stay well."""
+        return self.soak[_nth(n, self.soak)] if isinstance(self.soak, tuple) else self.soak
 
     @property
     def limits_others(self) -> bool:
@@ -151,6 +181,10 @@ def is_share(size: int | str) -> bool:
 
 def is_growth(size: int | str) -> bool:
     return isinstance(size, str) and not size.endswith("%")
+
+
+def _nth(n: int, of_each: Sized) -> int:
+    return min(max(n, 1), len(of_each)) - 1
 
 
 def _percent(size: int | str) -> int:

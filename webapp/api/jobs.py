@@ -88,8 +88,8 @@ class ChangeOrder(Body):
     stagger: str | float | None = None
     max_failed: int | str | None = None
     max_failed_in_batch: int | str | None = None
-    gate: Literal["auto", "manual"] | None = None
-    soak: str | float | None = None
+    gate: Literal["auto", "manual"] | list[Literal["auto", "manual"]] | None = None
+    soak: str | float | list[str | float] | None = None
 
 
 class Answer(Body):

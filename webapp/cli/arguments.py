@@ -97,8 +97,8 @@ def _rollout(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--canary",
         type=_canary,
-        metavar="N|A,B|KEY=VALUE",
-        help=_("update these first, alone: how many, which, or those with a label"),
+        metavar="N|P%|A,B|KEY=VALUE",
+        help=_("update these first, alone: how many, a share, which, or those with a label"),
     )
     command.add_argument(
         "--batch",
@@ -143,7 +143,14 @@ def _rollout(command: argparse.ArgumentParser) -> None:
         ),
     )
     command.add_argument(
-        "--order-by", metavar="LABEL", help=_("update hosts in the order of this label")
+        "--order-by",
+        metavar="LABEL",
+        help=_("update hosts in the order of this label; =-LABEL: last first"),
+    )
+    command.add_argument(
+        "--batch-by",
+        metavar="LABEL",
+        help=_("update one value of this label after the other, each in batches"),
     )
 
 
@@ -171,10 +178,16 @@ def _careful(command: argparse.ArgumentParser) -> None:
         help=_("halt when more hosts of one batch have failed"),
     )
     command.add_argument(
-        "--gate", choices=["auto", "manual"], help=_("who opens the next batch; manual: you do")
+        "--gate",
+        type=_of_each,
+        metavar="auto|manual",
+        help=_("who opens the next batch; manual: you do; manual,auto: only the second one"),
     )
     command.add_argument(
-        "--soak", metavar="TIME", help=_("how long a batch must stay well, such as 5m")
+        "--soak",
+        type=_of_each,
+        metavar="TIME",
+        help=_("how long a batch must stay well, such as 5m; 1h,10m: the first, all others"),
     )
 
 
@@ -405,12 +418,19 @@ def _moment(text: str) -> str:
     raise argparse.ArgumentTypeError(_("write 04:00, or 2026-01-31T04:00"))
 
 
+def _of_each(text: str) -> str | list[str]:
+    """One for all batches, or one for each."""
+    return _list(text) if "," in text else text
+
+
 def _limit(text: str) -> tuple[str, int | str]:
     label, most = _pair(text)
     return label, _size(most)
 
 
-def _canary(text: str) -> int | list[str] | dict[str, str]:
+def _canary(text: str) -> int | str | list[str] | dict[str, str]:
     if text.isdecimal():
         return int(text)
+    if text.endswith("%"):
+        return text
     return dict([_pair(text)]) if "=" in text else _list(text)

@@ -189,6 +189,7 @@ def _job_order(given: argparse.Namespace) -> dict[str, Any]:
         "on_halt": given.on_halt,
         "stage": "ahead" if given.stage_ahead else None,
         "order_by": given.order_by,
+        "batch_by": given.batch_by,
         "max_down": dict(given.max_down) if given.max_down else None,
         "per_machine": given.per_machine,
     }

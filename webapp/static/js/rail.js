@@ -33,10 +33,10 @@ export class Rail {
       setText(entry.done, state === "waiting" ? number(size) : `${number(done)}/${number(size)}`);
       fillBar(entry.bar, batch.shown, size);
       const asks =
-        place > 0 && (job.rollout.gate === "manual" || (job.pause === "batch" && batches[place - 1].n === current));
+        place > 0 && (nth(job.rollout.gate, place) === "manual" || (job.pause === "batch" && batches[place - 1].n === current));
       const [text, hot] =
         state === "waiting" && !batch.gate
-          ? ahead(batch, { asks, first: place === 0, soak: job.rollout.soak })
+          ? ahead(batch, { asks, first: place === 0, soak: nth(job.rollout.soak, place + 1) })
           : stands(state, batch, isCurrent ? failed : null);
       setText(entry.small, text);
       setClass(entry.small, hot ? "asks" : "");
@@ -70,6 +70,11 @@ export class Rail {
     used.toggleAttribute("hidden", !most);
     if (most) fillBar(used, { failed: Math.min(spent, most) }, most);
   }
+}
+
+/** What a term says of the n-th batch: it may be a list, whose last holds for all that follow. */
+function nth(term, n) {
+  return Array.isArray(term) ? term[Math.min(n, term.length) - 1] : term;
 }
 
 /** "canary", "to 10 %" of all hosts, "the rest". */
