@@ -14,6 +14,7 @@ from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, Release
 from deploy_tasks.orders import JobOrder
 from deploy_tasks.rollout import Rollout, presets
+from webapp.converters import number
 from webapp.terms import terms
 
 #: Up to so many hosts are picked from a list; more are named in a text.
@@ -250,7 +251,8 @@ def _sizes(text: str) -> list[int | str]:
 def _size(text: str) -> Any:
     """A number counts hosts; everything else is taken as it is, and checked as the order is."""
     text = text.strip()
-    return int(text) if text.isdecimal() else text
+    counted = number(text)
+    return text if counted is None else counted
 
 
 def _words_of(text: str) -> list[str]:

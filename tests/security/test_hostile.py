@@ -6,6 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from deploy_tasks import commands, revisions
 from deploy_tasks.models import Game, Host, Job
@@ -101,3 +102,74 @@ def test_s23_json_that_two_readers_would_read_differently_is_refused(anna: Calle
     answer = anna.client.generic("POST", "/api/v1/jobs", twice, content_type="application/json")
     assert answer.status_code == 400
     assert json.loads(answer.content)["error"]["code"] == "not_json"
+
+
+# ---- what makes a program break
+
+
+#: Each breaks a reader of JSON, a database, or the page that shows it again.
+JSON = {
+    "a number beyond reason": "9" * 5000,
+    "nested beyond reason": "[" * 100_000,
+    "half a character": '{"a": "\\ud800"}',
+    "half a name": '{"\\ud800": 1}',
+    "no character": '{"a": "\\u0000"}',
+    "no number": '{"a": NaN}',
+    "the same name twice": '{"a": 1, "a": 2}',
+}
+
+
+@pytest.fixture
+def boss(squid: Game) -> Client:
+    client = Client()
+    client.force_login(factories.user("boss", is_superuser=True, is_staff=True))
+    return client
+
+
+@pytest.mark.parametrize("text", JSON.values(), ids=JSON)
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/plan", "/hosts", "/games", "/hosts/eu-1"])
+def test_s23_a_body_that_breaks_its_reader_is_refused(anna: Caller, path: str, text: str) -> None:
+    method = "PATCH" if path == "/hosts/eu-1" else "POST"
+    answer = anna.client.generic(method, f"/api/v1{path}", text, content_type="application/json")
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("text", JSON.values(), ids=JSON)
+def test_s23_a_field_that_breaks_its_reader_is_shown_again(
+    boss: Client, squid: Game, text: str
+) -> None:
+    given = {"recipe_name": squid.recipe.name, "vars": text, "rollouts": text}
+    answer = boss.post(f"/admin/deploy_tasks/game/{squid.pk}/change/", given)
+    errors = answer.context["adminform"].form.errors
+    assert (answer.status_code, {*errors}) == (200, {"vars", "rollouts"})
+    squid.refresh_from_db()
+    assert squid.vars == squid.rollouts == {}
+
+
+@pytest.mark.parametrize("text", ["9" * 30, "9" * 5000, "-1", "١٢", "1e9", "[0]", "", "%00"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/jobs/?before=", "/jobs/?after=", "/hosts/eu-1/?before=", "/audit/?before="),
+        *("/admin/deploy_tasks/host/?label=", "/hosts/?label=", "/admin/deploy_tasks/host/?p="),
+    ],
+)
+def test_s06_an_address_that_makes_no_sense_breaks_nothing(
+    boss: Client, path: str, text: str
+) -> None:
+    assert boss.get(path + text).status_code < 500
+
+
+@pytest.mark.parametrize("field", ["batches", "canary", "max_failed", "parallel", "soak"])
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 4000 + "%", "1e400", "-1", "x3" * 3000])
+def test_s23_a_rollout_beyond_reason_starts_nothing(boss: Client, field: str, text: str) -> None:
+    given = {"key": "k", "version": "2.0", "which": "all", "rollout": "custom", field: text}
+    assert boss.post("/jobs/new?game=squid", given).status_code < 500
+    assert not Job.objects.exists()
+
+
+def test_a_label_that_is_a_number_is_found_by_its_name(boss: Client, squid: Game) -> None:
+    Host.objects.update(labels={"1": "a"})
+    answer = boss.get("/admin/deploy_tasks/host/?label=1%3Da")
+    assert b"eu-1" in answer.content
+    assert b"eu-1" not in boss.get("/admin/deploy_tasks/host/?label=1%3Db").content

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib.auth.models import User
-from django.db.models import Model
+from django.db.models import JSONField, Model
 from django.http import HttpRequest
 
 from deploy_tasks import inventory
 from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.inventory.schema import Section
-from webapp import access
+from webapp import access, strict_json
 from webapp.admin.site import Admin
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class EntryForm(ModelForm):
 
 class EntryAdmin(Admin):
     """Saves through the inventory, which also writes the audit."""
+
+    formfield_overrides: ClassVar[dict[Any, dict[str, Any]]] = {
+        JSONField: {"form_class": strict_json.Field}
+    }
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

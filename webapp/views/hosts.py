@@ -16,6 +16,7 @@ from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Host, HostRun
 from webapp import access
 from webapp.access import Right, takes
+from webapp.converters import number
 from webapp.live import live, render
 
 HISTORY_SHOWN = 30
@@ -28,7 +29,8 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
     host = _host(request, name)
     runs = HostRun.objects.filter(host=host).select_related("job__release").order_by("-pk")
     before = request.GET.get("before", "")
-    past = runs.filter(job__lt=int(before)) if before.isdecimal() else runs
+    older_than = number(before)
+    past = runs if older_than is None else runs.filter(job__lt=older_than)
     shown = list(past.annotate(tried=Count("attempts"))[: HISTORY_SHOWN + 1])
     keys = list(host.keys.select_related("approved_by").order_by("-approved_at", "pk"))
     return render(

@@ -12,6 +12,7 @@ from deploy_tasks.models import Job
 from deploy_tasks.states import JOB_OPEN, JobState
 from webapp import access, reports
 from webapp.access import Right, takes
+from webapp.converters import number
 from webapp.live import live, render
 
 PAGE = 50
@@ -63,15 +64,16 @@ def _page(jobs: QuerySet[Job], before: str, after: str) -> tuple[list[Job], bool
     """Up to PAGE jobs, and whether there are newer and older ones. Costs the same on every page,
     however many jobs there are: no page is counted to."""
     jobs = jobs.select_related("game", "release")
-    if after.isdecimal():
-        found = list(jobs.filter(pk__gt=int(after)).order_by("pk")[: PAGE + 1])
+    newer_than, older_than = number(after), number(before)
+    if newer_than is not None:
+        found = list(jobs.filter(pk__gt=newer_than).order_by("pk")[: PAGE + 1])
         if len(found) > PAGE:
             return found[:PAGE][::-1], True, True
-        before = ""  # so few are newer that they begin the first page
-    if before.isdecimal():
-        jobs = jobs.filter(pk__lt=int(before))
+        older_than = None  # so few are newer that they begin the first page
+    if older_than is not None:
+        jobs = jobs.filter(pk__lt=older_than)
     found = list(jobs.order_by("-pk")[: PAGE + 1])
-    return found[:PAGE], before.isdecimal(), len(found) > PAGE
+    return found[:PAGE], older_than is not None, len(found) > PAGE
 
 
 def _day(text: str) -> datetime | None:
