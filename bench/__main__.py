@@ -2,46 +2,41 @@
 
 import argparse
 import json
+import os
+import signal
 import sys
 import tempfile
+import time
+import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
-from bench import fleet_jobs, update, watchers
+from bench import fleet_jobs, page, profiling, update, watchers, workers
 from bench.figures import Figure, table
-from tests.instances import Instance
+from demo import openssh
 
 Measure = Callable[[Path], list[Figure]]
 
-
-def _watchers(directory: Path) -> list[Figure]:
-    instance = Instance(directory / "home").start()
-    try:
-        figures = []
-        for count in (100, 1000):
-            heard = watchers.busy(instance, watchers=count)
-            if heard["holes"] or heard["doubles"]:
-                raise RuntimeError(f"not every watcher was told all, once: {heard}")
-            name = f"watchers, {count} on a busy job"
-            figures.append(Figure(f"{name}: p99", "s", heard["lag_p99_s"], budget=1.0))
-            figures.append(Figure(f"{name}: web's CPU", "cores", heard["web_cpu"]))
-        quiet = watchers.idle(instance)
-        figures.append(Figure("watchers, 5,000 idle: each", "KiB", quiet["kib_each"], budget=1024))
-        return figures
-    finally:
-        instance.stop()
-
-
 ALL: Mapping[str, Measure] = {
-    "update": lambda at: update.measure(at, hosts=100),
-    "update-500": lambda at: update.measure(at, hosts=500),
+    "update": partial(update.measure, hosts=100, peers=update.PEERS),
+    "update-500": partial(update.measure, hosts=500),
     "chatty": fleet_jobs.chatty,
     "latency": fleet_jobs.latency,
-    "watchers": _watchers,
+    "watchers": watchers.measure,
     "start": fleet_jobs.start,
     "idle": fleet_jobs.idle,
+    "page": page.measure,
+    "workers": workers.measure,
     "scale": fleet_jobs.scale,
 }
+#: With --all: what takes longer than all others together.
+SLOW: Mapping[str, Measure] = {
+    "ansible": partial(update.measure, hosts=100, rounds=1, peers=update.SLOW_PEERS),
+}
+#: Seconds for one, and for what it started to end.
+LIMIT, TO_END = 360, 90
 
 
 def main() -> None:
@@ -50,21 +45,66 @@ def main() -> None:
         description="Measure what Patchwave costs, beside bare paramiko in the same run, on hosts "
         "of its own. Wants a quiet machine. Ends with 1 where a budget does not hold.",
     )
-    parser.add_argument("name", nargs="*", help=f"only these: {', '.join(ALL)}")
+    names = ", ".join([*ALL, *SLOW])
+    parser.add_argument("name", nargs="*", help=f"only these: {names}")
+    parser.add_argument("--all", action="store_true", help=f"also {', '.join(SLOW)}")
     parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument(
+        "--profile", type=Path, metavar="DIR", help="also write there where the time goes (py-spy)"
+    )
     given = parser.parse_args()
-    if strangers := set(given.name) - set(ALL):
+    known = {**ALL, **SLOW}
+    if strangers := set(given.name) - set(known):
         parser.error(f"there is no benchmark {', '.join(sorted(strangers))}")
-    figures: list[Figure] = []
-    for name in given.name or ALL:
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(prefix="patchwave-bench-") as at:
-            figures += ALL[name](Path(at))
+    if not openssh.usable():
+        _say("hosts are asyncssh's, for OpenSSH's server needs root here: compare no figures")
+    begun = time.monotonic()
+    figures = [
+        figure
+        for name in given.name or (known if given.all else ALL)
+        for figure in _measured(name, known[name], given.profile)
+    ]
     if given.json:
         print(json.dumps([figure.as_json() for figure in figures], indent=1))
     else:
         print(table(figures))
+        for name, files in profiling.written.items():
+            print(f"{name}: profile in {', '.join(str(file) for file in files)}")
+    _say(f"took {time.monotonic() - begun:.0f} s")
     raise SystemExit(any(figure.holds is False for figure in figures))
+
+
+def _measured(name: str, measure: Measure, profile: Path | None) -> list[Figure]:
+    """Its figures; one that says why there are none, where it broke or took too long."""
+    _say(f"{name} ...")
+    if profile:
+        profiling.into(profile, name)
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(LIMIT)
+    try:
+        with tempfile.TemporaryDirectory(prefix="patchwave-bench-") as at:
+            return measure(Path(at))
+    except Exception as error:  # the others are measured all the same
+        traceback.print_exc()
+        return [Figure(name, "", None, failure=f"{type(error).__name__}: {error}"[:300])]
+    finally:
+        signal.alarm(0)
+
+
+def _give_up(number: int, frame: object) -> NoReturn:
+    """Once: what runs is ended in order. If that hangs as well, there is no order any more."""
+    signal.signal(signal.SIGALRM, _break_off)
+    signal.alarm(TO_END)
+    raise TimeoutError(f"not over after {LIMIT} s")
+
+
+def _break_off(number: int, frame: object) -> NoReturn:
+    _say(f"what was started does not end within {TO_END} s; leaving it")
+    os._exit(1)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

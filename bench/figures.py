@@ -14,9 +14,13 @@ class Figure:
     peer: float | None = None
     ratio: float | None = None
     budget: float | None = None
+    #: Why there is no figure. Then nothing holds.
+    failure: str = ""
 
     @property
     def holds(self) -> bool | None:
+        if self.failure:
+            return False
         measured = self.ours if self.ratio is None else self.ratio
         return None if measured is None or self.budget is None else measured <= self.budget
 
@@ -31,7 +35,8 @@ def table(figures: list[Figure]) -> str:
         numbers = (one.ours, one.peer, one.unit, one.ratio, one.budget, holds)
         rows.append((one.name, *(_shown(value) for value in numbers)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(_line(row, widths) for row in rows)
+    failures = [f"{one.name}: {one.failure}" for one in figures if one.failure]
+    return "\n".join([*(_line(row, widths) for row in rows), *failures])
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 
-from bench import workload
+from bench import others, profiling, workload
 from bench.cpu import Cpu
 from bench.workload import Workload
 from demo.fleet import Fleet
@@ -81,37 +81,42 @@ class Stage:
         file.write_text(yaml.safe_dump(inventory, sort_keys=False))
         self.product.cli("import", str(file))
 
-    def order(self, release: str) -> int:
+    def order(self, release: str, **more: Any) -> int:
         """The id of a new job for the whole fleet."""
-        order = {"game": self.work.name, "version": release, "all": True}
+        order = {"game": self.work.name, "version": release, "all": True, **more}
         return int(self.product.post("/jobs", order)["id"])
 
     def ours(self, release: str) -> Run:
         """An order through the API, until the job is over and all its events are stored."""
         worker = Cpu.of_processes([self.product.instance.pid("worker")])
-        with self._measured(worker) as done:
+        with profiling.of(self.product.instance), self._measured(worker) as done:
             job = self.order(release)
             self.await_end(job)
             return done()
 
     def bare(self, release: str) -> Run:
         """The yardstick: paramiko alone."""
-        return self._peer("bare", release)
+        return self.peer("bare", release)
 
-    def _peer(self, name: str, release: str) -> Run:
-        """A program of ``bench/peers``, from its start to its end."""
+    def peer(self, name: str, release: str, python: Path | None = None) -> Run:
+        """A program of ``bench/peers``, from its start to its end. ``python``: not ours."""
         order = self.work.order(self.fleet, release, self.payload)
         with Cpu.group("peer") as group, self._measured(group) as done:
             with group.joined():
                 program = subprocess.Popen(
-                    [sys.executable, "-P", str(Path(__file__).parent / "peers" / f"{name}.py")],
+                    [python or sys.executable, "-P", others.PEERS / f"{name}.py"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                 )
-            said, _ = program.communicate(order.encode(), timeout=PATIENCE)
+            try:
+                said, _ = program.communicate(order.encode(), timeout=PATIENCE)
+            finally:
+                program.kill()
             run = done()
         told = json.loads(said) if program.returncode == 0 else {}
-        if told != {"hosts": self.count, "lines": self.count * self.work.lines}:
+        # Some do not say how many lines they got.
+        wanted = {"hosts": self.count, "lines": self.count * self.work.lines}
+        if {**wanted, **told} != wanted or "hosts" not in told:
             raise RuntimeError(f"{name} ended {program.returncode}: {told}")
         return run
 

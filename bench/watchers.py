@@ -14,14 +14,44 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from bench import profiling
 from bench.cpu import cpu_of
 from bench.crowd import Crowd, Tally
+from bench.figures import Figure
 from tests.instances import Instance
 from tests.told import Told, telling
 
 Figures = dict[str, float]
 #: People who watch; each has several windows open.
 READERS = 50
+
+
+def measure(directory: Path) -> list[Figure]:
+    instance = Instance(directory / "home").start()
+    try:
+        figures = []
+        for count in (100, 1000):
+            with profiling.of(instance):
+                heard = busy(instance, watchers=count)
+            if heard["holes"] or heard["doubles"] or heard["behind"]:
+                raise RuntimeError(f"not every watcher was told all, once: {heard}")
+            name = f"watchers, {count} on a busy job"
+            figures.append(Figure(f"{name}: p99", "s", heard["lag_p99_s"], budget=1.0))
+            figures.append(Figure(f"{name}: web's CPU", "cores", heard["web_cpu"]))
+        quiet = idle(instance, watchers=most_watchers())
+        name = f"watchers, {quiet['watchers']:,.0f} idle"
+        figures.append(Figure(f"{name}: each", "KiB", quiet["kib_each"]))
+        figures.append(Figure(f"{name}: web's CPU", "cores", quiet["web_cpu"]))
+        return figures
+    finally:
+        instance.stop()
+
+
+def most_watchers(wanted: int = 5000) -> int:
+    """As many as files may be open here, if that is less."""
+    _allow_many_connections()
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(wanted, soft - 500)
 
 
 def busy(

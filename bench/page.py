@@ -1,0 +1,95 @@
+"""The page of a large job in Chromium: how soon a person can use it, and what it weighs."""
+
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench import profiling
+from bench.figures import Figure
+from tests.e2e.test_page import ARGUMENTS, CHROMIUM, log_in
+from tests.e2e.world import Product
+from tests.told import telling
+
+LINES = 1_000_000
+#: Lines a second: as many as an update of the whole fleet prints, and more.
+RATE = 100_000
+#: Seconds, from the start of loading to a map that can be clicked and a stream that is heard.
+BUDGET = 1.0
+#: Seconds. What takes longer has failed.
+PATIENCE = 120
+
+#: All squares are there, and the stream has said something: a person sees where it hurts.
+READY = """hosts => document.querySelectorAll("#map button.sq").length === hosts
+    && document.querySelector("#link").className !== "badge end" && performance.now() / 1000"""
+#: The same page, told the end.
+TOLD_THE_END = """() => !document.querySelector("#link").classList.contains("live")"""
+
+
+def measure(directory: Path) -> list[Figure]:
+    if not CHROMIUM:
+        print("no page is measured: Chromium is not installed", file=sys.stderr)
+        return []
+    with Product(directory / "home") as product, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            return [
+                figure for hosts in (500, 5000) for figure in _scene(product, chromium, hosts=hosts)
+            ]
+        finally:
+            chromium.close()
+
+
+def _scene(product: Product, chromium: Browser, *, hosts: int) -> list[Figure]:
+    """A page that is there from the first line to the last, and one that comes after all."""
+    page = log_in(product, chromium)
+    page.set_default_timeout(PATIENCE * 1000)
+    with telling(product.instance, lines=LINES, rate=RATE, hosts=hosts) as told:
+        address = f"{product.address}/jobs/{told.job}/"
+        with profiling.of(product.instance):
+            _open(page, address, hosts)
+            page.wait_for_selector("#link.live")
+            told.go()
+            told.process.wait(PATIENCE)
+            over = time.monotonic()
+            page.wait_for_function(TOLD_THE_END)
+            lag = time.monotonic() - over
+        lived = _heap(page)
+        page.close()
+    other = log_in(product, chromium)
+    other.set_default_timeout(PATIENCE * 1000)
+    ready = _open(other, address, hosts)
+    asked = time.monotonic()
+    other.locator("#map button.sq").nth(hosts // 2).click()
+    other.locator("#log .lines li").first.wait_for()
+    opened = time.monotonic() - asked
+    figures = [
+        Figure("to interactive", "s", ready, budget=BUDGET if hosts <= 500 else None),
+        Figure("a host's log opened", "s", opened),
+        Figure("heap", "MB", _heap(other)),
+        Figure("heap after watching it all", "MB", lived),
+        Figure("behind at the end of watching", "s", lag),
+    ]
+    other.close()
+    scene = f"page, {hosts:,} hosts x {LINES // hosts:,} lines"
+    return [_named(f"{scene}: {figure.name}", figure) for figure in figures]
+
+
+def _open(page: Page, address: str, hosts: int) -> float:
+    """Seconds from the start of loading until it can be used."""
+    page.goto(address, wait_until="commit")
+    return float(page.wait_for_function(READY, arg=hosts, polling=20).json_value())
+
+
+def _heap(page: Page) -> float:
+    """MB of JavaScript's objects, rubbish taken out."""
+    client = page.context.new_cdp_session(page)
+    client.send("HeapProfiler.collectGarbage")
+    client.send("Performance.enable")
+    found = client.send("Performance.getMetrics")["metrics"]
+    return float(next(one["value"] for one in found if one["name"] == "JSHeapUsedSize")) / 1e6
+
+
+def _named(name: str, figure: Figure) -> Figure:
+    return Figure(name, figure.unit, figure.ours, budget=figure.budget)

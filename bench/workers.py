@@ -1,0 +1,139 @@
+"""More workers: machines of their own that share PostgreSQL and Valkey over TCP, and nothing else.
+
+Two workloads. Hosts that take their time show whether work is spread: the more workers, the more
+hosts at a time. Hosts that keep both sides busy show the wall behind that: here the cores, which
+workers, database and hosts share.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench import workload
+from bench.cpu import Cpu, cpu_of
+from bench.figures import Figure
+from bench.stage import Stage
+from bench.workload import Step, Workload
+from tests import postgres, waiting
+from tests.instances import Instance, free_port
+from webapp import valkey
+
+#: One step of two seconds.
+PATIENT = Workload("patient", (Step("take-time", "sleep 2; echo done", lines=1),))
+#: Host runs that one worker carries at a time.
+THREADS = 12
+#: Two workers together have to take no more than this share of one worker's time.
+BUDGET = 0.65
+
+
+def measure(directory: Path) -> list[Figure]:
+    if not postgres.installed():
+        print("no workers are measured: PostgreSQL's wheel is not installed", file=sys.stderr)
+        return []
+    figures = []
+    walls = _scene(directory / "patient", PATIENT, hosts=60, threads=THREADS)
+    one = walls[1].wall
+    for count, run in walls.items():
+        name = f"workers, {count} with {THREADS} threads each: 60 hosts of 2 s"
+        ratio = run.wall / one if count > 1 else None
+        figures.append(
+            Figure(
+                name, "s", run.wall, one if count > 1 else None, ratio, BUDGET if ratio else None
+            )
+        )
+    walls = _scene(directory / "busy", workload.UPDATE, hosts=100, threads=50)
+    one = walls[1].wall
+    for count, run in walls.items():
+        name = f"workers, {count}: update of 100 hosts"
+        ratio = run.wall / one if count > 1 else None
+        figures.append(Figure(name, "s", run.wall, one if count > 1 else None, ratio))
+        figures += [
+            Figure(f"{name}: CPU of {part}", "ms/host", seconds * 10)
+            for part, seconds in run.cpu.items()
+        ]
+    return figures
+
+
+class Spread:
+    """``wall`` and, by part, CPU in seconds."""
+
+    def __init__(self, wall: float, cpu: dict[str, float]) -> None:
+        self.wall, self.cpu = wall, cpu
+
+
+def _scene(directory: Path, work: Workload, *, hosts: int, threads: int) -> dict[int, Spread]:
+    """One job with one worker, one with two."""
+    directory.mkdir()
+    found = {}
+    with ExitStack() as ending:
+        database_cpu = ending.enter_context(Cpu.group("database"))
+        with database_cpu.joined():
+            shared = ending.enter_context(_shared(directory))
+        settings = {**shared, "PATCHWAVE_PROGRAMS": "web,beat"}
+        stage = ending.enter_context(Stage(directory, hosts=hosts, work=work, **settings))
+        stage.prepare(["r1", "r2"])
+        workers: list[Instance] = []
+        for count in (1, 2):
+            worker = _worker(directory, stage.product.instance.home, count, shared, threads)
+            worker.start()
+            ending.callback(worker.stop)
+            workers.append(worker)
+            waiting.until(
+                lambda: stage.product.instance.get("/readyz")[0] == 200, "a worker is seen"
+            )
+            stage.clear()
+            found[count] = _run(stage, f"r{count}", workers, database_cpu)
+    return found
+
+
+def _run(stage: Stage, release: str, workers: list[Instance], database: Cpu) -> Spread:
+    pids = [worker.pid("worker") for worker in workers]
+    cpu, rows, fleet = (
+        sum(map(cpu_of, pids)),
+        database.seconds() or 0.0,
+        stage.fleet_cpu.seconds() or 0.0,
+    )
+    began = time.perf_counter()
+    stage.await_end(stage.order(release, rollout={"parallel": stage.count}))
+    return Spread(
+        time.perf_counter() - began,
+        {
+            "workers": sum(map(cpu_of, pids)) - cpu,
+            "database": (database.seconds() or 0.0) - rows,
+            "hosts": (stage.fleet_cpu.seconds() or 0.0) - fleet,
+        },
+    )
+
+
+@contextmanager
+def _shared(directory: Path) -> Iterator[dict[str, str]]:
+    """What all machines are told."""
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
+    with (
+        postgres.server(port=free_port()) as database,
+        subprocess.Popen([valkey.program(), *options], stdout=subprocess.DEVNULL) as broker,
+    ):
+        try:
+            yield {
+                "PATCHWAVE_DATABASE_URL": database,
+                "PATCHWAVE_REDIS_URL": f"redis://127.0.0.1:{port}",
+            }
+        finally:
+            broker.terminate()
+
+
+def _worker(
+    directory: Path, web: Path, number: int, shared: dict[str, str], threads: int
+) -> Instance:
+    """A machine that is a worker only, with the keys and the artifacts, as docs/INSTALL.md says."""
+    home = directory / f"worker-{number}"
+    shutil.copytree(web / "keys", home / "keys")
+    (home / "artifacts").symlink_to(web / "artifacts")
+    return Instance(
+        home, **shared, PATCHWAVE_PROGRAMS="worker", PATCHWAVE_WORKER_THREADS=str(threads)
+    )
