@@ -84,7 +84,7 @@ def _measured(name: str, measure: Measure, profile: Path | None) -> list[Figure]
     try:
         with tempfile.TemporaryDirectory(prefix="patchwave-bench-") as at:
             return measure(Path(at))
-    except Exception as error:  # the others are measured all the same
+    except Exception as error:  # noqa: BLE001  the others are measured all the same
         traceback.print_exc()
         return [Figure(name, "", None, failure=f"{type(error).__name__}: {error}"[:300])]
     finally:

@@ -16,8 +16,7 @@ from deploy_tasks.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
-#: Host runs in one message: a message costs a worker more than its part of the work, and whoever
-#: takes one keeps all of it from the other workers.
+#: Host runs in one message: a message costs a worker more than its part of the work.
 TOGETHER = 8
 
 #: Is given ids of host runs and gives back those that it does not take.

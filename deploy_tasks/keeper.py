@@ -8,11 +8,11 @@ have threads of their own, as many as the settings allow.
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -63,6 +63,7 @@ class Keeper:
         self._jobs_wait = threading.Condition()
         self._hands = ThreadPoolExecutor(settings.WORKER_THREADS, thread_name_prefix="host")
         self._free_hands = threading.Semaphore(settings.WORKER_THREADS)
+        self._some_are_left = threading.Event()
         self._threads = [
             threading.Thread(target=run, name=name, daemon=True)
             for run, name in ((self._keep, "keeper"), (self._conduct, "conductor"))
@@ -89,26 +90,44 @@ class Keeper:
         self.writer.close()
 
     def run_hosts(self, host_run_ids: Iterable[int]) -> None:
-        """Begin to carry host runs; returns when the last of them has a thread.
+        """Begin to carry as many as there are free hands.
 
-        Whoever asks waits where all threads are busy: meanwhile other workers are asked.
+        The others are left, and nobody waits for them: whichever worker has a hand free first
+        takes them.
         """
-        waiting = deque(host_run_ids)
-        while waiting and (free := self._take_free_hands(len(waiting))):
-            self._hand_out([waiting.popleft() for _ in range(free)])
+        ids = list(host_run_ids)
+        taken = self._take_free_hands(len(ids))
+        self._hand_out(ids[:taken])
+        if left := ids[taken:]:
+            HostRun.objects.filter(pk__in=left).update(rung_at=None)
+            self._some_are_left.set()
+
+    def _take_left(self) -> None:
+        """Hands that are free take what was left, here or by another worker."""
+        self._some_are_left.clear()
+        left = _left(settings.WORKER_THREADS)
+        hands, ours = self._take_free_hands(len(left)), []
+        try:
+            ours = _mark(left[:hands])
+        finally:
+            if idle := hands - len(ours):
+                self._free_hands.release(idle)
+        if len(left) > hands or len(left) == settings.WORKER_THREADS:
+            self._some_are_left.set()
+        self._hand_out(ours)
 
     def _take_next(self, ended: int, ids: list[int]) -> list[int]:
         """Hands that host runs have left take the next ones; any worker may have the others."""
-        taken, wanted = 0, 0 if self.stopping.is_set() else min(ended, len(ids))
-        while taken < wanted and self._free_hands.acquire(blocking=False):
-            taken += 1
+        taken = self._take_free_hands(min(ended, len(ids)))
         self._hand_out(ids[:taken])
         return ids[taken:]
 
     def _hand_out(self, ids: Sequence[int]) -> None:
         """To hands that were taken for them."""
+        if not ids:
+            return
         try:
-            rows = HostRun.objects.select_related(*PLACE).prefetch_related(*KEYS).in_bulk(ids)
+            rows = _read(ids)
         except BaseException:
             self._free_hands.release(len(ids))
             raise
@@ -116,13 +135,11 @@ class Keeper:
             self._hands.submit(self._run_and_free, rows.get(pk))
 
     def _take_free_hands(self, wanted: int) -> int:
-        """How many there are by now, at least one; none when the worker stops."""
-        while not self._free_hands.acquire(timeout=LOOK_EVERY):
-            if self.stopping.is_set():
-                return 0
-        taken = 1
-        while taken < wanted and self._free_hands.acquire(blocking=False):
-            taken += 1
+        """How many there are, of those wanted; none when the worker stops."""
+        taken = 0
+        if not self.stopping.is_set():
+            while taken < wanted and self._free_hands.acquire(blocking=False):
+                taken += 1
         return taken
 
     def _run_and_free(self, run: HostRun | None) -> None:
@@ -135,6 +152,9 @@ class Keeper:
         finally:
             close_old_connections()
             self._free_hands.release()
+            if self._some_are_left.is_set():
+                with _tried_again("take host runs that were left"):
+                    self._take_left()
 
     def run_host(self, run: HostRun) -> None:
         """Carry a host run, if nobody does. A second delivery of the same bell ends here."""
@@ -203,6 +223,7 @@ class Keeper:
             with _tried_again("look after host runs"):
                 self._read_wishes()
                 self.conduct_soon(dict.fromkeys(conductor.jobs_to_wake(), 0))
+                self._take_left()
                 soaking.ring_due()
                 if time.monotonic() - renewed >= RENEW_EVERY:
                     renewed = time.monotonic()
@@ -242,9 +263,9 @@ def reconcile() -> None:
     now = clock.now()
     _free_those_of_dead_owners()
     failpoint("reconcile.freed")
-    awake = Q(wake_at=None) | Q(wake_at__lte=now)
-    lapsed = Q(state=HostRunState.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now)) & awake
-    unheard = Q(state=HostRunState.QUEUED) & (Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN))
+    lapsed = _lapsed(now)
+    # One that was left (no ``rung_at``) needs no bell: whoever has a hand free looks for it.
+    unheard = Q(state=HostRunState.QUEUED) & Q(rung_at__lt=now - RING_AGAIN)
     recently = Q(rung_at__gt=now - timedelta(seconds=RENEW_EVERY / 2))
     left = HostRun.objects.filter(lapsed | unheard).exclude(recently)
     # Of several reconcilers that see the same row, one rings.
@@ -259,6 +280,32 @@ def reconcile() -> None:
         conductor.conduct(job_id)
     calls.ring_due()
     hosts.ring_for_looks()
+
+
+def _lapsed(now: datetime) -> Q:
+    """Under way, and carried by nobody."""
+    awake = Q(wake_at=None) | Q(wake_at__lte=now)
+    return Q(state=HostRunState.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now)) & awake
+
+
+@desk.asked
+def _read(ids: Sequence[int]) -> dict[int, HostRun]:
+    return HostRun.objects.select_related(*PLACE).prefetch_related(*KEYS).in_bulk(ids)
+
+
+@desk.asked
+def _left(most: int) -> list[int]:
+    """Those that no worker had a hand for."""
+    left = Q(state=HostRunState.QUEUED) | _lapsed(clock.now())
+    ids = HostRun.objects.filter(left, rung_at=None).order_by("pk").values_list("pk", flat=True)
+    return list(ids[:most])
+
+
+@desk.asked
+def _mark(ids: Sequence[int]) -> list[int]:
+    """Of several workers that see the same one, one takes it: gives those that are ours."""
+    left, now = HostRun.objects.filter(rung_at=None), clock.now()
+    return [pk for pk in ids if left.filter(pk=pk).update(rung_at=now)]
 
 
 def _free_those_of_dead_owners() -> None:

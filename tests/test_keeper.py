@@ -8,7 +8,7 @@ from django.conf import LazySettings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from deploy_tasks import bells, conductor, keeper
+from deploy_tasks import bells, clock, conductor, keeper
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import HostRun
 from deploy_tasks.states import HostRunState
@@ -48,7 +48,7 @@ def worker(transactional_db: None, settings: LazySettings) -> Iterator[Keeper]:
 
 def queued(hosts: int) -> list[int]:
     job = factories.job(factories.game(), hosts)
-    job.host_runs.update(state=HostRunState.QUEUED)
+    job.host_runs.update(state=HostRunState.QUEUED, rung_at=clock.now())
     return list(job.host_runs.order_by("pk").values_list("pk", flat=True))
 
 
@@ -56,29 +56,54 @@ def test_no_more_host_runs_at_a_time_than_there_are_threads(
     worker: Keeper, carrying: Carrying
 ) -> None:
     ids = queued(5)
-    bell = threading.Thread(target=worker.run_hosts, args=(ids,))
-    bell.start()
+    worker.run_hosts(ids)
     for done in range(3):
         until(lambda done=done: len(carrying.begun) == done + 2, "the free threads have one each")  # type: ignore[misc]
-        assert bell.is_alive()
         carrying.go.release()
-    bell.join(20)
-    assert not bell.is_alive()
     carrying.go.release(2)
-    until(lambda: sorted(carrying.begun) == ids, "each has had its turn, once")
+    until(lambda: len(carrying.begun) == 5, "each has had its turn")
+    assert sorted(carrying.begun) == ids
 
 
-def test_one_that_has_no_thread_yet_does_not_hold_up_the_end_of_the_worker(
+def test_a_worker_that_is_busy_keeps_nothing_from_another(
+    worker: Keeper, carrying: Carrying, settings: LazySettings
+) -> None:
+    ids = queued(6)
+    worker.run_hosts(ids)
+    until(lambda: len(carrying.begun) == 2, "its threads are busy")
+    settings.WORKER_THREADS = 3
+    other = Keeper()
+    other.start()
+    try:
+        until(lambda: len(carrying.begun) == 5, "the other one has found what was left")
+        carrying.go.release(6)
+        until(lambda: len(carrying.begun) == 6, "whoever was free first had the last one")
+    finally:
+        other.close()
+    assert sorted(carrying.begun) == ids
+
+
+def test_one_whose_worker_has_died_is_left_like_one_that_never_began(
     worker: Keeper, carrying: Carrying
 ) -> None:
     ids = queued(3)
-    bell = threading.Thread(target=worker.run_hosts, args=(ids,))
-    bell.start()
+    worker.run_hosts(ids[:2])
+    until(lambda: len(carrying.begun) == 2, "its threads are busy")
+    HostRun.objects.filter(pk=ids[2]).update(state="running", owner="gone", lease_until=None)
+    worker.run_hosts(ids[2:])
+    carrying.go.release(3)
+    until(lambda: len(carrying.begun) == 3, "the first thread that is free takes it")
+
+
+def test_what_is_left_does_not_hold_up_the_end_of_the_worker(
+    worker: Keeper, carrying: Carrying
+) -> None:
+    ids = queued(3)
+    worker.run_hosts(ids)
     until(lambda: len(carrying.begun) == 2, "the threads are busy")
     worker.stop()
-    bell.join(20)
-    assert not bell.is_alive()
     carrying.go.release(2)
+    worker.close()
     assert sorted(carrying.begun) == ids[:2]
 
 
@@ -129,6 +154,7 @@ def test_host_runs_that_begin_together_are_read_together(
     carrying.go.release(3)
     asked = []
     for together in (ids[:2], ids[2:]):
+        until(lambda: worker._free_hands._value == 2, "the threads are free")
         with CaptureQueriesContext(connection) as queries:
             worker.run_hosts(together)
         asked.append(len(queries))
