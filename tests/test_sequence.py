@@ -43,7 +43,7 @@ class Rows:
     def tell(self, host: str | None, length: int) -> None:
         fields = {"s": len(self.items) + 1, "h": host, "k": "output", "d": "x" * length}
         text = json.dumps(fields)
-        self.items.append(Item(len(self.items) + 1, host, fields, text, len(text) + 1))
+        self.items.append(Item(len(self.items) + 1, host, text, len(text) + 1))
 
     def move(self, state: str) -> None:
         """The job's state and the event of it, as in one transaction."""
@@ -331,8 +331,8 @@ def small_sizes() -> Iterator[tuple[Rows, Layer]]:
         patch.setattr(stream, "rows", rows)
         patch.setattr(stream, "get_channel_layer", lambda: layer)
         patch.setattr(stream, "REWIND", 3)
-        patch.setattr(stream, "KEPT", 500)
-        patch.setattr(tail, "KEPT", 500)
+        patch.setattr(stream, "PAGE", 160)
+        patch.setattr(tail, "KEPT", 480)
         patch.setattr(protocol, "BATCH", 250)
         patch.setattr(watcher, "MAX_FRAME", 400)
         patch.setattr(watcher, "WINDOW", 1200)
