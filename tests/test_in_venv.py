@@ -39,8 +39,8 @@ class Machine:
         (self.root / "bin").mkdir(parents=True)
         shutil.copy(BASE / "bin" / "in-venv", self.root / "bin")
         (self.root / "requirements.txt").write_text("this==1\n")
-        (self.root / "requirements-demo.txt").write_text("other==1\n")
-        (self.root / "requirements-dev.txt").write_text("that==1\n")
+        for extra in ("demo", "login", "opengsq", "dev"):
+            (self.root / f"requirements-{extra}.txt").write_text(f"{extra}==1\n")
         self.tools.mkdir()
         for tool in [*TOOLS, "chmod"]:
             (self.tools / tool).symlink_to(shutil.which(tool) or tool)
@@ -101,6 +101,13 @@ def test_changed_requirements_are_installed(machine: Machine) -> None:
     machine.run(*SHOW)
     (machine.root / "requirements.txt").write_text("this==2\n")
     machine.run(*SHOW)
+    assert len(machine.asked("pip")) == 2
+
+
+def test_what_the_tools_take_along_may_change_too(machine: Machine) -> None:
+    machine.run("--dev", *SHOW)
+    (machine.root / "requirements-login.txt").write_text("login==2\n")
+    machine.run("--dev", *SHOW)
     assert len(machine.asked("pip")) == 2
 
 
