@@ -4,10 +4,8 @@ Only the journal writes events, and it gives ``seq`` in commit order: who has re
 finds N - 1 later.
 """
 
-import codecs
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -143,29 +141,6 @@ def log_bytes(
     while found := list(output.filter(seq__gt=after).values_list("seq", "output")[:SLICE]):
         yield b"".join(bytes(piece or b"") for _, piece in found)
         after = found[-1][0]
-
-
-def visible(pieces: Iterable[bytes]) -> Iterator[str]:
-    r"""The same as text that no terminal obeys: ESC becomes ``\x1b``, a bidi override ``\u202e``.
-
-    Line ends and tabs stay; what is not UTF-8 is replaced.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    for piece in pieces:
-        yield _OBEYED.sub(_named, decoder.decode(piece))
-    yield _OBEYED.sub(_named, decoder.decode(b"", final=True))
-
-
-#: C0 and C1 controls, and the invisible characters that turn or hide what stands beside them.
-_OBEYED = re.compile(
-    r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f"
-    r"\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
-
-
-def _named(found: re.Match[str]) -> str:
-    code = ord(found.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _between(

@@ -19,6 +19,7 @@ from deploy_tasks.masking import Mask
 from deploy_tasks.models import Batch, Event, HostRun
 from deploy_tasks.runner import target
 from deploy_tasks.states import JOB_ENDED, Gate, HostRunState
+from deploy_tasks.visible import words
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +128,7 @@ def _version(session: ssh.Session, recipe: recipes.Recipe, variables: commands.V
 
 
 def _masked(output: bytes, variables: commands.Variables) -> str:
-    pieces = Mask(variables.secret.values()).pieces(output.strip(), last=True)
-    return b"".join(piece.output for piece in pieces).decode("utf-8", "replace")[-LONGEST:]
+    return words(output, Mask(variables.secret.values()))[-LONGEST:]
 
 
 @transaction.atomic

@@ -196,24 +196,3 @@ def test_a_log_can_be_of_one_step_or_one_attempt(story: Story) -> None:
 def test_a_host_that_is_not_part_of_the_job_has_an_empty_log(story: Story) -> None:
     Story(hosts=["eu-9"], of=story.job.game).output("eu-9", b"elsewhere")
     assert list(events.log_bytes(story.job, "eu-9")) == []
-
-
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        (b"plain\tline\n", "plain\tline\n"),
-        (b"\x1b]8;;javascript:alert(1)\x07x", r"\x1b]8;;javascript:alert(1)\x07x"),
-        (b"\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
-        ("\u202eevil \u2066\ufeff".encode(), r"\u202eevil \u2066\ufeff"),
-        ("\x9b31m\x7f".encode(), r"\x9b31m\x7f"),
-        (b"50%\r100%\r\n", "50%\\x0d100%\r\n"),
-        ("größer 👩‍🚀".encode(), "größer 👩‍🚀"),
-        (b"\xff\x00", "\ufffd\\x00"),
-    ],
-)
-def test_the_safe_rendering_shows_what_a_terminal_would_obey(raw: bytes, shown: str) -> None:
-    assert "".join(events.visible([raw])) == shown
-
-
-def test_the_safe_rendering_joins_characters_that_two_pieces_share() -> None:
-    assert "".join(events.visible([b"gr\xc3", b"\xb6\xc3"])) == "grö\ufffd"

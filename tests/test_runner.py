@@ -680,6 +680,47 @@ steps:
     assert log(run, "say") == b"[MASKED]\n"
 
 
+@pytest.mark.parametrize(
+    ("current", "error"),
+    [
+        (
+            r"printf '\033]0;owned\007%s\000\342\200\256' $password",
+            r"all steps ended well, but the host still says \x1b]0;owned\x07[MASKED]\x00\u202e",
+        ),
+        (
+            r"printf 'no \033[2J\000%s' $password >&2; [ ! -e worked ]",
+            r"asking for the current version failed: no \x1b[2J\x00[MASKED]",
+        ),
+    ],
+)
+def test_a_hosts_own_words_are_spelled_out_and_masked(
+    fleet: Fleet,
+    settings: LazySettings,
+    tmp_path: Path,
+    workers: list[Worker],
+    current: str,
+    error: str,
+) -> None:
+    """In sentences and columns: no database takes NUL, and terminals obey what is not spelled."""
+    settings.HOME = tmp_path
+    vault.ensure_keys()
+    text = f"""\
+recipe: steps
+vars: {{password: {{type: secret, default: rcon}}}}
+current: |
+  {current}
+steps:
+  - {{name: work, run: touch worked}}
+"""
+    game = make_game(fleet, text)
+    key_id, sealed = vault.seal(b"tell-nobody-ever", identity=vault.identity_of_credential("rcon"))
+    rcon = Credential.objects.create(name="rcon", kind="secret", sealed=sealed, key_id=key_id)
+    rcon.games.add(game)
+    job = start(game, hosts=[fleet.hosts[0].name])
+    until(ended(job, "failed"), "the job fails")
+    assert job.host_runs.get().error == error
+
+
 def test_a_changed_host_key_fails_before_anything_is_sent(
     game: Game, fleet: Fleet, workers: list[Worker], tmp_path: Path
 ) -> None:

@@ -1,10 +1,24 @@
-"""What of a library's log an operator reads."""
+"""What an operator reads of our log, and of a library's."""
 
 import logging
 import time
+from typing import Any
+
+from deploy_tasks.visible import spelled
 
 #: Seconds in which the same trouble is told once.
 EVERY = 60.0
+
+
+class Spelled(logging.Formatter):
+    """A record is one line, and no terminal obeys it: hosts and strangers have words in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        line = super().formatMessage(record)
+        return spelled(line).replace("\r", r"\r").replace("\n", r"\n")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return spelled(super().formatException(ei))
 
 
 class Seldom(logging.Filter):

@@ -13,8 +13,10 @@ from django.utils.translation import ngettext
 from deploy_tasks import commands, key_rules, query, recipes, revisions, ssh, sudo, truth
 from deploy_tasks.errors import HostFailed, InvalidInput, LinkLost
 from deploy_tasks.looking.found import Found
+from deploy_tasks.masking import Mask
 from deploy_tasks.models import Host, HostCheck, HostKey, Sighting
 from deploy_tasks.runner import target
+from deploy_tasks.visible import words
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +159,7 @@ class _Look:
         self._took = time.time() - self._asked_at
         noise, found, answer = result.stdout.partition(mark)
         if not found or result.exit_status != 0:
-            said = result.stderr.decode("utf-8", "replace").strip()[-200:]
+            said = words(result.stderr)[-200:]
             raise HostFailed(_("no sh that works there: %s") % (said or _("no answer")))
         self._found = Found.read(answer.decode("utf-8", "replace"))
         if self._found.missing:
@@ -289,13 +291,14 @@ class _Look:
         if self._session is None or self._variables is None:
             raise _NotTried
         program, mark = make(what, self._variables)
+        secrets = Mask(self._variables.secret.values())
         result = self._session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
         if result.exit_status != 0:
-            said = result.stderr.decode("utf-8", "replace").strip()[-200:]
+            said = words(result.stderr, secrets)[-200:]
             raise _Problem(
                 _("the script ended with exit status %(status)s: %(said)s")
                 % {"status": result.exit_status, "said": said}
             )
         _noise, _mark, answer = result.stdout.partition(mark)
         # The rest of the mark's own line is the host's uptime.
-        return answer.partition(b"\n")[2].decode("utf-8", "replace")
+        return words(answer.partition(b"\n")[2], secrets)

@@ -21,6 +21,7 @@ from deploy_tasks.runner.story import Story
 from deploy_tasks.runner.telling import Teller
 from deploy_tasks.runner.uploading import Upload
 from deploy_tasks.states import AttemptState, Link
+from deploy_tasks.visible import words
 from deploy_tasks.wishes import Wish
 
 #: Seconds of silence after which the runner is asked for, the first time and then again.
@@ -104,7 +105,7 @@ class Follower:
         upload: Upload | None = None,
     ) -> None:
         self._plan, self._story, self._told_wish = plan, story, told_wish
-        self._upload = upload
+        self._upload, self._mask = upload, mask
         self._carriage = story.carriage
         self.teller = Teller(plan, story, mask)
         self._reader = frames.LogReader(plan.nonce, plan.position)
@@ -116,7 +117,7 @@ class Follower:
     @property
     def said(self) -> str:
         """The last line that came without being asked for."""
-        lines = self._noise.decode("utf-8", "replace").strip().splitlines()
+        lines = words(self._noise, self._mask).splitlines()
         return lines[-1][:300] if lines else _("no answer")
 
     def follow(self, session: ssh.Session, program: Program) -> End:

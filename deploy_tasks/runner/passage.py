@@ -11,6 +11,7 @@ from deploy_tasks import clock, commands, desk, floors, owner, query, recipes, r
 from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, Writer
+from deploy_tasks.masking import Mask
 from deploy_tasks.models import Event, HostRun
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.runner import target, unended
@@ -20,6 +21,7 @@ from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
 from deploy_tasks.runner.work import Work
 from deploy_tasks.standing import has_begun
 from deploy_tasks.states import HostRunState
+from deploy_tasks.visible import words
 from deploy_tasks.wishes import Wish
 
 log = logging.getLogger(__name__)
@@ -303,17 +305,19 @@ class Passage:
         snapshot = self._run.target or {}
         if not asked.run:
             return query.ask(asked, snapshot["vars"], snapshot["address"])
-        program, mark = commands.ask(asked.run, target.variables(self._run, snapshot))
+        variables = target.variables(self._run, snapshot)
+        program, mark = commands.ask(asked.run, variables)
         result = self._contact.ask(program, launched=self._work.launched)
-        return query.read(result.stdout.partition(mark)[2].decode("utf-8", "replace"))
+        return query.read(words(result.stdout.partition(mark)[2], Mask(variables.secret.values())))
 
     def _ask_version(self) -> str:
         variables = target.variables(self._run, self._run.target or {})
+        secrets = Mask(variables.secret.values())
         program, mark = commands.ask(self._recipe.current or "", variables)
         result = self._contact.ask(program, launched=self._work.launched)
         if result.exit_status != 0:
-            said = result.stderr.decode("utf-8", "replace").strip()[-300:]
+            said = words(result.stderr, secrets)[-300:]
             raise Failed(_("asking for the current version failed: %s") % said)
         _noise, _mark, answer = result.stdout.partition(mark)
         # The rest of the mark's own line is the host's uptime.
-        return answer.partition(b"\n")[2].decode("utf-8", "replace").strip()[:255]
+        return words(answer.partition(b"\n")[2], secrets)[:255]

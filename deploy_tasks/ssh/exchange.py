@@ -14,6 +14,7 @@ from deploy_tasks.ssh.channel import WINDOW
 from deploy_tasks.ssh.keys import public_text
 from deploy_tasks.ssh.target import Limits
 from deploy_tasks.ssh.wire import Packets, Wire
+from deploy_tasks.visible import spelled
 
 # The fastest first; the others are for older hosts. No CBC, no SHA-1, no MD5.
 KEX = (
@@ -127,4 +128,4 @@ def _ended_early(error: Exception | None, wire: Wire) -> ConnectFailed:
         return ConnectFailed(_("host closed the connection before its SSH banner"))
     if error is None or isinstance(error, EOFError | OSError):
         return ConnectFailed(_("host closed the connection during the key exchange"))
-    return ConnectFailed(_("key exchange failed: %s") % error)
+    return ConnectFailed(_("key exchange failed: %s") % spelled(str(error))[:200])

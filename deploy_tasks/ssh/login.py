@@ -19,6 +19,7 @@ from deploy_tasks.ssh.keys import (
 )
 from deploy_tasks.ssh.target import Target
 from deploy_tasks.times import iso
+from deploy_tasks.visible import spelled
 
 
 def key_to_show(target: Target) -> paramiko.PKey | None:
@@ -78,6 +79,6 @@ def _refused(target: Target, key: paramiko.PKey, wanted: Sequence[str] = ()) -> 
         "key": fingerprint(public_text(key)),
     }
     if wanted:
-        message += " " + _("(the host wants: %s)") % ", ".join(wanted)
+        message += " " + _("(the host wants: %s)") % spelled(", ".join(wanted))[:200]
     # Never again with the same key: hosts lock out whoever keeps on knocking.
     return LoginRefused(message)

@@ -15,6 +15,7 @@ from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import HostRun, Job
 from deploy_tasks.names import Name
 from deploy_tasks.states import AttemptKind, JobState, Pause
+from deploy_tasks.visible import visible
 from webapp import access, failures, pace, reports
 from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
@@ -242,7 +243,7 @@ def log(
     _host_run(job, name)
     pieces = events.log_bytes(job, name, step=step, attempt=attempt)
     if safe:
-        pieces = (text.encode() for text in events.visible(pieces))
+        pieces = (text.encode() for text in visible(pieces))
     answer = StreamingHttpResponse(sent(pieces), content_type="text/plain; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="job-{job_id}-{name}.log"'
     return answer
