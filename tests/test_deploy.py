@@ -8,10 +8,15 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from django.conf import settings
+from django.urls import resolve
 
+from deploy_tasks.durations import seconds
+from webapp.access import Open
 from webapp.env import BASE, BEFORE_FIELDS, Env
 
 DEPLOY = BASE / "deploy"
@@ -130,6 +135,58 @@ def test_services_refer_to_services_and_volumes_that_are_there(compose: dict[str
     assert "@broker:" in shared["PATCHWAVE_REDIS_URL"]
     assert (DEPLOY / services["web"]["build"]["context"]).resolve() == BASE
     assert (BASE / services["web"]["build"]["dockerfile"]).exists()
+
+
+def test_who_waits_for_a_healthy_service_can_know_whether_it_is(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    waited_for = {name for one in services.values() for name in one.get("depends_on", {})}
+    assert waited_for == {"database", "broker"}
+    for name in waited_for | {"web"}:
+        check = services[name]["healthcheck"]
+        assert check["test"][0] in ("CMD", "CMD-SHELL")
+        assert seconds(check["timeout"]) > 0
+    for one in (services["web"], services["worker"]):
+        assert {how["condition"] for how in one["depends_on"].values()} == {"service_healthy"}
+
+
+def test_the_web_service_is_asked_where_it_answers(compose: dict[str, Any]) -> None:
+    web = compose["services"]["web"]
+    _cmd, program, python, _c, code = web["healthcheck"]["test"]
+    assert os.access(BASE / program, os.X_OK)
+    assert python == "python"
+    (url,) = re.findall(r'"(http://[^"]+)"', code)
+    asked = urlsplit(url)
+    assert compile(code, "healthcheck", "exec")
+    assert getattr(resolve(asked.path).func, "takes") is Open.ANYBODY  # noqa: B009
+    (published,) = web["ports"]
+    exposed = re.findall(r"^EXPOSE (\d+)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+    assert {str(asked.port), *published.split(":")[1:]} == set(exposed)
+    assert asked.hostname in settings.ALLOWED_HOSTS
+
+
+def test_nothing_in_a_container_is_root_or_may_become_it(compose: dict[str, Any]) -> None:
+    instructions = re.findall(
+        r"^([A-Z]+) (.*)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE
+    )
+    users = [given for instruction, given in instructions if instruction == "USER"]
+    assert users == ["patchwave"]
+    after = [name for name, _ in instructions][[n for n, _ in instructions].index("USER") :]
+    assert "RUN" not in after, "what it builds, root builds"
+    assert not {"ADD", "VOLUME"} & {name for name, _ in instructions}
+    for name in ("web", "worker"):
+        service = compose["services"][name]
+        assert service["read_only"] is True
+        assert (service["cap_drop"], service["tmpfs"]) == (["ALL"], ["/tmp"])
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert "privileged" not in service
+        assert "user" not in service, "the image's own"
+
+
+def test_images_of_others_are_named_whole_and_by_version(compose: dict[str, Any]) -> None:
+    (base,) = re.findall(r"^FROM (\S+)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+    others = [one["image"] for one in compose["services"].values() if "build" not in one]
+    for image in (base, *others):
+        assert re.fullmatch(r"docker\.io/[a-z/]+:\d+(\.\d+)?[a-z-]*", image), image
 
 
 def test_what_compose_fills_in_can_be_used(
