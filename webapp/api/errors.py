@@ -1,10 +1,12 @@
 """Every refusal of the API has one shape: ``{"error": {"code", "message", "field"?}}``."""
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from ninja import NinjaAPI
@@ -14,6 +16,8 @@ from deploy_tasks.errors import InvalidInput, InvalidInputs, KeyReused, OrderRef
 from deploy_tasks.yamlfile import field_of
 from webapp.api.auth import CsrfMissing
 from webapp.tokens import TooManyGuesses
+
+log = logging.getLogger(__name__)
 
 
 def answer_errors(api: NinjaAPI) -> None:
@@ -113,6 +117,12 @@ def _words(found: Mapping[str, Any]) -> str:
     return str(found["msg"])
 
 
+def _database_away(error: DatabaseError) -> HttpResponse:
+    log.error("the database does not do what it is asked: %s", error)
+    message = _("The database is away, or its disk is full; /readyz and the log tell more.")
+    return refusal(503, "database_away", message)
+
+
 ANSWERS: dict[type[Exception], Callable[[Any], HttpResponse]] = {
     HttpError: _unreadable,
     SuspiciousOperation: _too_much,
@@ -126,4 +136,6 @@ ANSWERS: dict[type[Exception], Callable[[Any], HttpResponse]] = {
     InvalidInput: _invalid,
     InvalidInputs: _invalid_inputs,
     ValidationError: _invalid_shape,
+    OperationalError: _database_away,
+    InterfaceError: _database_away,
 }

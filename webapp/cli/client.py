@@ -81,9 +81,11 @@ def _good(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
     if answer.is_server_error:
+        # What stands between may answer as well, with a page.
+        is_ours = answer.headers.get("Content-Type", "").startswith("application/json")
+        why = _said(answer) if is_ours else _("it answers %s.") % answer.status_code
         raise NotReachable(
-            _("%(host)s does not work now: it answers %(status)s.")
-            % {"host": answer.url.host, "status": answer.status_code}
+            _("%(host)s does not work now: %(why)s") % {"host": answer.url.host, "why": why}
         )
     raise Refused(_said(answer), answer.text)
 
