@@ -41,7 +41,8 @@ def _words(command: str, values: Mapping[str, str]) -> list[str]:
     words = []
     for word in shlex.split(command):
         filled = _VARIABLE.sub(lambda found: values.get(found[1] or found[2], found[0]), word)
-        if "$" in filled or "`" in filled:
+        # A dollar at its end would make it a pattern, a line's end two lines.
+        if "$" in filled or "`" in filled or not filled.isprintable():
             raise InvalidInput(
                 _("“%s” is known to the host's shell alone; write its sudoers line by hand")
                 % command
@@ -59,4 +60,4 @@ def _command(words: Iterable[str]) -> str:
 
 
 def _escaped(word: str) -> str:
-    return re.sub(r"([\\,:=*?\[\]!\s])", r"\\\1", word)
+    return re.sub(r"([\\,:=*?\[\]!#\s])", r"\\\1", word)

@@ -4,6 +4,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from deploy_tasks import sudo, sudoers
+from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Host
 from tests import factories
 
@@ -41,6 +42,14 @@ def test_what_only_the_hosts_shell_knows_is_refused_in_words() -> None:
     host("systemctl stop $(cat unit)")
     with pytest.raises(CommandError, match="by hand"):
         call_command("sudoers", "eu-1")
+
+
+@pytest.mark.parametrize("unit", ["^a.*$", "a\nALL ALL=(ALL) NOPASSWD: ALL", "a\x1b[2Jb"])
+def test_a_value_that_would_be_more_than_a_word_is_refused(unit: str) -> None:
+    one = host("'systemctl stop \"$unit\"'")
+    one.vars = {"unit": unit}
+    with pytest.raises(InvalidInput, match="by hand"):
+        sudoers.lines(one)
 
 
 def test_a_recipe_without_sudo_needs_no_line(capsys: pytest.CaptureFixture[str]) -> None:
