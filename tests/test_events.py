@@ -36,6 +36,13 @@ def test_an_output_item_says_whose_it_is_and_where_in_the_output_it_stands(story
     }
 
 
+def test_what_stands_around_output_is_small(story: Story) -> None:
+    """Of each of a million events; what a watcher lags behind is reckoned with it."""
+    story.output("eu-1", b"x" * 1000)
+    (item,) = events.read(story.job.pk, after=0).lines
+    assert item.size - 1000 <= events.ENVELOPE
+
+
 def test_every_other_item_carries_its_own_data(story: Story) -> None:
     data = {"step": "stop", "n": 1, "to": "succeeded", "rc": 0}
     story.news(Event.Kind.STEP, data, host="eu-1")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Max
+from django.test.utils import CaptureQueriesContext
 
 from deploy_tasks import journal
 from deploy_tasks.errors import LostClaim
@@ -168,6 +169,43 @@ def test_entries_of_one_moment_become_one(host_run: HostRun, bells: list[tuple[i
     assert (made.state, made.log_offset) == ("succeeded", 9)
     host_run.refresh_from_db()
     assert (host_run.state, host_run.plan_offset) == ("succeeded", 9)
+
+
+def test_a_flush_is_one_transaction_of_as_many_statements_for_few_hosts_as_for_many(
+    db: None,
+) -> None:
+    asked = []
+    for hosts in (2, 30):
+        job = factories.job(factories.game(f"game-{hosts}"), hosts=hosts)
+        HostRun.objects.filter(job=job).update(state="queued")
+        runs = list(job.host_runs.all())
+        writer.flush([claim(run) for run in runs])
+        made = [
+            Attempt(host_run=run, uid=f"{run.pk}.1", step=0, name="stop", number=1) for run in runs
+        ]
+        plans = [
+            Entry(job.pk, run.pk, 1, attempts=[one]) for run, one in zip(runs, made, strict=True)
+        ]
+        writer.flush(plans)
+        moment = [
+            Entry(
+                job.pk,
+                run.pk,
+                1,
+                changes={"step": 1},
+                cursor=(0, 3),
+                attempt_changes={one.pk: {"log_offset": 3, "state": "running"}},
+                news=[note("running", host_run=run.pk), note("abc", host_run=run.pk)],
+            )
+            for run, one in zip(runs, made, strict=True)
+        ]
+        with CaptureQueriesContext(connection) as seen:
+            writer.flush(moment)
+        statements = [query["sql"] for query in seen.captured_queries]
+        assert sum(text.startswith("SAVEPOINT") for text in statements) == 1
+        asked.append(len(statements))
+    # Host runs, attempts, the job's newest number, the events; the job's lock, where there is one.
+    assert asked[0] == asked[1] <= 2 + 5
 
 
 def test_an_ended_host_run_cannot_hold_its_host(host_run: HostRun) -> None:

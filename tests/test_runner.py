@@ -12,7 +12,7 @@ from django.db import connection
 
 from demo.fleet import Fleet, FleetHost
 from demo.keys import make_key, public_of
-from deploy_tasks import artifacts, bells, conductor, orders, vault
+from deploy_tasks import artifacts, bells, conductor, orders, ssh, vault
 from deploy_tasks.keeper import Keeper, reconcile
 from deploy_tasks.models import Attempt, Credential, Event, Game, HostRun, Job
 from deploy_tasks.orders import JobOrder
@@ -180,6 +180,39 @@ def test_an_update_runs_every_step_once(game: Game, fleet: Fleet, workers: list[
     assert list(
         Event.objects.filter(job=job).order_by("seq").values_list("seq", flat=True)
     ) == list(range(1, job.last_seq + 1))
+
+
+@pytest.mark.parametrize(("current", "channels"), [("", 1), ("current: cat version || true\n", 3)])
+def test_a_whole_passage_takes_few_channels(
+    fleet: Fleet,
+    settings: LazySettings,
+    tmp_path: Path,
+    workers: list[Worker],
+    monkeypatch: pytest.MonkeyPatch,
+    current: str,
+    channels: int,
+) -> None:
+    """The artifact and all steps one; the version before and after, where it is asked for, one
+    each. Every channel is a round trip and a process for every host of a fleet."""
+    opened: list[str] = []
+    plainly = ssh.Session.open
+
+    def counted(session: ssh.Session, command: str) -> ssh.Channel:
+        opened.append(command)
+        return plainly(session, command)
+
+    monkeypatch.setattr(ssh.Session, "open", counted)
+    settings.HOME, settings.ARTIFACTS = tmp_path, tmp_path / "artifacts"
+    vault.ensure_keys()
+    (tmp_path / "build").write_bytes(bytes(range(256)) * 1024)
+    sha256, size = artifacts.add(tmp_path / "build")
+    steps = "  - {name: bring, upload: artifact}\n" + "".join(
+        f"  - {{name: step-{n}, run: 'echo $version >version'}}\n" for n in range(5)
+    )
+    text = f"recipe: steps\n{current}steps:\n{steps}"
+    job = start(make_game(fleet, text, sha256=sha256, size=size))
+    until(ended(job, "succeeded"), "the job succeeds")
+    assert len(opened) == len(fleet.hosts) * channels
 
 
 def test_a_host_at_the_version_is_skipped(game: Game, fleet: Fleet, workers: list[Worker]) -> None:
