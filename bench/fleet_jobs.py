@@ -7,15 +7,17 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from bench import update, workload
+from bench import profiling, update, workload
 from bench.cpu import cpu_of
 from bench.crowd import Crowd
 from bench.figures import Figure
+from bench.profiling import PROGRAMS
 from bench.stage import Run, Stage
 from bench.watchers import rss_of
 from bench.workload import Step, Workload
 
 CHATTY_BUDGET = 3.0
+START_BUDGET = 2.0
 #: Seconds, half of the lines and 99 of 100.
 LAG_BUDGETS = (0.05, 0.25)
 #: Of 1,000 hosts in a quiet step, on one worker: MB, and a share of a core.
@@ -36,19 +38,38 @@ def chatty(directory: Path, *, hosts: int = 50, rounds: int = 3) -> list[Figure]
     releases = [f"r{number}" for number in range(rounds)]
     ours: list[float] = []
     bare: list[Run] = []
+    cpus: list[list[float]] = []
     with Stage(directory, hosts=hosts, work=workload.CHATTY) as stage:
         stage.prepare(releases)
         for release in releases:
             bare.append(stage.bare(release))
-            began = time.perf_counter()
-            crowd = Crowd(stage.product.instance.port, stage.order(release), [stage.product.token])
-            asyncio.run(_to_the_end(crowd))
-            ours.append(time.perf_counter() - began)
+            instance = stage.product.instance
+            before = [cpu_of(instance.pid(program)) for program in PROGRAMS]
+            with profiling.of(instance):
+                began = time.perf_counter()
+                crowd = Crowd(instance.port, stage.order(release), [stage.product.token])
+                asyncio.run(_to_the_end(crowd))
+                ours.append(time.perf_counter() - began)
+            cpus.append(
+                [
+                    cpu_of(instance.pid(program)) - used
+                    for program, used in zip(PROGRAMS, before, strict=True)
+                ]
+            )
             if crowd.tally.holes or crowd.tally.doubles:
                 raise RuntimeError(f"the watcher was not told all, once: {crowd.tally}")
     name = f"chatty, {hosts} hosts, {hosts * workload.CHATTY.lines:,} lines"
     peer = statistics.median(run.wall for run in bare)
-    return [Figure(name, "s", statistics.median(ours), peer, budget=CHATTY_BUDGET)]
+    ratio = statistics.median(a / b.wall for a, b in zip(ours, bare, strict=True))
+    return [
+        # The budget is in seconds, and the ratio for whoever has another machine.
+        Figure(name, "s", statistics.median(ours), budget=CHATTY_BUDGET),
+        Figure(f"{name}: beside the bare pool", "s", statistics.median(ours), peer, ratio),
+        *(
+            Figure(f"{name}: CPU of {program}", "s", statistics.median(of))
+            for program, of in zip(PROGRAMS, zip(*cpus, strict=True), strict=True)
+        ),
+    ]
 
 
 def latency(directory: Path, *, hosts: int = 100) -> list[Figure]:
@@ -58,7 +79,7 @@ def latency(directory: Path, *, hosts: int = 100) -> list[Figure]:
         order = {"game": TICKING.name, "version": "r0", "all": True}
         job = stage.product.post("/jobs", {**order, "rollout": {"parallel": hosts}})["id"]
         lags: list[float] = []
-        with stage.product.follow(job) as story:
+        with profiling.of(stage.product.instance), stage.product.follow(job) as story:
             while story.ended is None:
                 item = story.until(lambda item: item["k"] in ("output", "job"))
                 if item["k"] == "job" and item["to"] != "running":
@@ -84,9 +105,10 @@ def idle(directory: Path, *, hosts: int = 300) -> list[Figure]:
         job = stage.product.post("/jobs", order)["id"]
         stage.await_hosts(job, running=hosts)
         time.sleep(SETTLED)
-        cpu = cpu_of(worker)
-        time.sleep(LOOKED)
-        share, memory = (cpu_of(worker) - cpu) / LOOKED, rss_of(worker)
+        with profiling.of(stage.product.instance):
+            cpu = cpu_of(worker)
+            time.sleep(LOOKED)
+            share, memory = (cpu_of(worker) - cpu) / LOOKED, rss_of(worker)
         for host in stage.fleet.hosts:
             (host.home / "go").touch()
         stage.await_end(job)
@@ -125,10 +147,21 @@ def start(directory: Path, *, hosts: int = 5000) -> list[Figure]:
             "all": True,
             "start_at": datetime.now().astimezone().replace(year=2099).isoformat(),
         }
-        began = time.perf_counter()
-        stage.product.post("/jobs", order)
-        took = time.perf_counter() - began
-    return [Figure(f"start, {hosts} hosts", "s", took, budget=2.0)]
+        web = stage.product.instance.pid("web")
+        with profiling.of(stage.product.instance):
+            stage.product.post("/jobs/plan", order)  # loads what the first request of all loads
+            cpu, began = cpu_of(web), time.perf_counter()
+            stage.product.post("/jobs/plan", order)
+            planned, planning = time.perf_counter(), cpu_of(web)
+            stage.product.post("/jobs", order)
+            took, starting = time.perf_counter() - planned, cpu_of(web)
+    name = f"start, {hosts:,} hosts"
+    return [
+        Figure(name, "s", took, budget=START_BUDGET),
+        Figure(f"{name}: web's CPU", "s", starting - planning),
+        Figure(f"{name}: its plan", "s", planned - began),
+        Figure(f"{name}: its plan, web's CPU", "s", planning - cpu),
+    ]
 
 
 async def _to_the_end(crowd: Crowd) -> None:

@@ -122,13 +122,15 @@ class Stage:
 
     def clear(self) -> None:
         """Hosts as they were before the first round; what the product left on them goes, too."""
-        for host in self.fleet.hosts:
-            names = "releases current incoming.tar seen healthy .patchwave/artifacts"
-            subprocess.run(
-                ["rm", "-rf", *(str(host.home / name) for name in names.split())],
-                check=True,
-                timeout=PATIENCE,
-            )
+        names = ["releases", "current", "incoming.tar", "seen", "healthy", ".patchwave/artifacts"]
+        left = [str(host.home / name) for host in self.fleet.hosts for name in names]
+        subprocess.run(
+            ["xargs", "-0", "rm", "-rf", "--"],
+            input="\0".join(left),
+            text=True,
+            check=True,
+            timeout=PATIENCE,
+        )
         os.sync()
 
     @contextmanager

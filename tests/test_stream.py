@@ -216,6 +216,19 @@ async def test_whoever_keeps_up_costs_one_read_of_each_event(
     assert len(begun) <= 400 * 8000 / tail.PAGE + 3
 
 
+async def test_whoever_comes_late_to_a_busy_job_waits_for_no_poll(
+    story: Story, cookies: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "POLL", 3600)
+    monkeypatch.setattr(stream, "REWIND", 40)
+    await ask(story.output, "eu-1", *[b"x" * 8000] * 60, *[b"y"] * 200)
+    async with Viewer(story.job.pk, cookies) as watching:
+        await watching.hello()
+        await ring(story, last := await ask(story.output, "eu-1", *[b"x" * 8000] * 100))
+        await watching.reach(last)
+    assert watching.seqs == list(range(1, last + 1))
+
+
 async def test_nothing_is_read_ahead_of_the_quickest(story: Story, cookies: Headers) -> None:
     last = await ask(story.output, "eu-1", *[b"x" * 8000] * 400)
     async with Viewer(story.job.pk, cookies, acknowledging=False) as slow:

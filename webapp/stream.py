@@ -135,9 +135,14 @@ class Reader:
         past = await self._shared.get((cursor, hosts), lambda: self._read_past(cursor, hosts))
         return past.next(cursor, hosts)
 
-    def want(self) -> None:
-        """Somebody has all there is here, and room for more."""
-        self._wanted.set()
+    def want(self, cursor: int) -> None:
+        """Somebody has all there is here, and room for more.
+
+        Who was sent over to HTTP, and is ahead of this, does not drive it past the others.
+        """
+        last = self.tail.last
+        if cursor == last or all(watcher.cursor > last for watcher in self.watchers):
+            self._wanted.set()
 
     async def backlog(self, cursor: int, hosts: Hosts) -> tuple[int, int]:
         """The newest event there is, and about how many bytes lie between."""
@@ -218,7 +223,7 @@ class Reader:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self._wanted.wait()
-            # All of them were sent over to HTTP for what comes next.
+            # All of them have what comes next, from HTTP or from the past.
             after = min([last_seq, *(watcher.cursor for watcher in self.watchers)])
             if after > self.tail.last:
                 self.tail = Tail(after)

@@ -104,8 +104,8 @@ class Watcher:
         if reader.ended and self.cursor == reader.tail.last != self._told_end_at:
             await self._tell_end(reader.ended)
             return True
-        if self.cursor == reader.tail.last and not self._is_full:
-            reader.want()
+        if not self._is_full:
+            reader.want(self.cursor)
         return False
 
     async def _answer(self, frame: Watch | Ping) -> None:
