@@ -76,8 +76,10 @@ PASSWORDS_FOR = Guesses(burst=30, seconds=10)
 TOKENS_FROM = Guesses(burst=20, seconds=1)
 #: One-time codes of one user: six digits, of which three are right at a time.
 CODES_FOR = Guesses(burst=5, seconds=60)
+#: Ways to the provider, wrong or not, begun from one address; a whole office may share it.
+STARTS_FROM = Guesses(burst=50, seconds=5)
 #: What was locked, so that it is told once.
 LOCKS = Guesses(burst=1, seconds=900)
 #: Entries in the audit about people who did not get in: some 3,000 a day at the most.
 STRANGERS = Allowance(burst=200, seconds=30)
-ALL = (PASSWORDS_FROM, PASSWORDS_FOR, TOKENS_FROM, CODES_FOR, LOCKS, STRANGERS)
+ALL = (PASSWORDS_FROM, PASSWORDS_FOR, TOKENS_FROM, CODES_FOR, STARTS_FROM, LOCKS, STRANGERS)

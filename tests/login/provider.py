@@ -5,6 +5,7 @@ import hashlib
 import json
 import threading
 import time
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -19,7 +20,7 @@ class Provider:
 
     def __init__(self, *, client_id: str, secret: str) -> None:
         self.client_id, self.secret = client_id, secret
-        self.published = self.key = new_key()
+        self.published = self.key = usual_key()
         self.algorithm, self.key_id = "RS256", "one"
         self.claims: dict[str, Any] = {}
         self.discovered: dict[str, Any] = {}
@@ -98,3 +99,8 @@ class Provider:
 
 def new_key() -> Any:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@cache
+def usual_key() -> Any:
+    return new_key()

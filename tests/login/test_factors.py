@@ -219,6 +219,20 @@ def test_an_administrator_takes_away_anothers(secret: str, vera: User) -> None:
     assert (entry.actor_name, entry.action, entry.object) == ("anna", "reset_factor", "vera")
 
 
+def test_a_secret_that_was_shown_to_one_is_not_given_to_the_next_at_the_same_browser(
+    settings: Settings, vera: User, visitor: Visitor
+) -> None:
+    settings.SECOND_FACTOR = "everybody"
+    person("anna", role=Role.VIEWER)
+    visitor.password("anna")
+    shown = visitor.client.get("/login/factor").context["secret"]
+    assert visitor.client.get("/login/factor").context["secret"] == shown
+    visitor.password("vera")
+    assert visitor.client.post("/login/factor", {"code": code_of(shown)}).status_code == 200
+    assert visitor.client.get("/login/factor").context["secret"] != shown
+    assert not factors.has(vera)
+
+
 class TestRequired:
     @pytest.fixture(autouse=True)
     def _everybody(self, settings: Settings) -> None:

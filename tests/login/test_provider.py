@@ -131,6 +131,11 @@ def test_a_provider_that_is_away_is_no_error_of_ours(settings: Settings, visitor
     assert visitor.client.get("/login/provider").status_code == 502
 
 
+def test_nobody_sends_us_to_the_provider_without_end(visitor: Visitor, provider: Provider) -> None:
+    answers = [visitor.client.get("/login/provider").status_code for _ in range(52)]
+    assert answers == [302] * 50 + [429] * 2
+
+
 def test_an_answer_that_nobody_asked_for_lets_nobody_in(
     provider: Provider, visitor: Visitor
 ) -> None:

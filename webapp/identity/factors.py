@@ -113,6 +113,10 @@ class Adapter(DefaultMFAAdapter):  # type: ignore[misc]
         return user.get_username()
 
 
+def this_period() -> int:
+    return int(time.time()) // PERIOD
+
+
 def _rows(user: AbstractBaseUser) -> Any:
     return Authenticator.objects.filter(user_id=user.pk)
 
@@ -123,7 +127,7 @@ def _secret_of(row: Authenticator) -> str:
 
 def _counter(secret: str, code: str, *, after: int) -> int | None:
     """The period whose code this is; none that is not later than ``after``."""
-    now = int(time.time()) // PERIOD
+    now = this_period()
     for counter in (now, now - 1, now + 1):
         if counter > after and hmac.compare_digest(
             format_hotp_value(hotp_value(secret, counter)), code

@@ -10,6 +10,7 @@ from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
@@ -23,7 +24,7 @@ from requests import RequestException
 from deploy_tasks import vault
 from webapp import logins, sessions
 from webapp.access import Open, takes
-from webapp.guessing import CODES_FOR, PASSWORDS_FOR
+from webapp.guessing import CODES_FOR, PASSWORDS_FOR, STARTS_FROM
 from webapp.identity import factors, provider, stages
 
 #: In the session: the secret of a factor that is being added, hidden; and that codes may be shown.
@@ -76,7 +77,11 @@ def first_factor(request: HttpRequest) -> HttpResponse:
 @takes(Open.ANYBODY)
 @never_cache
 def start(request: HttpRequest) -> HttpResponse:
-    """To the provider."""
+    """To the provider. Each time makes a row here and asks the provider, so not without end."""
+    address = request.META.get("REMOTE_ADDR", "")
+    if STARTS_FROM.too_many(address):
+        return render(request, "locked.html", status=429)
+    STARTS_FROM.was_wrong(address)
     to = request.GET.get("next", "")
     safe = url_has_allowed_host_and_scheme(
         to, allowed_hosts={request.get_host()}, require_https=request.is_secure()
@@ -140,7 +145,7 @@ def remove(request: HttpRequest) -> HttpResponse:
         return redirect("factor")
     factors.remove(user, by=user)
     logins.end(request)
-    request.session.flush()
+    logout(request)
     return redirect("login")
 
 
@@ -173,8 +178,8 @@ def _accepted(user: User, code: str) -> str | None:
 
 
 def _added(request: HttpRequest, user: User) -> bool:
-    hidden = request.session.get(SECRET)
-    if not hidden or not factors.add(user, vault.show(hidden), request.POST.get("code", "")):
+    secret = _kept(request, user)
+    if not secret or not factors.add(user, secret, request.POST.get("code", "")):
         CODES_FOR.was_wrong(_key(user))
         return False
     del request.session[SECRET]
@@ -184,13 +189,20 @@ def _added(request: HttpRequest, user: User) -> bool:
 
 def _to_scan(request: HttpRequest, user: User) -> dict[str, str]:
     """A secret for an authenticator app; the same until it is added."""
-    hidden = request.session.get(SECRET)
-    secret = vault.show(hidden) if hidden else generate_totp_secret()
-    request.session[SECRET] = hidden or vault.hide(secret)
+    secret = _kept(request, user)
+    if not secret:
+        secret = generate_totp_secret()
+        request.session[SECRET] = [user.pk, vault.hide(secret)]
     adapter = get_adapter()
     svg = adapter.build_totp_svg(adapter.build_totp_url(user, secret))
     image = base64.b64encode(svg.encode()).decode()
     return {"secret": secret, "image": f"data:image/svg+xml;base64,{image}"}
+
+
+def _kept(request: HttpRequest, user: User) -> str:
+    """Empty where there is none, or it was shown to somebody else who sat here before."""
+    whose, hidden = request.session.get(SECRET, (None, ""))
+    return vault.show(hidden) if whose == user.pk else ""
 
 
 def _locked(request: HttpRequest, user: User) -> HttpResponse:
