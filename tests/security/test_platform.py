@@ -34,6 +34,12 @@ AT_LEAST = {
     "django-ninja": "1.0",
     "httpx": "0.23",
     "websockets": "10.0",
+    "Twisted": "24.7.0",
+    "PyNaCl": "1.6.2",
+    "cryptography": "44.0.1",
+    "requests": "2.32.4",
+    "django-allauth": "65.3.0",
+    "PyJWT": "2.10.1",
 }
 
 
