@@ -17,6 +17,7 @@ from django.db.models import (
     Field,
     ForeignKey,
     IntegerField,
+    JSONField,
     Model,
     TextField,
 )
@@ -114,6 +115,11 @@ def _ready(field: "Field[Any, Any]", values: Sequence[Any]) -> Sequence[Any]:
     if isinstance(field, DateTimeField):
         adapt = connection.ops.adapt_datetimefield_value
         return [None if one is None else adapt(one) for one in values]
+    if isinstance(field, JSONField):
+        encoder = field.encoder
+        return [
+            None if one is None else connection.ops.adapt_json_value(one, encoder) for one in values
+        ]
     return [None if one is None else field.get_db_prep_save(one, connection) for one in values]
 
 

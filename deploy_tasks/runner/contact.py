@@ -44,7 +44,9 @@ class Contact:
             raise Cancelled
         if self._story.carriage.wish == Wish.PAUSE:
             raise Paused
-        if self._session is None and refusals.is_burnt(self._story.run):
+
+    def _refuse_burnt(self) -> None:
+        if refusals.is_burnt(self._story.run):
             raise Failed(
                 _("not tried: %s hosts of this job refused the same credential") % refusals.LIMIT
             )
@@ -58,6 +60,8 @@ class Contact:
             return self._session
         while True:
             self.look(launched=launched)
+            if not launched and self._session is None:
+                self._refuse_burnt()
             try:
                 self._session = self._connect(launched=launched)
             except ConnectFailed as failure:

@@ -58,7 +58,7 @@ class Crew(Broker):
             "deploy_tasks.tasks.run_hosts": self.keeper.run_hosts,
             "deploy_tasks.tasks.probe_host": soaking.probe,
         }[name]
-        thread = threading.Thread(target=_closing, args=(work, *args))
+        thread = threading.Thread(target=_closing, name=name.rpartition(".")[2], args=(work, *args))
         self.threads.append(thread)
         thread.start()
 
