@@ -113,10 +113,13 @@ def idle(directory: Path, *, hosts: int = 300) -> list[Figure]:
             (host.home / "go").touch()
         stage.await_end(job)
     part = hosts / 1000
-    name = f"idle, {hosts} hosts in a quiet step"
+    each, name = (memory - alone) / hosts, f"idle, {hosts} hosts in a quiet step"
     return [
-        Figure(f"{name}: a worker's memory", "MB", memory / 1e6, budget=IDLE_MEMORY * part),
-        Figure(f"{name}: of which for the hosts", "MB", (memory - alone) / 1e6),
+        Figure(f"{name}: a worker's memory", "MB", memory / 1e6),
+        Figure(f"{name}: each of them", "KB", each / 1e3),
+        Figure(
+            "idle, 1,000 hosts, by these", "MB", (alone + 1000 * each) / 1e6, budget=IDLE_MEMORY
+        ),
         Figure(f"{name}: a worker's CPU", "cores", share, budget=IDLE_CPU * part),
     ]
 

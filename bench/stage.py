@@ -22,7 +22,7 @@ from tests.e2e.world import Product
 #: Seconds. What takes longer has failed.
 PATIENCE = 300
 #: The API is asked so often whether a job is over (seconds).
-LOOK_EVERY = 0.1
+LOOK_EVERY = 0.25
 
 
 @dataclass(frozen=True)

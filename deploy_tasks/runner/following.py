@@ -132,6 +132,8 @@ class Follower:
             self._carriage.wake = channel.wake
             channel.write(program.stdin, timeout=SEND_LIMIT)
             failpoint("launch.sent")
+            # A thousand quiet hosts would keep a thousand of them.
+            del program
             end = self._read(channel, answer_within=ANSWER_LIMIT)
             if end == End.WANTED:
                 # It does not begin before it has the last byte.
