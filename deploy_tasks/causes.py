@@ -7,6 +7,8 @@ differs from host to host is folded away.
 import re
 from collections.abc import Iterable
 
+from deploy_tasks.visible import spelled
+
 #: Characters of a cause, and of a line that is looked at.
 LONGEST = 160
 LINE = 1000
@@ -80,7 +82,7 @@ def telling(output: str) -> str:
 
 def plain(line: str) -> str:
     """Without colours and controls, of a length that can be looked at."""
-    return _CONTROL.sub(" ", _ESCAPE.sub("", line[:LINE])).strip()
+    return spelled(_CONTROL.sub(" ", _ESCAPE.sub("", line[:LINE])).strip())
 
 
 def cause(line: str, *, names: Iterable[str] = ()) -> str:

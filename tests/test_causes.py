@@ -85,3 +85,7 @@ def test_another_exit_status_is_another_cause() -> None:
 def test_a_cause_is_never_empty_and_never_long() -> None:
     assert causes.cause("12345") == "…"
     assert len(causes.cause("x" * 5000)) == causes.LONGEST
+
+
+def test_a_line_that_tells_turns_no_direction() -> None:
+    assert causes.plain("error: \u202egnp.exe\u2066") == r"error: \u202egnp.exe\u2066"

@@ -1,5 +1,6 @@
 """Host CAs at work: hosts that nobody was asked about, in a look and in a job."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 
-from deploy_tasks import host_keys, looking, orders, ssh, vault
+from deploy_tasks import host_keys, key_rules, looking, orders, ssh, vault
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import AuditEntry, Host, HostCheck, HostKey, Job
 from deploy_tasks.orders import JobOrder
+from deploy_tasks.runner import target
 from tests import factories
 from tests.certified import Certified
 from tests.ssh_keys import public_of
@@ -111,6 +113,19 @@ def test_a_job_goes_to_hosts_that_their_certificates_vouch_for(
     before, after = (one.details["after"]["host_key"] for one in entries)
     assert entries[1].details["before"]["host_key"] == before
     assert before != after
+
+
+def test_a_way_through_is_known_by_its_certificate_too(
+    far: Certified, host: Host, mira: User
+) -> None:
+    behind = factories.host(host.game, "behind", via=host)
+    believe(far, mira)
+    HostCheck.objects.all().delete()
+    assert key_rules.knowable([behind]) >= {host.pk, behind.pk}
+    via = target.of_host(Host.objects.get(pk=behind.pk)).via
+    assert via
+    with contextlib.closing(ssh.connect(via)) as session:
+        assert session.vouched
 
 
 def start(by: User) -> Job:

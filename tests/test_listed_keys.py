@@ -117,6 +117,15 @@ def test_a_host_ca_is_shown_kept_and_can_be_taken_away(client: Client, squid: Ga
     assert AuditEntry.objects.order_by("-number")[0].action == "remove_keyrule"
 
 
+def test_a_host_that_an_authority_is_about_says_so(client: Client, squid: Game) -> None:
+    one = host(squid, "a-1", "10.0.0.1")
+    assert "Until then no job may run on it" in text(client.get(f"/hosts/{one.name}/"))
+    confirm(client, client.post(URL, {"known_hosts": f"@cert-authority 10.* {ONE}\n"}))
+    said = text(client.get(f"/hosts/{one.name}/"))
+    assert "It is pinned when the host shows a good certificate of a host CA." in said
+    assert ssh.fingerprint(ONE) in said
+
+
 def test_rules_of_other_games_are_neither_seen_nor_taken_away(client: Client) -> None:
     paper = factories.game("paper")
     rule = KeyRule.objects.create(

@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from deploy_tasks import hosts as host_orders
-from deploy_tasks import truth
+from deploy_tasks import key_rules, truth
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Host, HostRun
+from deploy_tasks.ssh import fingerprint
 from webapp import access
 from webapp.access import Right, takes
 from webapp.converters import number
@@ -45,6 +46,7 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
             "last": runs.first(),
             "pinned": [key for key in keys if key.approved_at],
             "offered": [key for key in keys if not key.approved_at],
+            "authorities": [fingerprint(key) for key in key_rules.authorities_of(host)],
             "check": getattr(host, "last_check", None),
             "newest": host.game.releases.order_by("-pk").first(),
             "may_maintain": access.may(request.user, Right.MAINTAIN, host.game),
