@@ -30,6 +30,7 @@ from deploy_tasks.rollout import BatchStand, Decision, Rollout, Situation
 from deploy_tasks.states import (
     HOST_ACTIVE,
     HOST_ENDED,
+    HOST_FAILED,
     JOB_ENDED,
     Gate,
     HostRunState,
@@ -49,7 +50,6 @@ LOOK_AGAIN = timedelta(seconds=2)
 HELD, STAGING, STAGED = "held", "staging", HostRunState.STAGED.value
 GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
 SUCCEEDED = (HostRunState.SUCCEEDED, HostRunState.SKIPPED)
-FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
 
 
 def conduct(job_id: int) -> None:
@@ -79,9 +79,12 @@ def tally(job: Job) -> list[BatchStand]:
     """How the batches of a job stand, in their order. Cancelled host runs count in none."""
     ahead = Rollout.model_validate(job.rollout).stages_ahead
     counts: dict[int, Counter[str]] = {}
-    rows = job.host_runs.values_list("batch", "state", "held", "out").annotate(hosts=Count("pk"))
-    for batch, state, held, out, hosts in rows:
+    columns = ("batch", "state", "excluded", "held", "out")
+    rows = job.host_runs.values_list(*columns).annotate(hosts=Count("pk"))
+    for batch, state, excluded, held, out, hosts in rows:
         stands = _stands(state, held=held, out=out, ahead=ahead)
+        if excluded and state in HOST_FAILED:
+            stands = HostRunState.SKIPPED
         counts.setdefault(batch, Counter())[stands] += hosts
     return [
         BatchStand(
@@ -92,7 +95,7 @@ def tally(job: Job) -> list[BatchStand]:
             active=sum(found[state] for state in HOST_ACTIVE),
             held=found[HELD],
             succeeded=sum(found[state] for state in SUCCEEDED),
-            failed=sum(found[state] for state in FAILED),
+            failed=sum(found[state] for state in HOST_FAILED),
             unknown=found[HostRunState.UNKNOWN],
             canary=row.canary,
             gate=Gate(row.gate),
@@ -288,7 +291,7 @@ def _end_if_over(job: Job) -> None:
     elif job.cancelled:
         end, reason = JobState.CANCELLED, ""
     else:
-        failed = sum(batch.failed for batch in batches)
+        failed = job.host_runs.filter(state__in=HOST_FAILED).count()
         end, reason = JobState.FAILED, _("failed hosts: %(count)s") % {"count": failed}
     not_ended = [state for state in JobState if state not in JOB_ENDED]
     over = {"pause": Pause.NONE, "paused_by": "", "wake_at": None, "ended_at": clock.now()}

@@ -108,5 +108,8 @@ HOST_ACTIVE = frozenset({HostRunState.QUEUED, HostRunState.RUNNING, HostRunState
 #: It has begun and not ended, also where it stands still without a worker.
 HOST_UNDER_WAY = HOST_ACTIVE | {HostRunState.STAGED}
 
+#: It was not updated, and nobody asked it to stop.
+HOST_FAILED = frozenset({HostRunState.FAILED, HostRunState.ROLLED_BACK})
+
 #: Where a retry may begin. ``waiting`` is the way back.
 HOST_RETRYABLE = frozenset({HostRunState.FAILED, HostRunState.CANCELLED, HostRunState.ROLLED_BACK})

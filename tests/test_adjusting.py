@@ -152,3 +152,107 @@ def test_a_job_that_is_over_has_its_course_behind_it(mira: User) -> None:
         orders.skip(job, by=mira, rest=True)
     with pytest.raises(OrderRefused, match="the job is over"):
         orders.change(job, by=mira, parallel=3)
+
+
+# ---- set aside after they failed
+
+
+def broken(job: Job, *positions: int, **more: Any) -> list[str]:
+    """Those hosts have failed; gives their names."""
+    failed = job.host_runs.filter(position__in=positions)
+    failed.update(**({"state": "failed", "holds_host": False, "fence": 1} | more))
+    return list(failed.order_by("position").values_list("name", flat=True))
+
+
+def halted_by_two_of_four() -> tuple[Job, list[str]]:
+    job = running(4, rollout={"parallel": 1, "max_failed": 1})
+    failed = broken(job, 0, 1)
+    conductor.conduct(job.pk)
+    job.refresh_from_db()
+    assert job.state == "halted"
+    return job, failed
+
+
+def test_a_job_goes_on_without_the_hosts_that_halted_it(mira: User) -> None:
+    job, failed = halted_by_two_of_four()
+    assert orders.exclude(job, by=mira, hosts=failed[:1], note="no disk").state == "running"
+    conductor.conduct(job.pk)
+    assert states(job) == ["failed", "failed", "queued", "waiting"]
+    aside = job.host_runs.get(position=0)
+    assert (aside.excluded, aside.reason) == (True, "excluded by mira")
+    assert told(job) == [{"who": "mira", "what": "exclude", "hosts": 1, "note": "no disk"}]
+    assert AuditEntry.objects.get().action == "exclude_job"
+    said = Event.objects.get(job=job, host_run=aside, kind="host").data
+    assert said == {"excluded": True, "reason": "excluded by mira"}
+
+
+def test_excluded_twice_is_excluded_once(mira: User) -> None:
+    job, failed = halted_by_two_of_four()
+    for _ in range(2):
+        orders.exclude(job, by=mira, hosts=failed)
+    assert len(told(job)) == 1
+
+
+def test_a_canary_that_is_excluded_halts_no_more(mira: User) -> None:
+    job = running(3, rollout={"canary": 1, "batches": ["100%"]})
+    job.host_runs.filter(position__gt=0).update(batch=2)
+    job.batches.update(canary=True)
+    job.batches.create(n=2)
+    failed = broken(job, 0)
+    conductor.conduct(job.pk)
+    assert states(job)[1:] == ["waiting", "waiting"]
+    orders.exclude(job, by=mira, hosts=failed)
+    conductor.conduct(job.pk)
+    assert states(job) == ["failed", "queued", "queued"]
+
+
+def test_a_job_halts_again_where_too_many_others_failed(mira: User) -> None:
+    job, _failed = halted_by_two_of_four()
+    broken(job, 2)
+    orders.exclude(job, by=mira, hosts=[names(job)[0]])
+    conductor.conduct(job.pk)
+    job.refresh_from_db()
+    assert (job.state, states(job)[3]) == ("halted", "waiting")
+
+
+def test_a_retry_of_all_leaves_the_excluded_and_one_by_name_takes_them_in(mira: User) -> None:
+    job, failed = halted_by_two_of_four()
+    orders.exclude(job, by=mira, hosts=failed[:1])
+    orders.retry(job, by=mira)
+    assert states(job)[:2] == ["failed", "waiting"]
+    orders.retry(job, by=mira, hosts=failed[:1])
+    again = job.host_runs.get(position=0)
+    assert (again.state, again.excluded) == ("waiting", False)
+
+
+def test_a_retry_of_all_says_so_where_all_are_excluded(mira: User) -> None:
+    job, failed = halted_by_two_of_four()
+    orders.exclude(job, by=mira, hosts=failed)
+    with pytest.raises(OrderRefused, match="all hosts that failed are excluded"):
+        orders.retry(job, by=mira)
+
+
+def test_a_job_with_excluded_hosts_ends_as_failed_and_counts_them(mira: User) -> None:
+    job, failed = halted_by_two_of_four()
+    orders.exclude(job, by=mira, hosts=failed)
+    job.host_runs.filter(position__gt=1).update(state="succeeded", holds_host=False)
+    conductor.conduct(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == ("failed", "failed hosts: 2")
+
+
+def test_what_has_not_failed_is_not_excluded(mira: User) -> None:
+    job, failed = halted_by_two_of_four()
+    with pytest.raises(OrderRefused, match="has not failed"):
+        orders.exclude(job, by=mira, hosts=[failed[0], names(job)[3]])
+    for hosts, field in ((["nowhere"], "hosts[0]"), ([], "hosts")):
+        with pytest.raises(InvalidInput) as refusal:
+            orders.exclude(job, by=mira, hosts=hosts)
+        assert refusal.value.field == field
+    assert not job.host_runs.filter(excluded=True).exists()
+
+
+def test_why_terms_were_changed_is_kept(mira: User) -> None:
+    job = running()
+    orders.change(job, by=mira, parallel=7, note="the night is short")
+    assert told(job)[0]["note"] == "the night is short"

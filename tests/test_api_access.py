@@ -1,5 +1,6 @@
 """Every call that the API has: who is refused, and how. A new call fails here until it is told."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/jobs/{job_id}/pause"): Call(OPERATE),
     ("post", "/jobs/{job_id}/resume"): Call(OPERATE),
     ("post", "/jobs/{job_id}/skip"): Call(OPERATE, {"rest": True}),
+    ("post", "/jobs/{job_id}/exclude"): Call(OPERATE, {"hosts": ["{name}"]}),
     ("post", "/jobs/{job_id}/change"): Call(OPERATE, {"parallel": 3}),
     ("post", "/jobs/{job_id}/promote"): Call(OPERATE),
     ("post", "/jobs/{job_id}/switch"): Call(OPERATE),
@@ -126,7 +128,7 @@ def give(who: Caller, method: str, path: str, call: Call, job: Job) -> HttpRespo
     if call.form:
         artifact = SimpleUploadedFile("a.tar.gz", b"bits")
         return who.client.post(ROOT + path, call.form | {"artifact": artifact})
-    return who.send(method, path, call.body)
+    return who.send(method, path, json.loads(json.dumps(call.body).replace("{name}", name)))
 
 
 def every_call() -> Callable[[Any], Any]:

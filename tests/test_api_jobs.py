@@ -252,6 +252,7 @@ class TestReading:
                     "soak_until": None,
                     "hosts": 1,
                     "failed": 0,
+                    "excluded": 0,
                     "budget": 0,
                     "batch_budget": None,
                 },
@@ -262,6 +263,7 @@ class TestReading:
                     "soak_until": None,
                     "hosts": 2,
                     "failed": 1,
+                    "excluded": 0,
                     "budget": 1,
                     "batch_budget": None,
                 },
@@ -271,7 +273,7 @@ class TestReading:
             "left": None,
             "rollout": Rollout(canary=1, max_failed="50%").model_dump(mode="json"),
             "check": "",
-            "can": ["retry", "cancel", "skip", "change", "pause"],
+            "can": ["retry", "cancel", "skip", "change", "exclude", "pause"],
             "url": f"http://127.0.0.1:8000/jobs/{job.pk}/",
         }
 
@@ -346,6 +348,7 @@ class TestReading:
                 "previous": None,
                 "link": None,
                 "down": False,
+                "excluded": False,
                 "labels": {},
                 "started_at": None,
                 "ended_at": None,
@@ -362,6 +365,7 @@ class TestReading:
                 "previous": "1.0",
                 "link": "connected",
                 "down": True,
+                "excluded": False,
                 "labels": {},
                 "started_at": "2026-01-01T00:00:00.000Z",
                 "ended_at": "2026-01-01T00:00:00.000Z",
@@ -752,6 +756,19 @@ class TestOrders:
         assert (refused.status_code, error(refused)["field"]) == (422, "soak")
         told = operator.post(f"/jobs/{job.pk}/skip", {"rest": True}).json()
         assert told["counts"]["skipped"] == 2
+
+    def test_hosts_that_failed_are_set_aside(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=2, state="running", rollout={"max_failed": 0})
+        run = job.host_runs.order_by("position")[0]
+        job.host_runs.filter(pk=run.pk).update(state="failed", holds_host=False)
+        order = {"hosts": [run.name], "note": "its disk is full"}
+        told = operator.post(f"/jobs/{job.pk}/exclude", order).json()
+        assert (told["batches"][0]["excluded"], "exclude" in told["can"]) == (1, False)
+        assert told["verdict"] == "0 of 2 updated, 1 failed (limit 0, 1 excluded)."
+        listed = operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]
+        assert [one["excluded"] for one in listed] == [True, False]
+        causes = operator.get(f"/jobs/{job.pk}/failures").json()["causes"]
+        assert causes[0]["hosts"][0]["excluded"] is True
 
     def test_a_preset_is_named(self, operator: Caller, squid: Game) -> None:
         Game.objects.update(rollouts={"night": {"canary": 2, "soak": 600}})

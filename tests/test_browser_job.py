@@ -50,6 +50,64 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     assert tab.complaints() == []
 
 
+def test_hosts_that_failed_of_the_same_are_excluded_with_a_reason(tab: Tab, large: Job) -> None:
+    page = tab.open_job(large)
+    full = page.locator("#causes li", has_text="No space left on device")
+    full.get_by_role("button", name="Exclude…").click()
+    question = page.locator("#aside")
+    expect(question).to_contain_text("They stay failed, but count no more against the limit")
+    question.get_by_label("Why").fill("their disks are mended tomorrow")
+    question.get_by_role("button", name="Exclude", exact=True).click()
+    expect(full).to_contain_text("3 excluded")
+    expect(full.get_by_role("button", name="Exclude…")).to_have_count(0)
+    expect(page.locator("#verdict")).to_contain_text("7 failed (limit 15, 3 excluded)")
+    said = page.locator("#activity li").first
+    expect(said).to_contain_text("boss excluded 3 hosts. their disks are mended tomorrow")
+    expect(page.locator("#acts").get_by_role("button", name="Retry 4")).to_be_visible()
+    assert tab.complaints() == []
+
+
+def test_a_host_that_has_not_begun_is_left_out(tab: Tab, large: Job) -> None:
+    waiting = run_in(large, HostRunState.WAITING)
+    page = tab.open_job(large, f"?host={waiting.name}")
+    page.get_by_role("button", name="Leave it out…").click()
+    page.locator("#aside").get_by_role("button", name="Leave it out").click()
+    expect(page.locator("#log [data-log=state]")).to_have_text("skipped")
+    expect(page.locator("#log [data-log=why]")).to_have_text("left out by boss")
+
+
+def test_the_terms_are_changed_while_it_runs_and_what_that_means_is_said(
+    tab: Tab, large: Job
+) -> None:
+    page = tab.open_job(large)
+    page.get_by_role("button", name="Change…").click()
+    terms = page.locator("#terms")
+    press = terms.get_by_role("button", name="Change", exact=True)
+    expect(press).to_be_disabled()
+    terms.get_by_label("Hosts at a time").fill("none")
+    terms.get_by_label("Hosts that may fail").fill("20")
+    expect(terms).to_contain_text("Hosts that may fail: 20 instead of 5%.")
+    press.click()
+    expect(terms.locator(".refusal")).not_to_be_empty()
+    terms.get_by_label("Hosts at a time").fill("60")
+    terms.get_by_label("Hosts at a time").press("Enter")
+    expect(terms).to_be_visible()
+    press.click()
+    expect(terms).to_be_hidden()
+    expect(page.locator("#verdict")).to_contain_text("7 failed (limit 20)")
+    expect(page.locator("#rail [aria-current]")).to_contain_text("7 of 20 failures used")
+
+
+def test_a_job_is_ended_by_letting_those_that_run_finish(tab: Tab, large: Job) -> None:
+    page = tab.open_job(large)
+    running = large.host_runs.filter(state=HostRunState.RUNNING).count()
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Let those that run finish").click()
+    expect(page.locator("#score .chip", has_text="waiting").locator("b")).to_have_text("0")
+    assert large.host_runs.filter(state=HostRunState.RUNNING).count() == running
+    assert not Job.objects.get(pk=large.pk).cancelled
+
+
 def test_a_cause_appears_as_soon_as_a_host_fails_of_it(tab: Tab, large: Job) -> None:
     page = tab.open_job(large)
     run = HostRun.objects.filter(job=large, state=HostRunState.RUNNING, link="")[0]

@@ -422,7 +422,7 @@ def test_a_cancel_is_asked_about_first(tab: Tab, small: Job) -> None:
     page.get_by_role("button", name="Let it run").click()
     assert not Job.objects.get(pk=small.pk).cancelled
     page.get_by_role("button", name="Cancel…").click()
-    page.get_by_role("button", name="Cancel the job").click()
+    page.get_by_role("button", name="Stop, and take back").click()
     expect(page.locator("#activity")).to_contain_text("boss cancelled the job")
     assert Job.objects.get(pk=small.pk).cancelled
     expect(page.get_by_role("button", name="Force…")).to_be_visible()

@@ -358,6 +358,13 @@ class TestOrders:
         assert run("skip", str(job.pk), "--rest", "--note", "enough")[0] == 0
         assert set(job.host_runs.values_list("state", flat=True)) == {"skipped"}
 
+    def test_hosts_that_failed_are_set_aside(self, run: Run, squid: Game) -> None:
+        job = factories.job(squid, hosts=2, state="running")
+        name = job.host_runs.first().name  # type: ignore[union-attr]
+        job.host_runs.filter(name=name).update(state="failed", holds_host=False)
+        assert run("exclude", str(job.pk), "--hosts", name, "--note", "no disk")[0] == 0
+        assert job.host_runs.get(excluded=True).name == name
+
     def test_terms_are_changed(self, run: Run, squid: Game) -> None:
         job = factories.job(squid, hosts=1, state="running")
         assert run("change", str(job.pk), "--parallel", "3", "--max-failed", "5%")[0] == 0

@@ -59,6 +59,7 @@ def test_the_same_trouble_in_the_same_step_is_one_cause(job: Job) -> None:
         "name": "eu-3",
         "line": "tar: b.jar: No space left on device",
         "down": False,
+        "excluded": False,
     }
     assert told[1]["hosts"][0]["down"] is True
 

@@ -42,6 +42,7 @@ GOOD_NEWS = {
     "already at it",
     "its work is there already",
     "left out by …",
+    "excluded by …",
     "it is on the host already",
     "a person says that it ran",
     "Start Patchwave.",

@@ -9,7 +9,7 @@ from django.db.models import F
 from deploy_tasks import causes
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
-from webapp.shapes import CauseReport, FailureList
+from webapp.shapes import CauseReport, FailureList, FailureReport
 
 FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
 #: Bytes of an attempt's end that are looked at, and the most that one event holds.
@@ -27,12 +27,12 @@ def failures(job: Job) -> FailureList:
     runs = list(
         HostRun.objects.filter(job=job, state__in=FAILED)
         .order_by("position", "pk")
-        .values_list("pk", "name", "error", "down", "host__address")
+        .values_list("pk", "name", "error", "down", "excluded", "host__address")
     )
     broken = _broken(job)
     ends = _ends([one.pk for one in broken.values() if one.exit_status is not None])
     found: dict[tuple[str | None, str], CauseReport] = {}
-    for pk, name, error, down, address in runs:
+    for pk, name, error, down, excluded, address in runs:
         attempt = broken.get(pk)
         # Without an exit status it was we who ended it, and we say why.
         line = causes.telling(ends.get(attempt.pk, "")) if attempt else ""
@@ -42,7 +42,8 @@ def failures(job: Job) -> FailureList:
         together = found.setdefault(
             (step, cause), {"step": step, "cause": cause, "sample": line, "hosts": []}
         )
-        together["hosts"].append({"name": name, "line": line, "down": down})
+        host: FailureReport = {"name": name, "line": line, "down": down, "excluded": excluded}
+        together["hosts"].append(host)
     ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
     return {"as_of_seq": job.last_seq, "causes": ordered}
 

@@ -22,6 +22,7 @@ from deploy_tasks.rollout import Rollout, switch_is_open
 from deploy_tasks.states import (
     HOST_ACTIVE,
     HOST_ENDED,
+    HOST_FAILED,
     HOST_RETRYABLE,
     JOB_ENDED,
     AttemptKind,
@@ -155,6 +156,7 @@ class _Tally:
         self.gates: dict[int, str] = {}
         self.soaks: dict[int, str] = {}
         self.rolled_back_by: int | None = None
+        self.excluded: Counter[int] = Counter()
         self.unreachable = 0
         self.down = 0
 
@@ -184,6 +186,7 @@ def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
         .annotate(
             runs=Count("pk"),
             downs=Count("pk", filter=floors.still_down()),
+            excludeds=Count("pk", filter=Q(excluded=True, state__in=HOST_FAILED)),
             unreachables=Count("pk", filter=Q(link=Link.UNREACHABLE)),
         )
     )
@@ -191,6 +194,7 @@ def _tallies(jobs: Iterable[Job]) -> defaultdict[int, _Tally]:
         tally = tallies[row["job"]]
         tally.of_batch[row["batch"]][row["state"]] += row["runs"]
         tally.down += row["downs"]
+        tally.excluded[row["batch"]] += row["excludeds"]
         if row["state"] not in HOST_ENDED:
             tally.unreachable += row["unreachables"]
     takers = Job.objects.filter(rolls_back__in=[job.pk for job in jobs])
@@ -248,6 +252,7 @@ def _findings(job: Job, tally: _Tally, *, limit: int | None) -> Findings:
         unreachable=tally.unreachable,
         down=tally.down,
         slow=len(slow),
+        excluded=tally.excluded.total(),
         limit=limit,
         left=left,
         taken_back_by=tally.rolled_back_by,
@@ -265,6 +270,7 @@ def _batches(tally: _Tally, terms: Rollout) -> list[BatchReport]:
             "soak_until": tally.soaks.get(batch.n),
             "hosts": batch.hosts,
             "failed": batch.failed,
+            "excluded": tally.excluded[batch.n],
             "budget": 0 if batch.n in tally.canaries else budget,
             "batch_budget": terms.batch_budget(batch.hosts),
         }
@@ -287,6 +293,9 @@ def _possible(job: Job, tally: _Tally, terms: Rollout) -> list[str]:
         and not ended
         and not being_cancelled,
         "change": not ended and not being_cancelled,
+        "exclude": tally.counts_of(*HOST_FAILED) > tally.excluded.total()
+        and not ended
+        and not being_cancelled,
         "pause": job.state in GOING and not being_cancelled and job.pause != Pause.STEP,
         "resume": bool(job.pause) and not ended and not being_cancelled,
         "check": tally.check == GATES[Gate.WAITING] and job.state in GOING and not being_cancelled,
@@ -322,6 +331,7 @@ def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:
         "previous": row["previous"],
         "link": row["link"] or None,
         "down": row["still_down"],
+        "excluded": row["excluded"],
         "labels": row["labels"] or {},
         "started_at": iso(row["started_at"]) if row["started_at"] else None,
         "ended_at": iso(row["ended_at"]) if row["ended_at"] else None,

@@ -10,9 +10,9 @@ from typing_extensions import TypedDict  # pydantic cannot read typing's before 
 
 class BatchReport(TypedDict):
     """``budget``: how many hosts of the job may fail before it halts, 0 for a canary batch; null:
-    no limit. ``batch_budget``: the same of this batch alone. ``state``: waiting, running, soaking
-    (until ``soak_until``), gate (waits to be promoted), or how it ended: succeeded, failed,
-    cancelled."""
+    no limit. ``batch_budget``: the same of this batch alone. ``excluded``: of those that failed,
+    how many were set aside and count in no budget. ``state``: waiting, running, soaking (until
+    ``soak_until``), gate (waits to be promoted), or how it ended: succeeded, failed, cancelled."""
 
     n: int
     canary: bool
@@ -20,6 +20,7 @@ class BatchReport(TypedDict):
     soak_until: str | None
     hosts: int
     failed: int
+    excluded: int
     budget: int | None
     batch_budget: int | None
 
@@ -81,6 +82,7 @@ class HostRunReport(TypedDict):
     previous: str | None
     link: str | None
     down: bool
+    excluded: bool
     labels: dict[str, Any]
     started_at: str | None
     ended_at: str | None
@@ -99,6 +101,7 @@ class FailureReport(TypedDict):
     name: str
     line: str
     down: bool
+    excluded: bool
 
 
 class CauseReport(TypedDict):

@@ -16,13 +16,15 @@ from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, JOB_ENDED, HostRunState
 @dataclass(frozen=True)
 class Findings:
     """What is to be said beside the counts of states, all of this job: hosts that are out of
-    reach, down, or much slower than usual; how many may fail (``limit``; None: any number), and
+    reach, down, or much slower than usual; of those that failed, how many were set aside
+    (``excluded``); how many may fail (``limit``; None: any number), and
     about how many seconds are left (None: nobody knows); the number of the job that takes it
     back; whether its hosts stage ahead of the switch."""
 
     unreachable: int = 0
     down: int = 0
     slow: int = 0
+    excluded: int = 0
     limit: int | None = None
     left: float | None = None
     taken_back_by: int | None = None
@@ -169,7 +171,7 @@ def _findings(
         return sum(batch.count(*states) for batch in batches)
 
     total = sum(batch.hosts for batch in batches)
-    limited = "" if found.limit is None else _(" (limit %(limit)d)")
+    limited = _limited(found)
     staged = 0 if first == HostRunState.STAGED else count(HostRunState.STAGED)
     further = [
         (0 if quiet else count(HostRunState.SKIPPED), _("%(count)d skipped")),
@@ -183,10 +185,23 @@ def _findings(
         (found.down, _("%(count)d down")),
         (found.slow, _("%(count)d slow")),
     ]
-    said = [text % {"count": n, "limit": found.limit} for n, text in further if n]
+    said = [
+        text % {"count": n, "limit": found.limit, "excluded": found.excluded}
+        for n, text in further
+        if n
+    ]
     if found.left is not None:
         said.append(_remaining(found.left))
     return [done % {"updated": count(first), "total": total}, *said]
+
+
+def _limited(found: Findings) -> str:
+    """How many of those that failed may, and how many count no more."""
+    if found.limit is None:
+        return _(" (%(excluded)d excluded)") if found.excluded else ""
+    if found.excluded:
+        return _(" (limit %(limit)d, %(excluded)d excluded)")
+    return _(" (limit %(limit)d)")
 
 
 def _remaining(seconds: float) -> str:

@@ -138,6 +138,8 @@ class HostRun(models.Model):
     down = models.BooleanField(default=False)
     #: Its host is down, or may be: counted where jobs limit how many are at a time.
     out = models.BooleanField(default=False)
+    #: A person has set it aside after it failed: no budget counts it, a retry of all leaves it be.
+    excluded = models.BooleanField(default=False)
     #: It was not let in to go down yet; paused, it waits for the conductor to do so.
     held = models.BooleanField(default=False)
     fence = models.PositiveIntegerField(default=0)

@@ -6,7 +6,7 @@ Whoever calls has checked the permission. Refusals are `OrderRefused`, `HostsBus
 `InvalidInput` and `KeyReused`; after one of them nothing has changed.
 """
 
-from deploy_tasks.orders.adjusting import change, skip
+from deploy_tasks.orders.adjusting import change, exclude, skip
 from deploy_tasks.orders.changes import answer, cancel, retry
 from deploy_tasks.orders.checks import check
 from deploy_tasks.orders.pausing import pause, promote, resume, switch
@@ -22,6 +22,7 @@ __all__ = [
     "cancel",
     "change",
     "check",
+    "exclude",
     "pause",
     "plan_job",
     "promote",

@@ -1,4 +1,5 @@
-"""Orders that change a job's course: leave hosts out, change how careful it goes on."""
+"""Orders that change a job's course: leave hosts out before they begin, set them aside after they
+have failed, change how careful it goes on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +13,14 @@ from pydantic import ValidationError
 
 from deploy_tasks import clock, journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
-from deploy_tasks.models import HostRun, Job
+from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.orders.records import opened, rung, take_hosts, tell
 from deploy_tasks.rollout import Rollout
-from deploy_tasks.states import HOST_UNDER_WAY, HostRunState, JobState
+from deploy_tasks.states import HOST_FAILED, HOST_UNDER_WAY, HostRunState, JobState
 from deploy_tasks.wishes import Wish
 
 LEFT_OUT = gettext_noop("left out by %s")
+EXCLUDED = gettext_noop("excluded by %s")
 #: What of a rollout may be changed while it runs; the batches are cut.
 CHANGEABLE = frozenset(
     {"parallel", "stage_parallel", "stagger", "max_failed", "max_failed_in_batch", "gate", "soak"}
@@ -86,7 +88,45 @@ def _refuse_those_beyond(job: Job, names: Sequence[str], *left: QuerySet[HostRun
 
 
 @transaction.atomic
-def change(job: Job, *, by: User, **terms: Any) -> Job:
+def exclude(job: Job, *, by: User, hosts: Sequence[str], note: str = "") -> Job:
+    """Set hosts aside that have failed. They stay failed, but no budget counts them any more and a
+    retry of all hosts leaves them as they are; one that is retried by its name counts again.
+
+    A job that was halted goes on, as far as the others let it. Raises InvalidInput for a host that
+    is not there, OrderRefused for one that has not failed, HostsBusy.
+    """
+    job = opened(job)
+    failed = job.host_runs.filter(name__in=hosts, state__in=HOST_FAILED)
+    _refuse_those_that_have_not_failed(job, hosts, failed)
+    ids = list(failed.filter(excluded=False).order_by("position").values_list("pk", flat=True))
+    if not ids:
+        return rung(job)
+    tell(job, by, "exclude", hosts=len(ids), note=note)
+    reason = EXCLUDED % by.get_username()
+    # What they refused was theirs alone: it says nothing of the hosts that are still to come.
+    job.host_runs.filter(pk__in=ids).update(excluded=True, reason=reason, refused_credential="")
+    told = {"excluded": True, "reason": reason}
+    journal.append(job.pk, [journal.News(Event.Kind.HOST, told, host_run=pk) for pk in ids])
+    _end_halt(job)
+    return rung(job)
+
+
+def _refuse_those_that_have_not_failed(
+    job: Job, names: Sequence[str], failed: QuerySet[HostRun]
+) -> None:
+    if not names:
+        raise InvalidInput(_("say which hosts"), field="hosts")
+    known = set(job.host_runs.filter(name__in=names).values_list("name", flat=True))
+    fine = set(failed.values_list("name", flat=True))
+    for index, name in enumerate(names):
+        if name not in known:
+            raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")
+        if name not in fine:
+            raise OrderRefused(_("%s has not failed") % name)
+
+
+@transaction.atomic
+def change(job: Job, *, by: User, note: str = "", **terms: Any) -> Job:
     """Go on with other terms: keys of the rollout in `CHANGEABLE`.
 
     A larger budget lets a job go on that was halted by it. Raises InvalidInput, OrderRefused,
@@ -104,8 +144,14 @@ def change(job: Job, *, by: User, **terms: Any) -> Job:
     if not changed:
         return rung(job)
     Job.objects.filter(pk=job.pk).update(rollout=after.model_dump(mode="json"))
-    tell(job, by, "change", terms=changed)
-    if job.state == JobState.HALTED and BUDGETS & changed.keys():
+    tell(job, by, "change", terms=changed, note=note)
+    if BUDGETS & changed.keys():
+        _end_halt(job)
+    return rung(job)
+
+
+def _end_halt(job: Job) -> None:
+    """The conductor looks again, and halts it again where it must. Raises HostsBusy."""
+    if job.state == JobState.HALTED:
         take_hosts(job)
         journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
-    return rung(job)

@@ -39,7 +39,8 @@ IT_RAN = gettext_noop("a person says that it ran")
 def retry(
     job: Job, *, by: User, hosts: Sequence[str] | None = None, from_step: str | None = None
 ) -> Job:
-    """Go on with failed and cancelled host runs, each from the first step that does not stand.
+    """Go on with failed and cancelled host runs, each from the first step that does not stand;
+    with those that were set aside only where they are named.
 
     Raises InvalidInput for a host or a step that is not there, OrderRefused where nothing can be
     retried or a newer job has touched a host since, HostsBusy.
@@ -61,6 +62,7 @@ def retry(
         "held": False,
         "down": False,
         "warned": False,
+        "excluded": False,
         "ended_at": None,
     }
     if step is not None:
@@ -90,7 +92,10 @@ def _retryable(job: Job, hosts: Sequence[str] | None) -> list[HostRun]:
     if hosts is None:
         if not runs and job.state != JobState.HALTED:
             raise OrderRefused(_("no host of this job has failed or was cancelled"))
-        return list(runs.values())
+        again = [run for run in runs.values() if not run.excluded]
+        if not again and job.state != JobState.HALTED:
+            raise OrderRefused(_("all hosts that failed are excluded: name those to retry"))
+        return again
     known = set(job.host_runs.values_list("name", flat=True))
     for index, name in enumerate(hosts):
         if name not in known:
@@ -144,7 +149,9 @@ def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun]) -> None
 
 
 @transaction.atomic
-def cancel(job: Job, *, by: User, undo: bool | None = None, force: bool = False) -> Job:
+def cancel(
+    job: Job, *, by: User, undo: bool | None = None, force: bool = False, note: str = ""
+) -> Job:
     """Start none of the hosts that wait, and ask those that run to stop.
 
     A running step is ended on the host, unless it must not be interrupted; ``force`` ends that,
@@ -156,7 +163,7 @@ def cancel(job: Job, *, by: User, undo: bool | None = None, force: bool = False)
         raise OrderRefused(_("the job is over"))
     # What is paused goes on to its end.
     Job.objects.filter(pk=job.pk).update(cancelled=True, pause=Pause.NONE, paused_by="")
-    tell(job, by, "cancel", force=force)
+    tell(job, by, "cancel", force=force, note=note)
     waiting = job.host_runs.filter(state__in=[HostRunState.WAITING, HostRunState.QUEUED])
     # One that was claimed before still has something on its host: its worker ends that first.
     never_claimed = list(waiting.filter(fence=0).values_list("pk", flat=True))

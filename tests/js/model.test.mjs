@@ -208,3 +208,13 @@ test("a job that began between the page and the list runs, and news that is old 
   job.loadJob({ ...told, last_seq: 11 });
   assert.deepEqual([job.job.state, job.job.reason], ["halted", "why"]);
 });
+
+test("a host that is set aside counts no more as failing, until it is tried again", () => {
+  const job = model(host("eu-1", { state: "failed" }), host("eu-2", { state: "failed" }));
+  const changed = job.apply([{ s: 11, h: "eu-1", k: "host", excluded: true, reason: "excluded by mira" }]);
+  assert.ok(changed.failed);
+  assert.deepEqual([job.failing, job.retryable, job.troubles().excluded], [1, 1, 1]);
+  assert.equal(job.batches()[0].failing, 1);
+  job.apply([{ s: 12, h: "eu-1", k: "host", to: "waiting", at: LATER }]);
+  assert.deepEqual([job.hosts.get("eu-1").excluded, job.troubles().excluded], [false, 0]);
+});

@@ -52,6 +52,7 @@ class CancelOrder(Body):
 
     undo: bool | None = None
     force: bool = False
+    note: str = Field(default="", max_length=2000)
 
 
 class PauseOrder(Body):
@@ -81,9 +82,17 @@ class SkipOrder(Body):
     note: str = Field(default="", max_length=2000)
 
 
+class ExcludeOrder(Body):
+    """Hosts that have failed, and why they are set aside."""
+
+    hosts: list[str]
+    note: str = Field(default="", max_length=2000)
+
+
 class ChangeOrder(Body):
     """Other terms from here on; what is left out stays. See ``rollout`` of a job."""
 
+    note: str = Field(default="", max_length=2000)
     parallel: int | str | None = None
     stage_parallel: int | str | None = None
     stagger: str | float | None = None
@@ -263,7 +272,7 @@ def retry(request: ApiRequest, job_id: int, order: RetryOrder | None = None) -> 
 def cancel(request: ApiRequest, job_id: int, order: CancelOrder | None = None) -> JobReport:
     """Start nothing more, and end what can be ended."""
     job, wanted = _job_to_operate(request, job_id), order or CancelOrder()
-    job = orders.cancel(job, by=request.auth, undo=wanted.undo, force=wanted.force)
+    job = orders.cancel(job, by=request.auth, **wanted.model_dump())
     return reports.job(job, request.auth)
 
 
@@ -313,6 +322,15 @@ def skip(request: ApiRequest, job_id: int, order: SkipOrder) -> JobReport:
     """Leave out hosts that have not gone down."""
     job = _job_to_operate(request, job_id)
     job = orders.skip(job, by=request.auth, **order.model_dump())
+    return reports.job(job, request.auth)
+
+
+@router.post("/{int:job_id}/exclude", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
+def exclude(request: ApiRequest, job_id: int, order: ExcludeOrder) -> JobReport:
+    """Set hosts aside that have failed: they count in no budget, and no retry of all takes them."""
+    job = _job_to_operate(request, job_id)
+    job = orders.exclude(job, by=request.auth, **order.model_dump())
     return reports.job(job, request.auth)
 
 

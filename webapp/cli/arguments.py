@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     _promote(names)
     _switch(names)
     _skip(names)
+    _exclude(names)
     _change(names)
     _hosts(names)
     _pagers(names)
@@ -260,9 +261,18 @@ def _skip(names: Any) -> None:
     command.add_argument("--note", default="", help=_("why, for those who read it later"))
 
 
+def _exclude(names: Any) -> None:
+    help_ = _("set hosts aside that have failed: no budget counts them, no retry of all takes them")
+    command = _job(_command(names, "exclude", commands.exclude, help_))
+    command.add_argument("--hosts", type=_list, metavar="A,B", required=True, help=_("only these"))
+    command.add_argument("--note", default="", help=_("why, for those who read it later"))
+
+
 def _change(names: Any) -> None:
     help_ = _("go on with another width, budget, gate or soak")
-    _careful(_job(_command(names, "change", commands.change, help_)))
+    command = _job(_command(names, "change", commands.change, help_))
+    _careful(command)
+    command.add_argument("--note", default="", help=_("why, for those who read it later"))
 
 
 def _hosts(names: Any) -> None:

@@ -78,8 +78,13 @@ def skip(given: argparse.Namespace) -> int:
     return _order(given, "skip", {key: value for key, value in body.items() if value})
 
 
+def exclude(given: argparse.Namespace) -> int:
+    return _order(given, "exclude", {"hosts": given.hosts, "note": given.note})
+
+
 def change(given: argparse.Namespace) -> int:
-    return _order(given, "change", _careful(given))
+    note = {"note": given.note} if given.note else {}
+    return _order(given, "change", _careful(given) | note)
 
 
 def order(given: argparse.Namespace) -> int:

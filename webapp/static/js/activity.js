@@ -87,6 +87,7 @@ function order({ at, who, what, hosts, host, note, after, batch, terms, by_job, 
       cancel: fill(gettext("%(who)s cancelled the job."), values),
       pause: fill(PAUSE[after] ?? PAUSE.host, values),
       skip: fill(gettext("%(who)s left out %(hosts)s."), values),
+      exclude: fill(gettext("%(who)s excluded %(hosts)s."), values),
       change: fill(gettext("%(who)s changed the terms: %(terms)s."), {
         who,
         terms: Object.entries(terms ?? {})

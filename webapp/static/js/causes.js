@@ -23,13 +23,14 @@ export class Causes {
   /**
    * @param root the section, its parts marked data-causes @param onShow show only the hosts of a
    * cause @param onShowStates show only hosts in these states @param onRetry retry these hosts
+   * @param onExclude set these hosts aside
    */
-  constructor(root, { onShow, onShowStates, onRetry, onPick }) {
+  constructor(root, { onShow, onShowStates, onRetry, onExclude, onPick }) {
     this.#root = root;
     this.#parts = Object.fromEntries(
       [...root.querySelectorAll("[data-causes]")].map((part) => [part.dataset.causes, part]),
     );
-    this.#on = { onShow, onShowStates, onRetry, onPick };
+    this.#on = { onShow, onShowStates, onRetry, onExclude, onPick };
     this.list = [];
   }
 
@@ -52,13 +53,15 @@ export class Causes {
     return this.byHost?.get(name)?.line ?? "";
   }
 
-  /** @param shown the cause that is shown alone, if any @param counts hosts by shown state */
-  paint({ counts, shown, retryable }) {
+  /** @param shown the cause that is shown alone, if any @param counts hosts by shown state @param can
+   * what may be ordered now */
+  paint({ counts, shown, can }) {
+    const [retryable, excludable] = ["retry", "exclude"].map((order) => can.includes(order));
     const away = { unknown: counts.unknown ?? 0, unreachable: counts.unreachable ?? 0 };
-    const told = JSON.stringify([this.list, away, shown, retryable]);
+    const told = JSON.stringify([this.list, away, shown, retryable, excludable]);
     if (told === this.#told) return;
     this.#told = told;
-    const rows = this.list.map((cause) => this.#row(cause, { shown, retryable }));
+    const rows = this.list.map((cause) => this.#row(cause, { shown, retryable, excludable }));
     if (away.unknown + away.unreachable) rows.push(this.#away(away));
     this.#root.hidden = rows.length === 0;
     setText(this.#parts.n, this.#summary());
@@ -76,7 +79,7 @@ export class Causes {
     ].join(gettext(", "));
   }
 
-  #row(cause, { shown, retryable }) {
+  #row(cause, { shown, retryable, excludable }) {
     const { step, sample, hosts } = cause;
     const down = hosts.filter((host) => host.down).length;
     const words = retold(cause.cause);
@@ -93,10 +96,17 @@ export class Causes {
       );
     told.append(" ", this.#names(hosts));
     const alone = key(cause) === shown;
+    const counting = hosts.filter(({ excluded }) => !excluded).map(({ name }) => name);
+    const aside = hosts.length - counting.length;
+    if (aside)
+      told.append(
+        gettext(", "),
+        fill(ngettext("%(n)s excluded", "%(n)s excluded", aside), { n: number(aside) }),
+      );
     return element(
       "li",
       {},
-      element("span", { class: "much ink-failed" }, number(hosts.length)),
+      element("span", { class: counting.length ? "much ink-failed" : "much muted" }, number(hosts.length)),
       element(
         "div",
         {},
@@ -116,6 +126,9 @@ export class Causes {
                 : fill(gettext("Retry these %(n)s"), { n: number(hosts.length) }),
               (event) => this.#on.onRetry(hosts.map(({ name }) => name), event.target),
             )
+          : null,
+        excludable && counting.length
+          ? button(gettext("Exclude…"), (event) => this.#on.onExclude(counting, event.target))
           : null,
       ),
     );

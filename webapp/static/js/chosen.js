@@ -5,9 +5,11 @@ import { Past } from "./past.js";
 import * as place from "./place.js";
 import { Refused } from "./reading.js";
 import { Search } from "./search.js";
+import { RETRYABLE } from "./states.js";
 import { Transcript } from "./transcript.js";
 
-const RETRYABLE = ["failed", "cancelled", "rolled_back"];
+/** While it has not gone down. */
+const LEFT_OUT = ["waiting", "staged"];
 /** Where a person would look first. */
 const WORST = ["failed", "unknown", "unreachable", "slow", "running"];
 
@@ -18,6 +20,7 @@ export class Chosen {
   #model;
   #here;
   #orders;
+  #aside;
   #on;
   #transcript = null;
   #past = null;
@@ -29,11 +32,12 @@ export class Chosen {
    * resolves with the event from which on; `why(name)`: the line that tells why it failed;
    * `onTurn`: another host was chosen; `onTold`: there is more to paint; `onRefused`
    */
-  constructor({ page, model, here, orders }, on) {
+  constructor({ page, model, here, orders, aside }, on) {
     this.#page = page;
     this.#model = model;
     this.#here = here;
     this.#orders = orders;
+    this.#aside = aside;
     this.#on = on;
     this.#log = new LogPane(byId("log"), {
       model,
@@ -116,7 +120,8 @@ export class Chosen {
     this.#log.paint();
     const host = this.#model.hosts.get(this.name);
     if (!host) return;
-    byId("retry-host").hidden = !can.includes("retry") || !RETRYABLE.includes(host.state);
+    byId("retry-host").hidden = !can.includes("retry") || !RETRYABLE.has(host.state);
+    byId("leave-out").hidden = !can.includes("skip") || !LEFT_OUT.includes(host.state);
     byId("answer").hidden = !can.includes("answer") || host.state !== "unknown";
   }
 
@@ -129,6 +134,9 @@ export class Chosen {
       const refusal = byId("host-refusal");
       this.#orders.give("retry", { hosts: [this.name] }, target, { refusal });
     });
+    byId("leave-out").addEventListener("click", ({ target }) =>
+      this.#aside.leaveOut(this.name, target, byId("host-refusal")),
+    );
     byId("answer").addEventListener("submit", (event) => {
       event.preventDefault();
       const url = `${this.#url(this.name)}/answer`;

@@ -1,11 +1,11 @@
 // What is known of a job, its batches and its hosts. Pure values: the list is loaded once, then
 // every item of the stream moves it on. Nothing here touches the page.
 
-import { HOST_ENDED, JOB_ENDED, shownState } from "./states.js";
+import { MOVES } from "./moves.js";
+import { FAILED, JOB_ENDED, RETRYABLE, shownState } from "./states.js";
 
 /** More groups than that tell nothing at a glance. */
 const GROUPS = 30;
-const FAILED = new Set(["failed", "rolled_back"]);
 
 /**
  * Hosts are as GET /jobs/{id}/hosts tells them, and carry besides:
@@ -111,6 +111,7 @@ export class JobModel {
           canary: this.canaries.has(host.batch),
           counts: {},
           shown: {},
+          failing: 0,
           hosts: [],
           budget: this.budgets.get(host.batch) ?? { job: null, batch: null },
           ...this.gates.get(host.batch),
@@ -118,6 +119,7 @@ export class JobModel {
       const batch = found.get(host.batch);
       batch.counts[host.state] = (batch.counts[host.state] ?? 0) + 1;
       batch.shown[host.shown] = (batch.shown[host.shown] ?? 0) + 1;
+      if (FAILED.has(host.state) && !host.excluded) batch.failing += 1;
       batch.hosts.push(host);
     }
     return [...found.values()].sort((a, b) => a.n - b.n);
@@ -150,15 +152,27 @@ export class JobModel {
     return [...found].sort(order).map(([value, hosts]) => ({ value, hosts }));
   }
 
-  /** Hosts that cannot be reached now, and those that are down. */
+  /** Hosts that cannot be reached now, those that are down, and those set aside. */
   troubles() {
     let unreachable = 0;
     let down = 0;
+    let excluded = 0;
     for (const host of this.hosts.values()) {
       if (host.shown === "unreachable") unreachable += 1;
       if (host.down) down += 1;
+      if (host.excluded && FAILED.has(host.state)) excluded += 1;
     }
-    return { unreachable, down };
+    return { unreachable, down, excluded };
+  }
+
+  /** How many hosts failed and count as failed. */
+  get failing() {
+    return this.#counting(FAILED);
+  }
+
+  /** How many a retry of all takes. */
+  get retryable() {
+    return this.#counting(RETRYABLE);
   }
 
   /** How many hosts take much longer than others. */
@@ -193,6 +207,12 @@ export class JobModel {
     else this.gates.delete(n);
   }
 
+  /** Hosts in these states that nobody has set aside. */
+  #counting(states) {
+    const hosts = [...this.hosts.values()];
+    return hosts.filter(({ state, excluded }) => states.has(state) && !excluded).length;
+  }
+
   #host(row) {
     const steps = this.hosts.get(row.name)?.steps ?? new Map();
     const host = { ...row, steps, slow: this.hosts.get(row.name)?.slow ?? false };
@@ -200,92 +220,3 @@ export class JobModel {
     return host;
   }
 }
-
-/** One way to move per kind of item; kinds that are not here change nothing we show. */
-const MOVES = {
-  host(item, changed) {
-    const host = this.hosts.get(item.h);
-    if (!host) return;
-    const moved = item.to !== undefined && item.to !== host.state;
-    if (moved) {
-      changed.failed ||= FAILED.has(item.to) || FAILED.has(host.state);
-      // Another state has its own reason; what explained the old one is over.
-      host.reason = host.error = "";
-      host.state = item.to;
-      if (item.to === "running") host.started_at ??= item.at;
-      host.ended_at = HOST_ENDED.has(item.to) ? item.at : null;
-      if (HOST_ENDED.has(item.to)) host.activity = "";
-    }
-    for (const key of ["reason", "error", "step", "version", "previous", "activity", "down"]) {
-      if (item[key] !== undefined) host[key] = item[key];
-    }
-    changed.hosts.add(host.name);
-  },
-
-  step(item, changed) {
-    const host = this.hosts.get(item.h);
-    if (!host) return;
-    const before = host.steps.get(item.step);
-    const same = before && before.n === item.n && before.kind === (item.kind ?? "do");
-    const ends = item.to !== "running";
-    const begun = same && ends ? before.at : item.at;
-    const seconds =
-      item.seconds ?? (begun && ends ? (Date.parse(item.at) - Date.parse(begun)) / 1000 : null);
-    // Of one whose beginning nobody saw, the end is told with how long it took.
-    const unseen = !same && ends && seconds;
-    const at = unseen ? new Date(Date.parse(item.at) - 1000 * seconds).toISOString() : begun;
-    host.steps.set(item.step, {
-      step: item.step,
-      n: item.n,
-      kind: item.kind ?? "do",
-      state: item.to,
-      rc: item.rc ?? null,
-      seconds,
-      at,
-      s: item.s,
-    });
-    // Whether it is slow is said of a step; of the next nobody knows yet.
-    if (host.step !== item.step) host.slow = false;
-    host.step = item.step;
-    host.attempt = item.n;
-    changed.hosts.add(host.name);
-  },
-
-  link(item, changed) {
-    const host = this.hosts.get(item.h);
-    if (!host) return;
-    host.link = item.to;
-    host.link_reason = item.reason ?? "";
-    changed.hosts.add(host.name);
-  },
-
-  job(item, changed) {
-    this.job.state = item.to;
-    this.job.reason = item.reason ?? "";
-    this.job.started_at ??= item.to === "running" ? item.at : null;
-    this.job.ended_at = JOB_ENDED.has(item.to) ? item.at : null;
-    changed.job = true;
-    changed.told.push(item);
-  },
-
-  batch(item, changed) {
-    this.setGate(item.n, item.to, item.until);
-    changed.job = true;
-    changed.told.push(item);
-  },
-
-  order(item, changed) {
-    if (item.what === "cancel") this.job.cancelled = true;
-    if (item.what === "retry") this.job.cancelled = false;
-    if (item.what === "switch") this.job.start_at = item.opens;
-    if (item.what === "rollback") this.job.rolled_back_by = item.by_job;
-    if (item.what === "pause") this.job.pause = item.after;
-    if (item.what === "resume" || item.what === "promote") this.job.pause = "";
-    changed.job = true;
-    changed.told.push(item);
-  },
-
-  note(item, changed) {
-    changed.told.push(item);
-  },
-};

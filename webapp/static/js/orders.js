@@ -1,48 +1,18 @@
-// Orders a person may give now, and what each will do. An order is a POST to the API; its effect
-// comes back over the stream like everybody else's. A refusal stands beside the button pressed.
+// Orders for the whole job that a person may give now, and what each will do. A refusal stands beside
+// the button pressed.
 
 import { element, setText } from "./dom.js";
+import { give } from "./giving.js";
+import { Question } from "./question.js";
+import { Terms } from "./terms.js";
 import { count } from "./verdict.js";
 import { fill, gettext, ngettext, number } from "./words.js";
-
-const ANSWER_WITHIN = 20_000; // milliseconds
-const RETRYABLE = ["failed", "cancelled", "rolled_back"];
-
-/** POST an order. Gives the answer; throws Refused with the server's own words. */
-export async function post(url, body = {}) {
-  let answer;
-  try {
-    answer = await fetch(url, {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content,
-      },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(ANSWER_WITHIN),
-    });
-  } catch {
-    throw new Refused(
-      gettext(
-        "The server did not answer. Whether the order arrived will show here; if not, give it again.",
-      ),
-    );
-  }
-  const told = await answer.json().catch(() => ({}));
-  if (answer.ok) return told;
-  throw new Refused(
-    told.error?.message ?? fill(gettext("Refused (HTTP %(status)s)."), { status: answer.status }),
-  );
-}
-
-export class Refused extends Error {}
 
 /** The buttons of the verdict: only what makes sense now. */
 export class Orders {
   /** @param root the place of the buttons @param refusal where a refusal is said */
   constructor(root, refusal, { model, url, onGiven }) {
     Object.assign(this, { root, refusal, model, url, onGiven });
-    this.dialog = document.getElementById("cancel");
     this.retry = this.#button("", () => this.give("retry", {}, this.retry));
     this.promote = this.#button("main", () =>
       this.give("promote", { batch: this.gated?.n }, this.promote),
@@ -50,11 +20,18 @@ export class Orders {
     this.switch = this.#button("main", () => this.give("switch", {}, this.switch));
     this.check = this.#button("", () => this.give("check", {}, this.check));
     this.resume = this.#button("", () => this.give("resume", {}, this.resume));
-    this.pausing = document.getElementById("pause");
-    this.pause = this.#button("", () => this.pausing.showModal());
-    this.cancel = this.#button("danger", () => this.dialog.showModal());
-    this.going = document.getElementById("rollback");
-    this.rollback = this.#button("danger", () => this.going.showModal());
+    this.pausing = new Question("pause");
+    this.pause = this.#button("", () =>
+      this.pausing.ask((after) => this.give("pause", { after }, this.pause)),
+    );
+    const terms = new Terms({ model, url, onGiven });
+    this.change = this.#button("", () => terms.open());
+    this.stopping = new Question("cancel");
+    this.cancel = this.#button("danger", () =>
+      this.stopping.ask((how, note) => this.#stop(how, note)),
+    );
+    this.going = new Question("rollback");
+    this.rollback = this.#button("danger", () => this.going.ask(() => this.#goBack()));
     root.append(
       this.check,
       this.promote,
@@ -62,34 +39,19 @@ export class Orders {
       this.resume,
       this.retry,
       this.pause,
+      this.change,
       this.rollback,
       this.cancel,
     );
-    this.going.addEventListener("close", async () => {
-      if (this.going.returnValue !== "rollback") return;
-      this.going.returnValue = "";
-      const back = await this.give("rollback", {}, this.rollback);
-      if (back) location.assign(back.url);
-    });
-    this.pausing.addEventListener("close", () => {
-      const after = this.pausing.returnValue;
-      if (after) this.give("pause", { after }, this.pause);
-      this.pausing.returnValue = "";
-    });
-    this.dialog.addEventListener("close", () => {
-      if (this.dialog.returnValue === "cancel")
-        this.give("cancel", { force: this.model.job.cancelled }, this.cancel);
-      this.dialog.returnValue = "";
-    });
   }
 
   paint(can) {
     const counts = {};
     for (const { state } of this.model.hosts.values()) counts[state] = (counts[state] ?? 0) + 1;
-    const again = count(counts, RETRYABLE);
+    const again = this.model.retryable;
     const waiting = count(counts, ["waiting", "queued", "staged"]);
     const active = count(counts, ["running", "paused", "unknown"]);
-    this.retry.hidden = !can.includes("retry");
+    this.retry.hidden = !can.includes("retry") || (again === 0 && this.model.job.state !== "halted");
     if (again === 0)
       this.#label(
         this.retry,
@@ -107,7 +69,14 @@ export class Orders {
     this.#paintRollback(can, count(counts, ["succeeded", "failed", "cancelled"]));
     this.#paintHolds(can, waiting, count(counts, ["running"]));
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
-    this.#paintCancel(waiting, active);
+    this.#paintCancel(can, waiting, active);
+    this.change.hidden = !can.includes("change");
+    const { parallel } = this.model.job.rollout;
+    this.#label(
+      this.change,
+      gettext("Change…"),
+      fill(gettext("%(n)s at a time, limits, gate"), { n: parallel }),
+    );
   }
 
   /** What holds the job and what lets it go on. */
@@ -146,8 +115,7 @@ export class Orders {
     this.#label(this.resume, gettext("Resume"), hosts);
     this.pause.hidden = !can.includes("pause");
     this.#label(this.pause, gettext("Pause…"), hosts);
-    const say = (which, text) =>
-      setText(this.pausing.querySelector(`[data-say=${which}]`), text);
+    const say = (which, text) => this.pausing.say(which, text);
     say("batch", gettext("the next one does not open"));
     say(
       "host",
@@ -168,8 +136,8 @@ export class Orders {
     this.rollback.hidden = !can.includes("rollback");
     const hosts = fill(ngettext("%(n)s host", "%(n)s hosts", done), { n: number(done) });
     this.#label(this.rollback, gettext("Roll back…"), hosts);
-    setText(
-      this.going.querySelector("[data-say]"),
+    this.going.say(
+      "what",
       fill(
         ngettext(
           "What was done on up to %(n)s host is undone.",
@@ -182,93 +150,68 @@ export class Orders {
   }
 
   /** A first cancel lets a step end that must not be interrupted; a second one can end that, too. */
-  #paintCancel(waiting, active) {
+  #paintCancel(can, waiting, active) {
     const again = this.model.job.cancelled;
-    const say = (text) => setText(this.dialog.querySelector("[data-say]"), text);
-    setText(
-      this.dialog.querySelector("[value=cancel]"),
-      again ? gettext("End it by force") : gettext("Cancel the job"),
-    );
+    const n = { n: number(active) };
     if (again) {
-      this.#label(
-        this.cancel,
-        gettext("Force…"),
-        fill(ngettext("%(n)s still ends a step", "%(n)s still end a step", active), {
-          n: number(active),
-        }),
-      );
-      say(
+      this.stopping.offer(["force"]);
+      const small = ngettext("%(n)s still ends a step", "%(n)s still end a step", active);
+      this.#label(this.cancel, gettext("Force…"), fill(small, n));
+      this.stopping.say(
+        "what",
         fill(
           ngettext(
             "%(n)s host ends a step that should not be interrupted. By force it is ended where it stands, and the host may be left down.",
             "%(n)s hosts end a step that should not be interrupted. By force it is ended where it stands, and hosts may be left down.",
             active,
           ),
-          { n: number(active) },
+          n,
         ),
       );
       return;
     }
-    this.#label(
-      this.cancel,
-      gettext("Cancel…"),
-      [
-        waiting
-          ? fill(ngettext("%(n)s never starts", "%(n)s never start", waiting), {
-              n: number(waiting),
-            })
-          : "",
-        active
-          ? fill(ngettext("%(n)s is stopped", "%(n)s are stopped", active), { n: number(active) })
-          : "",
-      ]
-        .filter(Boolean)
-        .join(gettext(", ")),
+    const never = waiting
+      ? fill(ngettext("%(n)s never starts", "%(n)s never start", waiting), { n: number(waiting) })
+      : "";
+    const stopped = active ? fill(ngettext("%(n)s is stopped", "%(n)s are stopped", active), n) : "";
+    const small = [never, stopped].filter(Boolean).join(gettext(", "));
+    this.#label(this.cancel, gettext("Cancel…"), small);
+    this.stopping.offer([...(can.includes("skip") ? ["rest"] : []), "undo", "leave"]);
+    const untouched = ngettext(
+      "%(n)s host that waits will not be touched.",
+      "%(n)s hosts that wait will not be touched.",
+      waiting,
     );
-    say(
-      [
-        waiting
-          ? fill(
-              ngettext(
-                "%(n)s host that waits will not be touched.",
-                "%(n)s hosts that wait will not be touched.",
-                waiting,
-              ),
-              { n: number(waiting) },
-            )
-          : "",
-        active
-          ? fill(
-              ngettext(
-                "%(n)s host is being updated: its step is ended where it stands, unless the recipe forbids that.",
-                "%(n)s hosts are being updated: their step is ended where it stands, unless the recipe forbids that.",
-                active,
-              ),
-              { n: number(active) },
-            )
-          : "",
-      ]
-        .filter(Boolean)
-        .join(" "),
+    this.stopping.say("what", waiting ? fill(untouched, { n: number(waiting) }) : "");
+    this.stopping.say(
+      "rest",
+      fill(ngettext("%(n)s goes to its end, and then the job is over", "%(n)s go to their end, and then the job is over", active), n),
     );
+    this.stopping.say(
+      "undo",
+      fill(ngettext("%(n)s ends where it stands; what was done on it is taken back", "%(n)s end where they stand; what was done on them is taken back", active), n),
+    );
+    this.stopping.say(
+      "leave",
+      fill(ngettext("%(n)s ends where it stands, and may be left down", "%(n)s end where they stand, and may be left down", active), n),
+    );
+  }
+
+  #stop(how, note) {
+    if (how === "rest") return this.give("skip", { rest: true, ...note }, this.cancel);
+    return this.give("cancel", { force: how === "force", undo: how !== "leave", ...note }, this.cancel);
+  }
+
+  async #goBack() {
+    const back = await this.give("rollback", {}, this.rollback);
+    if (back) location.assign(back.url);
   }
 
   /** Give one order; `button` is the one that was pressed. Gives the answer, if it was taken. */
   async give(order, body, button, { refusal = this.refusal, url = `${this.url}/${order}` } = {}) {
-    if (button.disabled) return null;
-    button.disabled = true;
-    setText(refusal, "");
-    try {
-      const told = await post(url, body);
-      this.onGiven();
-      return told;
-    } catch (refused) {
-      if (!(refused instanceof Refused)) throw refused;
-      setText(refusal, refused.message);
-      return null;
-    } finally {
-      button.disabled = false;
-    }
+    const told = await give(url, body, button, refusal);
+    if (told) this.onGiven();
+    return told;
   }
 
   #button(kind, act) {

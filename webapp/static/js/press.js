@@ -2,7 +2,7 @@
 // refusal stands beside the button that was pressed; the effect shows as everybody else's.
 
 import { setText } from "./dom.js";
-import { post, Refused } from "./orders.js";
+import { post, Refused } from "./giving.js";
 
 document.addEventListener("click", async ({ target }) => {
   const button = target.closest("button[data-order]");

@@ -3,8 +3,8 @@
 
 import { element, setClass, setText } from "./dom.js";
 import { bar, fillBar } from "./marks.js";
-import { HOST_ENDED } from "./states.js";
-import { FAILED, batchState, count, currentBatch } from "./verdict.js";
+import { FAILED, HOST_ENDED } from "./states.js";
+import { batchState, count, currentBatch } from "./verdict.js";
 import { clock, duration, fill, gettext, ngettext, number } from "./words.js";
 
 /** With fewer hosts shares say less than numbers do. */
@@ -20,7 +20,7 @@ export class Rail {
   paint(batches, job, running) {
     const current = running ? currentBatch(batches) : null;
     const total = batches.reduce((sum, { hosts }) => sum + hosts.length, 0);
-    const failed = batches.reduce((sum, { counts }) => sum + count(counts, FAILED), 0);
+    const failed = batches.reduce((sum, { failing }) => sum + failing, 0);
     let through = 0;
     batches.forEach((batch, place) => {
       const entry = this.entries.get(batch.n) ?? this.#add(batch);
@@ -40,7 +40,7 @@ export class Rail {
           : stands(state, batch, isCurrent ? failed : null);
       setText(entry.small, text);
       setClass(entry.small, hot ? "asks" : "");
-      this.#budget(entry, isCurrent ? batch.budget : {}, { failed, here: count(batch.counts, FAILED) });
+      this.#budget(entry, isCurrent ? batch.budget : {}, { failed, here: batch.failing });
       if (isCurrent) entry.item.setAttribute("aria-current", "step");
       else entry.item.removeAttribute("aria-current");
     });

@@ -1,6 +1,7 @@
 // The page of a job: reads the list, then follows the stream, and paints what changed once a frame.
 
 import { Activity } from "./activity.js";
+import { Aside } from "./aside.js";
 import { Asked } from "./asked.js";
 import { Causes } from "./causes.js";
 import { Chosen } from "./chosen.js";
@@ -65,8 +66,10 @@ const causes = new Causes(byId("causes"), {
   onShowStates: (states) => fleet.filter({ cause: "", show: states }),
   onRetry: (hosts, button) =>
     orders.give("retry", { hosts }, button, { refusal: byId("causes-refusal") }),
+  onExclude: (hosts, button) => aside.exclude(hosts, button, byId("causes-refusal")),
   onPick: pick,
 });
+const aside = new Aside({ model, orders });
 const fleet = new Fleet(
   { model, here },
   {
@@ -84,7 +87,7 @@ const timeline = new Timeline(
   { onPick: pick, needSteps, onTurn: () => place.write(here) },
 );
 const chosen = new Chosen(
-  { page, model, here, orders },
+  { page, model, here, orders, aside },
   {
     watch: (name) => stream.watch([name]),
     why: (name) => causes.lineOf(name),
@@ -182,7 +185,7 @@ function paint() {
   headline.paint(batches, asked.outlook);
   rail.paint(batches, model.job, !model.ended && !isBeforeSwitch(model.job));
   score.paint(counts, here.show);
-  causes.paint({ counts, shown: here.cause, retryable: asked.can.includes("retry") });
+  causes.paint({ counts, shown: here.cause, can: asked.can });
   orders.paint(asked.can);
   fleet.paint(names, { all });
   timeline.paint(fleet.listed(), { all });

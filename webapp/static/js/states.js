@@ -2,6 +2,8 @@
 
 import { duration, fill, gettext } from "./words.js";
 
+export const FAILED = new Set(["failed", "rolled_back"]);
+export const RETRYABLE = new Set([...FAILED, "cancelled"]);
 export const HOST_ENDED = new Set(["succeeded", "skipped", "failed", "cancelled", "rolled_back"]);
 export const HOST_ACTIVE = new Set(["queued", "running", "paused"]);
 export const JOB_ENDED = new Set(["succeeded", "failed", "cancelled"]);
@@ -64,7 +66,7 @@ export function tell(host, { now = Date.now() } = {}) {
           : step
             ? fill(gettext("failed in %(step)s"), { step })
             : gettext("failed"),
-        host.error || host.reason,
+        [host.error || host.reason, host.excluded ? host.reason : ""].filter(Boolean).join("; "),
       ];
     case "unknown":
       return [

@@ -1,13 +1,13 @@
 // The one sentence that is always true, while it changes. Says what webapp/verdict.py says: both
 // are held to the same table of cases (tests/verdict_cases.json).
 
-import { HOST_ACTIVE, HOST_ENDED, JOB_ENDED } from "./states.js";
+import { FAILED, HOST_ACTIVE, HOST_ENDED, JOB_ENDED } from "./states.js";
 import { duration, fill, gettext, ngettext } from "./words.js";
 
 /**
  * @param job state, cancelled, start_at, created_at, started_at, ended_at, rolled_back_by
  * @param batches [{n, counts}] @param situation counts of hosts that are `unreachable`, `down` and
- * `slow`; how many may fail (`limit`, null: any number); seconds `left` (null: who knows); `now`,
+ * `slow`; of those that failed, how many were set aside (`excluded`); how many may fail (`limit`, null: any number); seconds `left` (null: who knows); `now`,
  * milliseconds
  */
 export function verdict(job, batches, situation) {
@@ -16,23 +16,20 @@ export function verdict(job, batches, situation) {
     .join("");
 }
 
+const NOTHING = { unreachable: 0, down: 0, slow: 0, excluded: 0, limit: null, left: null };
+
 /** The sentence in pieces, `{text, tone}`; tone is "", "strong" or "failed". */
-export function pieces(
-  job,
-  batches,
-  { unreachable = 0, down = 0, slow = 0, limit = null, left = null, now = Date.now() } = {},
-) {
+export function pieces(job, batches, { now = Date.now(), ...given } = {}) {
+  const situation = { ...NOTHING, ...given };
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
-  if (isBeforeSwitch(job, now)) return staging(job, batches, { unreachable, down, slow, limit });
+  if (isBeforeSwitch(job, now)) return staging(job, batches, situation);
   const opening = takenBack(job, open(job, batches));
   const done = job.rolls_back
     ? gettext("%(updated)d of %(total)d taken back")
     : gettext("%(updated)d of %(total)d updated");
   // What is quiet while it goes well is not told then.
   const quiet = job.state === "running" && !job.cancelled;
-  const found = listed(
-    findings(done, batches, { unreachable, down, slow, limit, left, quiet }),
-  );
+  const found = listed(findings(done, batches, { ...situation, quiet }));
   return [
     ...(opening ? [{ text: opening + gettext(": "), tone: "" }] : []),
     ...found,
@@ -55,8 +52,6 @@ export function currentBatch(batches) {
   const underWay = begun.find((batch) => batchState(batch) === "running");
   return (underWay ?? begun.at(-1))?.n ?? 1;
 }
-
-export const FAILED = ["failed", "rolled_back"];
 
 export function count(counts, states = Object.keys(counts)) {
   let sum = 0;
@@ -129,16 +124,24 @@ function takenBack({ state, rolled_back_by: by }, ended) {
   return fill(gettext("%(ended)s, taken back by job #%(job)s"), { ended, job: by });
 }
 
+/** How many of those that failed may, and how many count no more. */
+function bounds(limit, excluded) {
+  if (limit === null)
+    return excluded ? fill(gettext(" (%(excluded)d excluded)"), { excluded }) : "";
+  return excluded
+    ? fill(gettext(" (limit %(limit)d, %(excluded)d excluded)"), { limit, excluded })
+    : fill(gettext(" (limit %(limit)d)"), { limit });
+}
+
 /** Each in its pieces. @param first `done` counts those in this state */
 function findings(
   done,
   batches,
-  { first = "succeeded", unreachable, down, slow, limit, left, quiet },
+  { first = "succeeded", unreachable, down, slow, excluded, limit, left, quiet },
 ) {
   const over = (...states) => batches.reduce((sum, batch) => sum + count(batch.counts, states), 0);
   const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
-  const limited =
-    limit === null ? [] : [{ text: fill(gettext(" (limit %(limit)d)"), { limit }), tone: "" }];
+  const limited = [{ text: bounds(limit, excluded), tone: "" }].filter(({ text }) => text);
   const further = [
     [quiet ? 0 : over("skipped"), gettext("%(count)d skipped"), ""],
     [over("failed"), gettext("%(count)d failed"), "failed", ...limited],
