@@ -25,6 +25,8 @@ def test_what_we_ship_is_not_dangerous() -> None:
         ({"TRUSTED_PROXIES": networks("0.0.0.0/0")}, "believes everybody"),
         ({"REDIS_URL": "redis://redis.example:6379"}, "no password"),
         ({"CELERY_BROKER_URL": "amqp://rabbit.example/"}, "PATCHWAVE_BROKER_URL names another"),
+        ({"OIDC_ISSUER": "https://login.example"}, "PATCHWAVE_OIDC_CLIENT_ID"),
+        ({"PASSWORDS_FOR": ["glass"]}, "PATCHWAVE_PASSWORDS_FOR"),
         ({"CELERY_ACCEPT_CONTENT": ["json", "pickle"]}, "JSON alone"),
         ({"CELERY_TASK_SERIALIZER": "yaml"}, "JSON alone"),
     ],

@@ -47,6 +47,9 @@ def test_the_example_file_can_be_used_as_it_is_with_every_line_set(tmp_path: Pat
         ("PATCHWAVE_ALLOWED_HOSTS", "https://patchwave.example"),
         ("PATCHWAVE_WORKER_THREADS", "0"),
         ("PATCHWAVE_PROGRAMS", "web,wroker"),
+        ("PATCHWAVE_SECOND_FACTOR", "always"),
+        ("PATCHWAVE_OIDC_ISSUER", "http://login.example"),
+        ("PATCHWAVE_OIDC_GROUPS", "fleet-admins"),
     ],
 )
 def test_a_value_that_cannot_be_used_ends_in_one_sentence_that_names_it(
@@ -148,3 +151,10 @@ def test_programs_find_the_port_that_the_instance_of_their_home_listens_on(tmp_p
     here.run_dir.mkdir()
     (here.run_dir / "url").write_text("http://127.0.0.1:8123\n")
     assert here.site == "http://127.0.0.1:8123"
+
+
+def test_a_providers_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    (secret := tmp_path / "secret").write_text("known to both\n")
+    assert env.Env(oidc_client_secret_file=secret).oidc_secret == "known to both"
+    with pytest.raises(SystemExit, match="PATCHWAVE_OIDC_CLIENT_SECRET_FILE"):
+        _ = env.Env(oidc_client_secret_file=tmp_path / "none").oidc_secret

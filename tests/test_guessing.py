@@ -47,3 +47,13 @@ def test_it_remembers_so_many_and_no_more(
     for name in "abc":
         guesses.was_wrong(name)
     assert [guesses.too_many(name) for name in "abc"] == [False, True, True]
+
+
+def test_who_has_a_whole_network_is_one_who_guesses() -> None:
+    guesses = Guesses(burst=1, seconds=10, of=guessing.neighbours)
+    guesses.was_wrong("2001:db8:1:2::1")
+    assert guesses.too_many("2001:db8:1:2:ffff::9")
+    assert not guesses.too_many("2001:db8:1:3::1")
+    guesses.was_wrong("203.0.113.1")
+    assert not guesses.too_many("203.0.113.2")
+    assert not guesses.too_many("")

@@ -108,7 +108,7 @@ class UserAdmin(Admin, UserScreen):
             field.help_text = _("Whoever is not can not log in; better than to remove somebody.")
         return form
 
-    @admin.action(description=gettext_lazy("Take away the second factor, a lost telephone's say"))
+    @admin.action(description=gettext_lazy("Take away the second factor (a telephone is lost)"))
     def reset_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         count = sum(factors.remove(user, by=cast(User, request.user)) for user in queryset)
         self.message_user(
