@@ -22,9 +22,11 @@ PATIENCE = 120
 
 #: All squares are there, and the stream has said something: a person sees where it hurts.
 READY = """hosts => document.querySelectorAll("#map button.sq").length === hosts
-    && document.querySelector("#link").className !== "badge end" && performance.now() / 1000"""
+    && document.querySelector("#link").className !== "badge end"
+    && !document.querySelector("#link").classList.contains("wait") && performance.now() / 1000"""
 #: The same page, told the end.
-TOLD_THE_END = """() => !document.querySelector("#link").classList.contains("live")"""
+TOLD_THE_END = """() => ["live", "wait"].every(
+    kind => !document.querySelector("#link").classList.contains(kind))"""
 
 
 def measure(directory: Path) -> list[Figure]:

@@ -26,11 +26,12 @@ def measure(
     *,
     hosts: int = 100,
     rounds: int = 5,
+    warm: int = 1,
     peers: Mapping[str, tuple[str, str]] | None = None,
 ) -> list[Figure]:
-    """``rounds`` of each, alternating, so that both meet the same machine. ``peers`` beside the
-    bare pool have one round."""
-    releases = [f"r{number}" for number in range(rounds + 1)]
+    """``rounds`` of each, alternating, so that both meet the same machine, after ``warm`` ones for
+    the caches of both sides. ``peers`` beside the bare pool have one round."""
+    releases = [f"r{number}" for number in range(warm + rounds)]
     ours: list[Run] = []
     bare: list[Run] = []
     theirs: dict[str, Run] = {}
@@ -39,8 +40,7 @@ def measure(
         for number, release in enumerate(releases):
             for runner, runs in ((stage.bare, bare), (stage.ours, ours)):
                 run = _round(stage, lambda: runner(release), release)  # noqa: B023  called at once
-                # The first round warms up caches on both sides.
-                if number:
+                if number >= warm:
                     runs.append(run)
         for name, (program, requirements) in (peers or {}).items():
             if python := others.program("python", requirements=requirements):

@@ -26,8 +26,9 @@ from webapp import valkey
 PATIENT = Workload("patient", (Step("take-time", "sleep 2; echo done", lines=1),))
 #: Host runs that one worker carries at a time.
 THREADS = 12
-#: Two workers together have to take no more than this share of one worker's time.
-BUDGET = 0.65
+#: Two workers together have to take no more than this share of one worker's time; what is left
+#: by one is found by the other within a second.
+BUDGET = 0.75
 
 
 def measure(directory: Path) -> list[Figure]:
@@ -75,7 +76,7 @@ def _scene(directory: Path, work: Workload, *, hosts: int, threads: int) -> dict
             shared = ending.enter_context(_shared(directory))
         settings = {**shared, "PATCHWAVE_PROGRAMS": "web,beat"}
         stage = ending.enter_context(Stage(directory, hosts=hosts, work=work, **settings))
-        stage.prepare(["r1", "r2"])
+        stage.prepare(["warm-1", "r-1", "warm-2", "r-2"])
         workers: list[Instance] = []
         for count in (1, 2):
             worker = _worker(directory, stage.product.instance.home, count, shared, threads)
@@ -85,8 +86,9 @@ def _scene(directory: Path, work: Workload, *, hosts: int, threads: int) -> dict
             waiting.until(
                 lambda: stage.product.instance.get("/readyz")[0] == 200, "a worker is seen"
             )
-            stage.clear()
-            found[count] = _run(stage, f"r{count}", workers, database_cpu)
+            for release in (f"warm-{count}", f"r-{count}"):
+                stage.clear()
+                found[count] = _run(stage, release, workers, database_cpu)
     return found
 
 
@@ -98,7 +100,7 @@ def _run(stage: Stage, release: str, workers: list[Instance], database: Cpu) -> 
         stage.fleet_cpu.seconds() or 0.0,
     )
     began = time.perf_counter()
-    stage.await_end(stage.order(release, rollout={"parallel": stage.count}))
+    stage.await_end(stage.order(release, rollout={"parallel": stage.count, "canary": 0}))
     return Spread(
         time.perf_counter() - began,
         {

@@ -16,7 +16,7 @@ from django.utils import timezone  # noqa: E402
 
 from deploy_tasks import journal  # noqa: E402
 from deploy_tasks.journal import News  # noqa: E402
-from deploy_tasks.models import Event, Job  # noqa: E402
+from deploy_tasks.models import Attempt, Event, Job  # noqa: E402
 from deploy_tasks.states import HostRunState, JobState  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.stories import Story, person  # noqa: E402
@@ -75,6 +75,11 @@ class Teller:
 
     def end(self) -> None:
         with transaction.atomic():
+            for host, attempt in self._story.attempts.items():
+                attempt.log_offset = self._places[host]
+            Attempt.objects.bulk_update(
+                self._story.attempts.values(), ["log_offset"], batch_size=200
+            )
             Job.objects.filter(pk=self.job.pk).update(state=JobState.SUCCEEDED)
             self._append([News(Event.Kind.JOB, {"to": "succeeded"})])
 
