@@ -144,16 +144,26 @@ def approve_listed(
             before[one.host.name] = one.pinned
             after[one.host.name] = [ssh.fingerprint(key) for key in sorted(one.holds)]
     for rule in done.rules:
-        rule.approved_by = by
-        rule.save()
-        told = {"kind": rule.kind, "for": rule.names, "key": rule.fingerprint}
-        audit.record(by, "add_keyrule", str(rule)[:200], game=rule.game, after=told)
+        _add(rule, by)
     if after:
         audit.record(by, "approve_listed_keys", f"{len(after)} hosts", before=before, after=after)
     waiting = [one.host.pk for one in done.of(Outcome.VOUCHED) if not one.held]
     if waiting:  # their certificates are looked at, and their keys pinned, without being asked for
         hosts.test(Host.objects.filter(pk__in=waiting))
     return done
+
+
+def _add(rule: KeyRule, by: User) -> None:
+    made, is_new = KeyRule.objects.get_or_create(
+        game=rule.game,
+        kind=rule.kind,
+        fingerprint=rule.fingerprint,
+        names=rule.names,
+        defaults={"key": rule.key, "approved_by": by},
+    )
+    if is_new:  # nobody else has said the same at the same moment
+        told = {"kind": rule.kind, "for": rule.names, "key": rule.fingerprint}
+        audit.record(by, "add_keyrule", str(made), game=rule.game, after=told)
 
 
 class _Listed:

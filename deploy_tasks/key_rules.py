@@ -1,6 +1,7 @@
 """Host CAs, and keys that are revoked: which rules are about a host, and what comes of them."""
 
 from collections.abc import Collection, Iterable
+from typing import Protocol
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, prefetch_related_objects
@@ -50,7 +51,18 @@ def require_not_revoked(host: Host, key: str) -> None:
         )
 
 
-def is_about(names: str, host: Host) -> bool:
+class Placed(Protocol):
+    """A host, or what an inventory file says of one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+def is_about(names: str, host: Placed) -> bool:
     """As ssh looks at a line of an authority: with the port, then without; and by the name that
     the host has here, which ssh would call its HostKeyAlias."""
     called = (known_hosts.called(host.address, host.port), host.address, host.name)

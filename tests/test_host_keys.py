@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from demo.fleet import Fleet
-from deploy_tasks import host_keys, hosts, key_rules, known_hosts, ssh
-from deploy_tasks.errors import InvalidInput
+from deploy_tasks import host_keys, hosts, inventory, key_rules, known_hosts, ssh
+from deploy_tasks.errors import InvalidInput, InvalidInputs
 from deploy_tasks.host_keys import Outcome
 from deploy_tasks.models import AuditEntry, Game, Host, HostCheck, HostKey, KeyRule
 from tests import factories
@@ -153,6 +153,10 @@ def test_what_was_revoked_once_is_not_taken_later(squid: Game, mira: User) -> No
     with pytest.raises(InvalidInput, match="is revoked"):
         hosts.approve_key(one, fingerprint=ssh.fingerprint(ONE), by=mira)
     assert pinned(one) == []
+    entry = {"name": "a-1", "game": "squid", "address": "10.0.0.1", "user": "game"}
+    with pytest.raises(InvalidInputs, match="is revoked"):
+        inventory.check_entry("hosts", {**entry, "credential": "fleet", "host_key": ONE})
+    inventory.check_entry("hosts", {**entry, "credential": "fleet", "host_key": TWO})
 
 
 def test_a_host_that_an_authority_may_vouch_for_is_looked_at_and_may_be_updated(

@@ -114,7 +114,8 @@ def test_a_host_ca_is_shown_kept_and_can_be_taken_away(client: Client, squid: Ga
     assert ssh.fingerprint(ONE) in text(client.get(rules))
     client.post(f"{rules}{rule.pk}/delete/", {"post": "yes"})
     assert not KeyRule.objects.exists()
-    assert AuditEntry.objects.order_by("-number")[0].action == "remove_keyrule"
+    entry = AuditEntry.objects.order_by("-number")[0]
+    assert (entry.action, entry.game) == ("remove_keyrule", "squid")
 
 
 def test_a_host_that_an_authority_is_about_says_so(client: Client, squid: Game) -> None:

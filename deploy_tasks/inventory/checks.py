@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from deploy_tasks import recipes, ssh
+from deploy_tasks import key_rules, recipes, ssh
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.findings import Unquoted
 from deploy_tasks.inventory.draft import Draft, Drafted
@@ -133,6 +133,7 @@ class _Checker:
             entry.credential, Credential.Kind.SSH_KEY, (*place, "credential"), game=entry.game
         )
         yield from self._pinned(entry, place)
+        yield from self._revoked(entry, place)
         if not self._may_stand_on(entry):
             yield self._invalid(
                 (*place, "machine"),
@@ -231,6 +232,13 @@ class _Checker:
                 pinned=", ".join(pinned.values()),
                 found=", ".join(ssh.fingerprint(key) for key in new),
             )
+
+    def _revoked(self, entry: HostEntry, place: Place) -> Iterator[InvalidInput]:
+        rules = [rule for rule in self.stock.revoked if rule.game.name == entry.game]
+        for key in entry.host_key:
+            if any(rule.key == key and key_rules.is_about(rule.names, entry) for rule in rules):
+                said = _("this host key is revoked: %s") % ssh.fingerprint(key)
+                yield self._invalid((*place, "host_key"), said)
 
     def _circles(self) -> Iterator[InvalidInput]:
         """Each circle of jump hosts once, at its first host in the file."""

@@ -13,6 +13,7 @@ from deploy_tasks.models import (
     Game,
     Host,
     HostKey,
+    KeyRule,
     Machine,
     Recipe,
     Release,
@@ -69,6 +70,8 @@ class Stock:
         }
         self.hosts: dict[str, Host] = {}
         self._load_hosts({name for host in hosts for name in (host.name, host.via) if name})
+        rules = KeyRule.objects.filter(kind=KeyRule.Kind.REVOKED).select_related("game")
+        self.revoked = list(named(rules, "game__name", games))
         self.pinned: dict[str, dict[str, str]] = {}
         approved = HostKey.objects.filter(approved_at__isnull=False).select_related("host")
         for key in named(approved, "host__name", {host.name for host in hosts if host.host_key}):

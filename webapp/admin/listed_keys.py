@@ -175,6 +175,10 @@ class KeyRuleAdmin(ReadOnly):
     ordering = ("game__name", "kind", "names")
     fields = ("kind", "names", "game", "key", "fingerprint", "approved_at", "approved_by")
 
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for rule in queryset:
+            self.record(request, "remove", rule, game=rule.game)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return access.may_add(request.user, KeyRule)
 
