@@ -6,8 +6,10 @@ import signal
 from collections.abc import Callable
 
 import pytest
+import redis
 
 from tests.e2e.world import MARKS, Product, World, marks_of, root_of
+from tests.instances import Instance
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -77,3 +79,43 @@ def test_a_worker_killed_in_mid_step_runs_nothing_twice(
         assert lines == [f"line {n} of {host.name}" for n in range(1, len(lines) + 1)]
         assert product.log(job, host.name).startswith("\n".join(lines))
     assert world.versions() == world.all_at("1.1")
+
+
+def test_a_broker_that_forgets_everything_costs_nothing_but_time(
+    product: Product, make_world: MakeWorld
+) -> None:
+    """R08: emptied while a canary runs, and again between batches; then it dies, and starts empty."""
+    world = make_world("crab")
+    names = [host.name for host in world.hosts]
+    for host in world.hosts:
+        (root_of(host) / "hold").touch()
+    rollout = {"canary": 1, "batches": ["60%", "100%"]}
+    order = {"game": "crab", "version": "1.1", "all": True, "rollout": rollout}
+    job = product.post("/jobs", order)["id"]
+    with product.follow(job) as story:
+        for batch, forget in (
+            (names[:1], empty),
+            (names[1:3], empty),
+            (names[3:], kill_valkey),
+        ):
+            while not all(story.output(name) for name in batch):
+                story.until(lambda item: item["k"] == "output")
+            forget(product.instance)
+            for name in batch:
+                (root_of(world.hosts[names.index(name)]) / "hold").unlink()
+        assert story.to_the_end() == "succeeded"
+    for host in world.hosts:
+        assert marks_of(host) == MARKS
+        assert story.ends_of(host.name)[-1] == ("health", "succeeded")
+    assert world.versions() == world.all_at("1.1")
+
+
+def empty(instance: Instance) -> None:
+    with redis.Redis(unix_socket_path=str(instance.run_dir / "valkey.sock")) as valkey:
+        valkey.flushall()
+
+
+def kill_valkey(instance: Instance) -> None:
+    killed = instance.owner("valkey")
+    os.kill(instance.pid("valkey"), signal.SIGKILL)
+    until(lambda: instance.owner("valkey") != killed, "a new one is there")
