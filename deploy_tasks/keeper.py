@@ -23,7 +23,7 @@ from deploy_tasks import bells, calls, clock, conductor, desk, hosts, owner, soa
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Writer
 from deploy_tasks.models import HostRun, Job, Worker
-from deploy_tasks.runner import LEASE, Carriage, carry, claimable
+from deploy_tasks.runner import LEASE, LONGEST_LEASE, Carriage, carry, claimable
 from deploy_tasks.states import JOB_ENDED, HostRunState
 from deploy_tasks.wishes import Wish
 
@@ -264,9 +264,11 @@ def reconcile() -> None:
     _free_those_of_dead_owners()
     failpoint("reconcile.freed")
     lapsed = _lapsed(now)
+    # A clock that was set back leaves times that are to come: they are not waited for.
+    unrung = Q(rung_at__lt=now - RING_AGAIN) | Q(rung_at__gt=now + RING_AGAIN)
     # One that was left (no ``rung_at``) needs no bell: whoever has a hand free looks for it.
-    unheard = Q(state=HostRunState.QUEUED) & Q(rung_at__lt=now - RING_AGAIN)
-    recently = Q(rung_at__gt=now - timedelta(seconds=RENEW_EVERY / 2))
+    unheard = Q(state=HostRunState.QUEUED) & unrung
+    recently = Q(rung_at__gt=now - timedelta(seconds=RENEW_EVERY / 2), rung_at__lt=now + RING_AGAIN)
     left = HostRun.objects.filter(lapsed | unheard).exclude(recently)
     # Of several reconcilers that see the same row, one rings.
     marked = [
@@ -285,7 +287,8 @@ def reconcile() -> None:
 def _lapsed(now: datetime) -> Q:
     """Under way, and carried by nobody."""
     awake = Q(wake_at=None) | Q(wake_at__lte=now)
-    return Q(state=HostRunState.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now)) & awake
+    over = Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=now + LONGEST_LEASE)
+    return Q(state=HostRunState.RUNNING) & over & awake
 
 
 @desk.asked

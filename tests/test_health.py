@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -53,6 +54,25 @@ def test_an_instance_without_its_broker_is_not_ready(
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["broker"] == "away"
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_broker_that_takes_no_message_any_more_is_full(
+    client: Client, valkey: str, settings: Settings
+) -> None:
+    """R10: it answers a ping all the same."""
+    settings.REDIS_URL = valkey
+    with redis.Redis.from_url(valkey) as broker:
+        assert broker.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        broker.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(redis.exceptions.OutOfMemoryError):
+                broker.lpush("celery", "a bell")
+            answer = client.get("/readyz")
+            assert (answer.status_code, answer.json()["broker"]) == (503, "full")
+        finally:
+            broker.config_set("maxmemory", "0")
+    assert client.get("/readyz").json()["broker"] == "ok"
 
 
 @pytest.mark.usefixtures("_broker")

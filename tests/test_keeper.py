@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
@@ -11,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from deploy_tasks import bells, clock, conductor, keeper
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import HostRun
+from deploy_tasks.runner import claimable
 from deploy_tasks.states import HostRunState
 from tests import factories
 from tests.waiting import until
@@ -159,3 +161,22 @@ def test_host_runs_that_begin_together_are_read_together(
             worker.run_hosts(together)
         asked.append(len(queries))
     assert asked == [3, 3]
+
+
+@pytest.mark.django_db
+def test_a_clock_that_was_set_back_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease and a bell of times that are to come are of before; those of a moment ago stand."""
+    rung: list[int] = []
+    monkeypatch.setattr(bells, "ring_host_runs", rung.extend)
+    lost, left, heard, carried = queued(4)
+    now, later = clock.now(), clock.now() + timedelta(hours=1)
+    rows = HostRun.objects
+    rows.filter(pk=lost).update(rung_at=later)
+    rows.filter(pk=left).update(state="running", owner="far:1:1", lease_until=later, rung_at=later)
+    rows.filter(pk=heard).update(rung_at=now)
+    soon = now + timedelta(seconds=12)
+    rows.filter(pk=carried).update(state="running", owner="far:1:1", lease_until=soon, rung_at=now)
+    keeper.reconcile()
+    assert sorted(rung) == [lost, left]
+    assert claimable(rows.get(pk=left))
+    assert not claimable(rows.get(pk=carried))

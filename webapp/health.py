@@ -64,8 +64,10 @@ def migrations() -> str:
 def broker() -> str:
     """What carries bells, and what rings watchers: the same Redis, or a RabbitMQ beside it."""
     beside = settings.CELERY_BROKER_URL.startswith("amqp")
-    well = _redis_answers() and (not beside or _rabbit_answers())
-    return "ok" if well else "away"
+    word = _redis()
+    if beside and word != "away":  # a full one rings watchers all the same
+        return "ok" if _rabbit_answers() else "away"
+    return word
 
 
 def _rabbit_answers() -> bool:
@@ -81,17 +83,28 @@ def _rabbit_answers() -> bool:
     return True
 
 
-def _redis_answers() -> bool:
+def _redis() -> str:
     client = redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=ANSWER_WITHIN, socket_connect_timeout=ANSWER_WITHIN
     )
     try:
         client.ping()
+        return "full" if _is_full(client) else "ok"
     except (redis.RedisError, OSError):
-        return False
+        return "away"
     finally:
         client.close()
-    return True
+
+
+def _is_full(client: redis.Redis) -> bool:
+    """It answers, and takes no message any more."""
+    try:
+        memory = client.info("memory")
+    except redis.ResponseError:  # one that we may not ask
+        return False
+    limit = int(memory.get("maxmemory", 0))
+    evicts = memory.get("maxmemory_policy") != "noeviction"
+    return not evicts and 0 < limit <= int(memory["used_memory"])
 
 
 def worker() -> str:

@@ -5,6 +5,6 @@ rows how far the log was stored, and goes on there.
 """
 
 from deploy_tasks.runner.passage import carry, claimable
-from deploy_tasks.runner.story import LEASE, Carriage
+from deploy_tasks.runner.story import LEASE, LONGEST_LEASE, Carriage
 
-__all__ = ["LEASE", "Carriage", "carry", "claimable"]
+__all__ = ["LEASE", "LONGEST_LEASE", "Carriage", "carry", "claimable"]

@@ -17,7 +17,7 @@ from deploy_tasks.rollout import Rollout
 from deploy_tasks.runner import target, unended
 from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Held, Paused, Skipped, Unknown
-from deploy_tasks.runner.story import Carriage, Later, LetGo, Story
+from deploy_tasks.runner.story import LONGEST_LEASE, Carriage, Later, LetGo, Story
 from deploy_tasks.runner.work import Work
 from deploy_tasks.standing import has_begun
 from deploy_tasks.states import HostRunState
@@ -37,7 +37,9 @@ def claimable(run: HostRun) -> bool:
     now = clock.now()
     if run.wake_at and run.wake_at > now:
         return False
-    free = run.lease_until is None or run.lease_until < now
+    until = run.lease_until
+    # One that ends later than any that could begin now is of a clock that was set back since.
+    free = until is None or not now <= until <= now + LONGEST_LEASE
     return free or owner.is_dead(run.owner)
 
 

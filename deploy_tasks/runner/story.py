@@ -16,6 +16,8 @@ from deploy_tasks.wishes import Wish
 
 #: Seconds a claim lasts unless it is renewed.
 LEASE = 15
+#: No lease ends later than this from now, also as a machine with another clock sees it.
+LONGEST_LEASE = timedelta(seconds=4 * LEASE)
 
 #: Columns that the event of a host run's end tells of.
 SHOWN = ("reason", "error", "version", "down")

@@ -84,7 +84,7 @@ def test_a_worker_killed_in_mid_step_runs_nothing_twice(
 def test_a_broker_that_forgets_everything_costs_nothing_but_time(
     product: Product, make_world: MakeWorld
 ) -> None:
-    """R08: emptied while a canary runs, and again between batches; then it dies, and starts empty."""
+    """R08: emptied while a canary runs, and again in a batch; then it dies, and starts empty."""
     world = make_world("crab")
     names = [host.name for host in world.hosts]
     for host in world.hosts:

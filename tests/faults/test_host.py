@@ -3,9 +3,11 @@
 import os
 import signal
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from demo.fleet import Fleet, FleetHost
 from deploy_tasks import failpoints, frames, orders
@@ -468,6 +470,45 @@ def test_a_host_that_is_of_no_use_for_a_while_is_unreachable_and_not_failed(
     (host.home / "go").touch()
     wait_for_end(run.job, "succeeded")
     assert_world_ok(own_fleet, run.job)
+
+
+def test_a_sudo_that_wants_a_password_is_named(host: FleetHost, fleet: Fleet, crew: Crew) -> None:
+    """R50: it has nobody to ask, so it ends at once."""
+    text = "recipe: faults\nsteps:\n  - {name: stop, run: sudo systemctl stop game}\n"
+    game = make_game(fleet, text)
+    (host.home / "bin").mkdir()
+    sudo = host.home / "bin/sudo"
+    sudo.write_text("#!/bin/sh\nread -r _ || echo sudo: a password is required >&2\nexit 1\n")
+    sudo.chmod(0o755)
+    (host.home / ".bashrc").write_text("PATH=$HOME/bin:$PATH\n")
+    crew.start()
+    job = start(game, host)
+    wait_for_end(job, "failed")
+    assert job.host_runs.get().error == "step “stop”: sudo wants a password"
+    assert_world_ok(fleet, job)
+
+
+@pytest.mark.parametrize("wrong", ["-3 years", "+3 years"])
+def test_a_host_whose_clock_is_wrong_is_told_in_our_time(
+    wrong: str, game: Game, host: FleetHost, fleet: Fleet
+) -> None:
+    """Only its time since boot is believed; ``date`` there may say what it likes."""
+    (host.home / "bin").mkdir()
+    date = host.home / "bin/date"
+    date.write_text(f'#!/bin/sh\nexec /bin/date -d "{wrong}" "$@"\n')
+    date.chmod(0o755)
+    (host.home / ".bashrc").write_text("PATH=$HOME/bin:$PATH\n")
+    began = timezone.now()
+    run = start_and_wait(game, host)
+    (host.home / "go").touch()
+    wait_for_end(run.job, "succeeded")
+    for attempt in run.attempts.all():
+        assert attempt.started_at
+        assert attempt.ended_at
+        # Of ticks and of rounding.
+        assert began - timedelta(seconds=1) < attempt.started_at <= attempt.ended_at
+        assert attempt.ended_at < timezone.now() + timedelta(seconds=1)
+    assert_world_ok(fleet, run.job)
 
 
 def test_retries_are_counted_over_all_workers(

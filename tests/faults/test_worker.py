@@ -3,15 +3,19 @@ another key at the host; what it left is found by the next one, and nobody does 
 
 import signal
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from demo.fleet import Fleet, FleetHost
 from demo.keys import make_key
-from deploy_tasks import failpoints, keeper, orders
+from deploy_tasks import failpoints, keeper, orders, revisions
+from deploy_tasks.journal import Entry, writer
 from deploy_tasks.models import Event, Game, HostRun, Job
 from tests.faults.crew import Crew, Nursery
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
@@ -93,7 +97,7 @@ def test_a_step_that_ended_while_no_worker_lived_is_told_as_it_was(
 def test_a_worker_that_is_told_to_stop_leaves_its_step_alone(
     nursery: Nursery, crew: Crew, game: Game, host: FleetHost, fleet: Fleet
 ) -> None:
-    """R05: a deploy of the tool itself."""
+    """R05, R07: a deploy of the tool itself. The job ends by the recipe it began with."""
     (host.home / "slow").touch()
     job = start(game, host)
     worker = nursery.worker()
@@ -103,6 +107,7 @@ def test_a_worker_that_is_told_to_stop_leaves_its_step_alone(
     run = job.host_runs.get()
     assert (run.state, run.owner, run.lease_until) == ("running", "", None)
     assert not gone(int((plan_of(job, host) / "now").read_text().split()[1]))
+    revisions.store(RECIPE.replace("echo tidy", "exit 1"), file="")
     crew.start()
     (host.home / "go").touch()
     wait_for_end(job, "succeeded")
@@ -125,6 +130,65 @@ def test_fifty_deliveries_of_a_bell_start_one_passage(
     job.refresh_from_db()
     assert job.last_seq == told
     assert Event.objects.filter(job=job, kind="host", data__to="running").count() == 1
+    assert_world_ok(fleet, job)
+
+
+def test_workers_and_beats_that_all_look_at_once_carry_each_host_once(
+    nursery: Nursery, crew: Crew, game: Game, fleet: Fleet
+) -> None:
+    """R21: three workers, and beats that do nothing but reconcile."""
+    crew.start()
+    others = [nursery.worker(), nursery.worker()]
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.02):
+            # What it finds is rung for once more each time.
+            HostRun.objects.update(rung_at=None)
+            keeper.reconcile()
+        connection.close()
+
+    beats = [threading.Thread(target=beat) for _ in range(2)]
+    for one in beats:
+        one.start()
+    try:
+        job = start(game)
+        wait_for_end(job, "succeeded")
+    finally:
+        over.set()
+        for one in beats:
+            one.join()
+        for other in others:
+            other.end()
+    running = Event.objects.filter(job=job, kind="host", data__to="running")
+    assert running.count() == len(fleet.hosts)
+    assert_world_ok(fleet, job)
+
+
+def test_a_full_disk_of_ours_loses_nothing(
+    crew: Crew, game: Game, host: FleetHost, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R14: the host goes on meanwhile, and nothing counts as stored that is not."""
+    full, write = threading.Event(), writer.flush
+
+    def flush(entries: Sequence[Entry]) -> Counter[int]:
+        if full.is_set():
+            raise OperationalError("database or disk is full")
+        return write(entries)
+
+    monkeypatch.setattr(writer, "flush", flush)
+    (host.home / "slow").touch()
+    crew.start()
+    job = start(game, host)
+    until(lambda: is_working(host), "it works")
+    until(lambda: job.host_runs.get().attempts.filter(log_offset__gt=0).exists(), "it is told")
+    full.set()
+    (host.home / "go").touch()
+    until(lambda: b" Z done\n" in (plan_of(job, host) / "log").read_bytes(), "it is through")
+    job.refresh_from_db()
+    assert job.state == "running"
+    full.clear()
+    wait_for_end(job, "succeeded")
     assert_world_ok(fleet, job)
 
 
