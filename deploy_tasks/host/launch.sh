@@ -7,6 +7,7 @@ printf '%-63s\n' @SLOTS@ >st && : >log
 }
 # Nobody else may enter these: what lies in them may have the modes of the log-in.
 own() { [ -d "$1" ] || (umask 077; mkdir -p "$1"); } 2>/dev/null
+can_write() { [ -w "$HOME" ] && { [ ! -e "$HOME/.patchwave" ] || [ -w "$HOME/.patchwave" ]; }; }
 command -v setsid >/dev/null || { head_ nosetsid; exit 75; }
 for d in "$HOME/.patchwave" "${D%/*}"; do
   if [ -L "$d" ] || { [ -e "$d" ] && [ ! -O "$d" ]; }; then head_ foreign; exit 75; fi
@@ -19,5 +20,7 @@ if own "${D%/*}" && mkdir -m 700 "$D" 2>/dev/null; then
 @RUNNER@
   word=launched
 elif cd "$D" 2>/dev/null && [ -e log ]; then word=exists
-else head_ noplan; exit 75
+elif [ -d "$D" ]; then head_ noplan; exit 75
+elif can_write; then head_ noroom; exit 75
+else head_ readonly; exit 75
 fi

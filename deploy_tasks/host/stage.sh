@@ -6,7 +6,7 @@ stage() {
   staged=had
   if [ -e "$artifact" ]; then return; fi
   part=$artifact.$$.part
-  if ! own "${artifact%/*}" || ! true >"$part"; then refuse nospace; fi
+  if ! own "${artifact%/*}" || ! true >"$part"; then can_write || refuse readonly; refuse nospace; fi
   if ! command -v sha256sum >/dev/null; then refuse nosum; fi
   head_ wanted
   began=${up%.*}

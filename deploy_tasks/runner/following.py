@@ -53,6 +53,7 @@ UPLOADING = "uploading"
 #: Words of a header that say why nothing will run.
 REFUSALS = {
     "noroom": gettext_lazy("no space left on the host for the runner's files"),
+    "readonly": gettext_lazy("the home directory on the host cannot be written to"),
     "foreign": gettext_lazy("~/.patchwave on the host is a link or belongs to somebody else"),
     "nosetsid": gettext_lazy("the host has no setsid"),
 }
@@ -113,6 +114,7 @@ class Follower:
         self._doubts: int | None = None
         self._last_report: frames.RunnerReport | None = None
         self.refusal = ""
+        self._sent_before = plan.sent
 
     @property
     def said(self) -> str:
@@ -127,7 +129,7 @@ class Follower:
         self._carriage.wake = session.close
         channel = session.open(program.command)
         failpoint("launch.opened")
-        was_sent, self._plan.sent = self._plan.sent, True
+        self._sent_before, self._plan.sent = self._plan.sent, True
         try:
             self._carriage.wake = channel.wake
             channel.write(program.stdin, timeout=SEND_LIMIT)
@@ -137,10 +139,10 @@ class Follower:
             end = self._read(channel, answer_within=ANSWER_LIMIT)
             if end == End.WANTED:
                 # It does not begin before it has the last byte.
-                self._plan.sent = was_sent
+                self._plan.sent = self._sent_before
                 end = self._bring(session, channel) or self._read_on(channel)
             if end == End.REFUSED:
-                self._plan.sent = was_sent
+                self._plan.sent = self._sent_before
         except TimeoutError as error:
             session.close()
             raise LinkLost(str(error)) from error
@@ -262,7 +264,10 @@ class Follower:
         if header.word in UPLOAD_REFUSALS:
             return self._refused(str(UPLOAD_REFUSALS[header.word]))
         if header.word in REFUSALS:
-            # The claim is taken, and nothing will ever be started from it.
+            if self._sent_before:
+                # One before this, of which nothing was heard, may have found it otherwise.
+                raise LinkLost(str(REFUSALS[header.word]))
+            # No claim could be taken, or nothing will ever be started from it.
             self.teller.abandon_the_rest()
             raise HostFailed(REFUSALS[header.word])
         return End.ABSENT if header.word in ("noplan", "nodir") else None

@@ -207,6 +207,33 @@ steps:
         subprocess.run(["umount", "-l", str(host.home)], check=True)
 
 
+@pytest.mark.parametrize("with_artifact", [True, False])
+def test_a_home_that_was_mounted_read_only_is_told_and_nothing_begins(
+    with_artifact: bool, own_fleet: Fleet, crew: Crew, transactional_db: None
+) -> None:
+    """As a kernel does it after an error of the disk. The rest of the host is well."""
+    host = own_fleet.hosts[0]
+    bring = "  - {name: bring, upload: artifact}\n"
+    game = make_game(own_fleet, RECIPE if with_artifact else RECIPE.replace(bring, ""), [host])
+    mount = ["mount", "--bind", str(host.home), str(host.home)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs to mount a directory (root)")
+    try:
+        again = ["mount", "-o", "remount,bind,ro", str(host.home)]
+        subprocess.run(again, check=True)
+        crew.start()
+        job = start(game, host)
+        wait_for_end(job, "failed")
+        error = job.host_runs.get().error
+        assert error == "the home directory on the host cannot be written to"
+        assert_world_ok(own_fleet, job)
+    finally:
+        subprocess.run(["umount", "-l", str(host.home)], check=True)
+    orders.retry(job, by=mira())
+    wait_for_end(job, "succeeded")
+    assert_world_ok(own_fleet, job)
+
+
 STRANGE = {
     "a line of 3 MB": b"x" * 3_000_000,
     "NUL and invalid UTF-8": b"\x00\xff\xfe\xc3(\xed\xa0\x80" * 5_000,
