@@ -31,9 +31,19 @@ def border(recipe: Recipe) -> int | None:
     return next((n for n, step in enumerate(recipe.steps) if step.disruptive), None)
 
 
+def holds_nobody(job: Job) -> bool:
+    """Whether neither a job itself nor another one limits how many of its hosts are down."""
+    limited = Rollout.model_validate(job.rollout).limits_others
+    return not limited and not _others_limit(job.game_id, own=job.pk)
+
+
 @desk.asked
 def limits_in_force(game_id: int, *, own: int) -> bool:
     """Whether another job's limits may concern a host of this game."""
+    return _others_limit(game_id, own=own)
+
+
+def _others_limit(game_id: int, *, own: int) -> bool:
     others = Job.objects.filter(state__in=IN_FORCE).exclude(pk=own)
     return any(
         rollout.get("per_machine") is not None or (rollout.get("max_down") and game == game_id)

@@ -107,6 +107,17 @@ def test_people_are_called_once_where_the_switch_waits_for_them() -> None:
     assert [call.moment for call in Call.objects.all()] == ["waits"]
 
 
+def test_hosts_are_looked_at_before_they_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bells, "ring_looks", lambda pks: None)
+    later = timezone.now() + timedelta(hours=5)
+    made = job(2, rollout={"preflight": True}, start_at=later)
+    factories.batch(made, 0)
+    assert conduct(made) == ["waiting", "waiting"]
+    assert made.batches.get(n=0).gate == "soaking", "workers look at them now, not at the switch"
+    made.batches.filter(n=0).update(gate="open", soak_until=None)
+    assert conduct(made) == ["queued", "queued"]
+
+
 def test_a_staged_host_keeps_its_lock(mira: User) -> None:
     made = staged()
     assert made.host_runs.filter(holds_host=True).count() == 4

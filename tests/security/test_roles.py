@@ -122,6 +122,7 @@ ABOUT: dict[str, Any] = {
     "job-steps": lambda world: (f"/jobs/{world.job.pk}/steps", None),
     "job-new": lambda world: (f"/jobs/new?game={world.game}", None),
     "job-plan": lambda world: ("/jobs/new/plan", {"game": world.game.name, "key": "k"}),
+    "job-hosts": lambda world: (f"/jobs/new/hosts?game={world.game}", None),
     "job-check": lambda world: ("/jobs/new/check", {"game": world.game.name, "key": "k"}),
     "pager-test": lambda world: (f"/calls/{world.name}-desk/test", {}),
     "pager-remove": lambda world: (f"/calls/{world.name}-desk/remove", {}),
