@@ -521,9 +521,19 @@ def test_an_order_is_staged_now_and_switched_at_a_time_of_ones_own_clock(tab: Ta
     expect(page.locator("main")).to_contain_text(
         re.compile("Hosts begin to go down at .* 04:00, in")
     )
+    switch = page.get_by_role("button", name="Switch…")
+    switch.click()
+    expect(page.locator("#switch [data-say]")).to_have_text(
+        "5 hosts are staged and go down batch after batch."
+    )
+    expect(page.locator("#switch-at")).to_have_value("2999-01-31T04:00")
+    page.locator("#switch-at").fill("2999-01-31T05:30")
+    page.get_by_role("button", name="Set the time").click()
+    expect(page.locator("main")).to_contain_text(re.compile("go down at .* 05:30, in"))
+    switch.click()
     page.get_by_role("button", name="Switch now").click()
     expect(page.locator("#verdict")).to_contain_text("5 staged")
-    expect(page.get_by_role("button", name="Switch now")).to_be_hidden()
+    expect(switch).to_be_hidden()
     assert tab.complaints() == []
 
 

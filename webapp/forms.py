@@ -13,7 +13,7 @@ from deploy_tasks import floors, recipes, revisions
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.models import Game, Host, Release
 from deploy_tasks.orders import JobOrder
-from deploy_tasks.rollout import Rollout, presets
+from deploy_tasks.rollout import presets
 from webapp.converters import number
 from webapp.terms import terms
 
@@ -176,11 +176,7 @@ class JobForm(forms.Form):
         if given["when"] in (STAGE, STAGE_AT):
             more["stage"] = "ahead"
         if given["rollout"] != BY_HAND:
-            preset = given["rollout"] or "standard"
-            if not more:
-                return {"preset": preset}
-            terms = self._presets[preset].model_dump(mode="json", exclude_defaults=True)
-            return {"rollout": Rollout.model_validate(terms | more)}
+            return {"preset": given["rollout"] or "standard", "rollout": more}
         asked = {
             "canary": given["canary"],
             "batches": _sizes(given["batches"]),

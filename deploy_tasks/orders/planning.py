@@ -29,7 +29,7 @@ class JobOrder(BaseModel):
     all: bool = False
     vars: dict[str, Any] = Field(default_factory=dict)
     rollout: Rollout = Rollout()
-    #: The name of a rollout, instead of one.
+    #: The name of a rollout; terms that ``rollout`` names beside it come in the place of its own.
     preset: Name | None = None
     note: str = Field(default="", max_length=2000)
     force: bool = False
@@ -41,8 +41,6 @@ class JobOrder(BaseModel):
         chosen = [self.hosts is not None, self.labels is not None, self.all]
         if chosen.count(True) != 1:
             raise ValueError(_("say which hosts: exactly one of hosts, labels and all"))
-        if self.preset is not None and "rollout" in self.model_fields_set:
-            raise ValueError(_("say how: either rollout or preset"))
         return self
 
 
@@ -162,7 +160,8 @@ def _rollout(order: JobOrder, game: Game) -> Rollout:
             % {"game": game, "name": order.preset, "known": ", ".join(known)},
             field="preset",
         )
-    return known[order.preset]
+    own = {name: getattr(order.rollout, name) for name in order.rollout.model_fields_set}
+    return known[order.preset].model_copy(update=own)
 
 
 def _check_canary(choice: Choice) -> None:

@@ -4,6 +4,7 @@
 import { element, setText } from "./dom.js";
 import { give } from "./giving.js";
 import { Question } from "./question.js";
+import { Switching, switchLabel } from "./switching.js";
 import { Terms } from "./terms.js";
 import { count } from "./verdict.js";
 import { fill, gettext, ngettext, number } from "./words.js";
@@ -17,7 +18,8 @@ export class Orders {
     this.promote = this.#button("main", () =>
       this.give("promote", { batch: this.gated?.n }, this.promote),
     );
-    this.switch = this.#button("main", () => this.give("switch", {}, this.switch));
+    this.switching = new Switching((body) => this.give("switch", body, this.switch));
+    this.switch = this.#button("main", () => this.switching.ask(this.model.job, this.ready));
     this.check = this.#button("", () => this.give("check", {}, this.check));
     this.resume = this.#button("", () => this.give("resume", {}, this.resume));
     this.pausing = new Question("pause");
@@ -100,14 +102,10 @@ export class Orders {
       );
     }
     this.switch.hidden = !can.includes("switch");
-    const staged = batches.reduce((sum, { counts }) => sum + (counts.staged ?? 0), 0);
-    this.#label(
-      this.switch,
-      gettext("Switch now"),
-      fill(ngettext("%(n)s host is staged", "%(n)s hosts are staged", staged), {
-        n: number(staged),
-      }),
-    );
+    const sum = (...states) => batches.reduce((n, { counts }) => n + count(counts, states), 0);
+    this.ready = { staged: sum("staged"), staging: sum("waiting", "queued", "running", "paused") };
+    this.#label(this.switch, ...switchLabel(this.ready.staged));
+    this.switching.tell(this.ready);
     this.resume.hidden = !can.includes("resume");
     const hosts = fill(ngettext("%(n)s host waits", "%(n)s hosts wait", waiting), {
       n: number(waiting),

@@ -42,6 +42,11 @@ export class Terms {
 
   open() {
     this.#before = this.#model.job.rollout;
+    const { gate } = this.#before;
+    const { options } = this.#form.elements.gate;
+    // One for each batch: it can be left as it is, or be one for all.
+    if (![...options].some(({ value }) => value === shown(gate)))
+      options.add(new Option(gate.map((one) => this.#word("gate", one)).join(gettext(", ")), gate));
     for (const name of NAMES) this.#form.elements[name].value = shown(this.#before[name]);
     setText(this.#dialog.querySelector(".refusal"), "");
     this.#tell();
@@ -75,7 +80,11 @@ export class Terms {
 
   #word(name, value) {
     if (value === null || value === undefined) return gettext("no limit");
-    if (name === "gate") return this.#form.elements.gate.querySelector(`[value=${value}]`).text;
+    if (name === "gate") {
+      const known = [...this.#form.elements.gate.options].find((one) => one.value === shown(value));
+      return known?.text ?? shown(value);
+    }
+    if (Array.isArray(value)) return value.map((one) => this.#word(name, one)).join(gettext(", "));
     if (typeof value !== "number") return String(value);
     return name === "soak" || name === "stagger" ? duration(value) : number(value);
   }
@@ -88,6 +97,7 @@ function shown(value) {
 
 function read(name, text) {
   const given = text.trim();
+  if (given.includes(",")) return given.split(",").map((part) => read(name, part));
   if (!given) return LIMITS.includes(name) ? null : "";
   return /^\d+(\.\d+)?$/.test(given) ? Number(given) : given;
 }

@@ -1,5 +1,7 @@
 // The start page: the time of an order is chosen on the reader's own clock, and sent as UTC.
 
+import { fromOwnClock, nextHour, onOwnClock } from "./ownclock.js";
+
 const form = document.getElementById("start");
 const local = form.querySelector("[data-local]");
 const sent = form.elements.start_at;
@@ -8,23 +10,15 @@ if (sent.value && !Number.isNaN(Date.parse(sent.value))) local.value = onOwnCloc
 local.addEventListener("input", send);
 form.addEventListener("submit", send);
 
-/** A choice that needs a time begins with one: the next full hour. */
+/** A choice that needs a time begins with one. */
 form.addEventListener("change", ({ target }) => {
   if (target.name !== "when" || local.value || !["at", "stage_at"].includes(target.value)) return;
-  const next = new Date();
-  next.setHours(next.getHours() + 1, 0, 0, 0);
-  local.value = onOwnClock(next);
+  local.value = nextHour();
   send();
   // What was asked about before had no time yet.
   form.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
 function send() {
-  sent.value = local.value ? new Date(local.value).toISOString() : "";
-}
-
-function onOwnClock(at) {
-  const moment = new Date(at);
-  const shifted = new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000);
-  return shifted.toISOString().slice(0, 16);
+  sent.value = fromOwnClock(local.value);
 }
