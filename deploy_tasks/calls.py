@@ -1,4 +1,5 @@
-"""Writes down who has to be told of what a job does, in the transaction in which it does it.
+"""Writes down who has to be told of what a job does, in the transaction in which it does it; and
+that a disk is nearly full.
 
 Nothing is told here: a worker does that, later and as often as it takes (webapp.calls).
 """
@@ -16,6 +17,7 @@ from deploy_tasks.states import JobState
 GATHER = timedelta(seconds=10)
 #: Between two calls that a job has unknown hosts.
 AGAIN = timedelta(minutes=5)
+A_DAY = timedelta(days=1)
 #: Bells rung at a time.
 MOST = 50
 
@@ -63,6 +65,23 @@ def note(job_id: int, game_id: int, moment: Moment) -> None:
     if moment != Moment.UNKNOWN:
         # The journal must not wait for the broker; what is due later is rung for later anyway.
         transaction.on_commit(ring_due, robust=True)
+
+
+def note_disk(*, machine: str, free: int) -> None:
+    """For those that hear of all games; each is told once a day of each machine."""
+    now = clock.now()
+    with transaction.atomic():
+        # Held, so that two who look at the same moment do not both call.
+        there = Pager.objects.select_for_update().filter(game=None).values_list("pk", "moments")
+        wanting = {pk for pk, moments in there if Moment.DISK in moments}
+        lately = Call.objects.filter(moment=Moment.DISK, at__gt=now - A_DAY)
+        told = lately.filter(about__machine=machine).values_list("pager", flat=True)
+        about = {"machine": machine, "free": free}
+        Call.objects.bulk_create(
+            Call(pager_id=pager, moment=Moment.DISK, at=now, due_at=now, about=about)
+            for pager in sorted(wanting - set(told))
+        )
+    transaction.on_commit(ring_due, robust=True)
 
 
 def test(pager: Pager) -> None:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import Q
 
-from deploy_tasks import bells, calls, clock, conductor, desk, hosts, owner, soaking
+from deploy_tasks import bells, calls, clock, conductor, desk, disk, hosts, owner, soaking
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Writer
 from deploy_tasks.models import HostRun, Job, Worker
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 #: Seconds.
 LOOK_EVERY = 1.0
 RENEW_EVERY = 5.0
+MEASURE_EVERY = 300.0
 #: Between two looks at jobs under load: each is looked at once for however many hosts have ended.
 CONDUCT_EVERY = 0.1
 #: A queued host run whose bell was rung that long ago is rung for again.
@@ -218,7 +219,7 @@ class Keeper:
         connection.close()
 
     def _keep(self) -> None:
-        renewed = 0.0
+        renewed = measured = 0.0
         while not self.stopping.wait(LOOK_EVERY if renewed else 0):
             with _tried_again("look after host runs"):
                 self._read_wishes()
@@ -229,6 +230,9 @@ class Keeper:
                     renewed = time.monotonic()
                     self._renew()
                     reconcile()
+                if not measured or time.monotonic() - measured >= MEASURE_EVERY:
+                    measured = time.monotonic()
+                    disk.look()
         connection.close()
 
     def _mine(self) -> dict[int, Carriage]:

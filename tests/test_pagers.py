@@ -113,7 +113,7 @@ def test_the_api_takes_an_address_and_never_gives_it_back(squid: Game) -> None:
         "shown": "https://hooks.example/…",
         "game": None,
         "mine": False,
-        "moments": ["halted", "waits", "unknown", "failed", "cancelled", "succeeded"],
+        "moments": ["halted", "waits", "unknown", "failed", "cancelled", "succeeded", "disk"],
         "language": "en",
         "last": None,
     }

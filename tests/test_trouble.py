@@ -7,9 +7,10 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
+from deploy_tasks import disk
 from tests.api import caller, error
 from tests.stories import person
-from webapp import health, reports
+from webapp import reports
 from webapp.models import Role
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +33,7 @@ def test_a_person_gets_a_page_that_says_what_goes_on_without_it(
 ) -> None:
     browser = Client(raise_request_exception=False)
     browser.force_login(person("anna", role=Role.ADMINISTRATOR))
-    monkeypatch.setattr(health, "disk", full)
+    monkeypatch.setattr(disk, "word", full)
     page = browser.get("/")
     assert page.status_code == 500
     assert "Something is wrong inside Patchwave." in page.content.decode()

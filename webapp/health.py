@@ -1,6 +1,5 @@
 """Whether this instance is well, in one word each, for load balancers, bin/serve and people."""
 
-import shutil
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -14,15 +13,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu import Connection
 
-from deploy_tasks import clock, owner
+from deploy_tasks import clock, disk, owner
 from deploy_tasks.models import Worker
 from webapp.access import Open, takes
 
 ANSWER_WITHIN = 1.0  # seconds, for each part
 SEEN_WITHIN = timedelta(seconds=15)  # a worker says every 5 s that it lives
-# Free space, in bytes and as a share of the disk; the smaller of both counts.
-LOW_DISK = (5 << 30, 0.05)
-FULL_DISK = (200 << 20, 0.01)
 
 
 @takes(Open.ANYBODY)
@@ -116,27 +112,13 @@ def worker() -> str:
     return "away" if all(owner.is_dead(name) for name in lately) else "ok"
 
 
-def disk() -> str:
-    """Of the home: "low" while there is time to act, "full" when work would fail."""
-    total, _used, free = shutil.disk_usage(settings.HOME)
-    for word, (size, share) in (("full", FULL_DISK), ("low", LOW_DISK)):
-        if free < min(size, total * share):
-            return word
-    return "ok"
-
-
-def disk_free() -> int:
-    """Bytes."""
-    return shutil.disk_usage(settings.HOME)[2]
-
-
 # A part is a word: "ok", or what is wrong.
 PARTS: dict[str, Callable[[], str]] = {
     "database": database,
     "migrations": migrations,
     "broker": broker,
     "worker": worker,
-    "disk": disk,
+    "disk": disk.word,
 }
 # With these, work can be taken.
 WELL = {"ok", "low"}

@@ -21,10 +21,11 @@ class Moment(models.TextChoices):
     FAILED = "failed", _("a job has failed")
     CANCELLED = "cancelled", _("a job was cancelled")
     SUCCEEDED = "succeeded", _("a job has succeeded")
+    DISK = "disk", _("the disk is nearly full")
     TEST = "test", _("a test")
 
 
-#: All that a job may tell of.
+#: All that a pager may want to hear of.
 MOMENTS = tuple(moment for moment in Moment if moment != Moment.TEST)
 
 
@@ -79,10 +80,12 @@ class Call(models.Model):
 
     # No constraint of the database: a pager may be taken away while a job writes down a call.
     pager = models.ForeignKey(Pager, models.CASCADE, related_name="calls", db_constraint=False)
-    #: Null for a test.
+    #: Null for what is about no job.
     job = models.ForeignKey(Job, models.CASCADE, null=True, related_name="calls")
     moment = models.CharField(max_length=16, choices=Moment)
     at = models.DateTimeField()
+    #: Of a disk: ``{"machine", "free"}``, in bytes.
+    about = models.JSONField(default=dict)
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     due_at = models.DateTimeField()
     tries = models.PositiveIntegerField(default=0)

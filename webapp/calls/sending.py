@@ -24,7 +24,7 @@ from django.utils.translation import gettext_noop
 from deploy_tasks import clock
 from deploy_tasks.errors import HostFailed
 from deploy_tasks.masking import Mask
-from deploy_tasks.models import Call, Job, Pager
+from deploy_tasks.models import Call, Job, Moment, Pager
 from deploy_tasks.times import iso
 from webapp import access, env, reports
 from webapp.calls import outside, pagers, webhook
@@ -111,7 +111,7 @@ def _end(call: Call, state: Call.State, error: str = "") -> None:
 
 def _try_later(call: Call, problem: str) -> None:
     log.warning("call %s to pager %s was not taken: %s", call.pk, call.pager_id, problem)
-    if call.tries >= settings.CALL_TRIES or call.job_id is None:
+    if call.tries >= settings.CALL_TRIES or call.moment == Moment.TEST:
         _end(call, Call.State.FAILED, problem)
         return
     delay = DELAYS[min(call.tries, len(DELAYS)) - 1]

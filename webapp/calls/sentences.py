@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -27,6 +28,12 @@ STATE_OF = {
 
 def sentence(call: Call, job: Job | None, report: JobReport | None) -> str:
     """In the language that is active; empty for what is true no more and needs nobody now."""
+    if call.moment == Moment.DISK:
+        return _("The disk of %(machine)s is nearly full: %(free)s left at %(at)s.") % {
+            "machine": call.about["machine"],
+            "free": filesizeformat(call.about["free"]),
+            "at": f"{call.at:%Y-%m-%d %H:%M} UTC",
+        }
     if job is None or report is None:
         return _("This is a test: Patchwave at %(origin)s reaches you here.") % {
             "origin": settings.SITE_ORIGIN

@@ -3,11 +3,11 @@
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from deploy_tasks import truth
+from deploy_tasks import disk, truth
 from deploy_tasks.models import Host
 from deploy_tasks.states import JOB_OPEN
 from deploy_tasks.truth import Truth
-from webapp import access, health, lately, reports
+from webapp import access, lately, reports
 from webapp.access import Right, takes
 from webapp.calls.reports import undelivered
 from webapp.first_steps import first_steps
@@ -52,8 +52,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "drifted": drifted[:DRIFTED_SHOWN],
             "more_drifted": max(0, len(drifted) - DRIFTED_SHOWN),
             "undelivered": undelivered(request.user),
-            "disk": health.disk(),
-            "disk_free": health.disk_free(),
+            "disk": disk.word(),
+            "disk_free": disk.free(),
         },
     )
 
