@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -450,6 +451,17 @@ def test_what_a_person_wrote_is_text_and_not_markup(squid: Game, viewer: User) -
     page = browser(viewer).get(f"/jobs/{job.pk}/").content.decode()
     assert "<img" not in page
     assert "&lt;img src=x" in page
+
+
+def test_the_games_page_says_where_each_version_is() -> None:
+    boss = browser(factories.user("boss", is_superuser=True))
+    scenes.midway(scenes.game("paper", hosts=20))
+    seen = Counter(HostRun.objects.values_list("version", flat=True))
+    rows = {row.version: row for row in boss.get("/games/").context["games"][0][2]}
+    assert rows["1.21.8"].on_disk == seen["1.21.8"] > 0
+    assert rows["1.21.4"].on_disk == seen["1.21.4"]
+    assert list(rows) == ["1.21.8", "1.21.4", ""]
+    assert rows[""].on_disk == seen[""]
 
 
 @pytest.mark.parametrize("page", ["/", "/jobs/", "/hosts/", "/jobs/new?game=paper", "/games/"])

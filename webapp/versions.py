@@ -56,5 +56,34 @@ def versions(games: QuerySet[Game]) -> list[GameVersions]:
     return list(table.values())
 
 
+@dataclass(frozen=True)
+class VersionCounts:
+    """Hosts that are wanted at a version, have it on disk, and report it; "" is not known. A
+    version that hosts speak of may be no release of ours."""
+
+    version: str
+    release: Release | None
+    wanted: int
+    on_disk: int
+    reported: int
+
+
+def by_version(known: GameVersions, releases: Iterable[Release]) -> list[VersionCounts]:
+    """The releases in their order, then what else hosts have, and last what is not known."""
+    ours = {release.version: release for release in releases}
+    seen = {*known.wanted, *known.on_disk, *known.reported} - {*ours, ""}
+    unknown = [""] if known.on_disk[""] or known.reported[""] else []
+    return [
+        VersionCounts(
+            version=version,
+            release=ours.get(version),
+            wanted=known.wanted[version],
+            on_disk=known.on_disk[version],
+            reported=known.reported[version],
+        )
+        for version in (*ours, *sorted(seen), *unknown)
+    ]
+
+
 def _ordered(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     return sorted(counts, key=lambda one: (not one[0], -one[1], one[0]))
