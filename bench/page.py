@@ -13,6 +13,8 @@ from tests.e2e.world import Product
 from tests.told import telling
 
 LINES = 1_000_000
+#: A line of one host.
+FAR = 150
 #: Lines a second: as many as an update of the whole fleet prints, and more.
 RATE = 100_000
 #: Seconds, from the start of loading to a map that can be clicked and a stream that is heard.
@@ -63,12 +65,12 @@ def _scene(product: Product, chromium: Browser, *, hosts: int) -> list[Figure]:
     other.set_default_timeout(PATIENCE * 1000)
     ready = _open(other, address, hosts)
     asked = time.monotonic()
-    other.locator("#map button.sq").nth(hosts // 2).click()
-    other.locator("#log .lines li").first.wait_for()
+    other.evaluate("line => { location.hash = line; }", f"host-{hosts // 2}/stop/{FAR}")
+    other.locator("#log .lines li.pointed").wait_for()
     opened = time.monotonic() - asked
     figures = [
         Figure("to interactive", "s", ready, budget=BUDGET if hosts <= 500 else None),
-        Figure("a host's log opened", "s", opened),
+        Figure("a line of a host's log", "s", opened),
         Figure("heap", "MB", _heap(other)),
         Figure("heap after watching it all", "MB", lived),
         Figure("behind at the end of watching", "s", lag),

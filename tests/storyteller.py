@@ -17,7 +17,7 @@ from django.utils import timezone  # noqa: E402
 from deploy_tasks import journal  # noqa: E402
 from deploy_tasks.journal import News  # noqa: E402
 from deploy_tasks.models import Attempt, Event, Job  # noqa: E402
-from deploy_tasks.states import HostRunState, JobState  # noqa: E402
+from deploy_tasks.states import AttemptState, HostRunState, JobState  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.stories import Story, person  # noqa: E402
 from webapp import tokens  # noqa: E402
@@ -77,9 +77,10 @@ class Teller:
         with transaction.atomic():
             for host, attempt in self._story.attempts.items():
                 attempt.log_offset = self._places[host]
-            Attempt.objects.bulk_update(
-                self._story.attempts.values(), ["log_offset"], batch_size=200
-            )
+                attempt.state = AttemptState.SUCCEEDED
+                attempt.started_at = attempt.ended_at = timezone.now()
+            columns = ["log_offset", "state", "started_at", "ended_at"]
+            Attempt.objects.bulk_update(self._story.attempts.values(), columns, batch_size=100)
             Job.objects.filter(pk=self.job.pk).update(state=JobState.SUCCEEDED)
             self._append([News(Event.Kind.JOB, {"to": "succeeded"})])
 
