@@ -1,6 +1,5 @@
 """The hosts of the demo where no sshd is installed, as the product meets them."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def test_output_is_whole_before_the_end_is_told(session: ssh.Session) -> None:
 
 
 def test_a_file_arrives_whole(session: ssh.Session, tmp_path: Path) -> None:
-    told = session.send_file("cat >file; wc -c <file", io.BytesIO(b"x" * 2_000_000), timeout=20)
+    told = session.run("cat >file; wc -c <file", stdin=b"x" * 2_000_000, timeout=20)
     assert told.stdout.strip() == b"2000000"
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +34,7 @@ def test_dropbear_is_reached_and_runs_commands(dropbear: ssh.Target) -> None:
 def test_a_file_reaches_dropbear_without_sftp(dropbear: ssh.Target) -> None:
     data = os.urandom(3_000_000)
     with contextlib.closing(ssh.connect(dropbear)) as link:
-        result = link.send_file("sha256sum", io.BytesIO(data), timeout=30)
+        result = link.run("sha256sum", stdin=data, timeout=30)
     assert result.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
 
 

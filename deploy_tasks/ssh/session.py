@@ -1,12 +1,10 @@
 """An open connection to one host, and the commands that run over it."""
 
 import contextlib
-import io
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import paramiko
 from django.utils.translation import gettext as _
@@ -23,8 +21,6 @@ PING_AFTER = 20.0
 #: … which it has to give within (seconds)
 ANSWER_WITHIN = 10.0
 
-#: Of a file that is sent, so much is read at a time (bytes).
-_BLOCK = 128 * 1024
 #: Before a channel that was refused is asked for again (seconds).
 _PAUSES = (0.01, 0.03, 0.1, 0.3)
 
@@ -57,31 +53,13 @@ class Session:
         self.vouched = vouched
 
     def run(self, command: str, *, stdin: bytes = b"", timeout: float) -> Result:
-        """Run a command to its end. Raises LinkLost, TimeoutError, HostFailed."""
-        return self.send_file(command, io.BytesIO(stdin), timeout=timeout, idle_timeout=timeout)
+        """Run a command to its end. Raises LinkLost, TimeoutError, HostFailed.
 
-    def send_file(
-        self,
-        command: str,
-        file: BinaryIO,
-        *,
-        timeout: float,
-        idle_timeout: float = 60.0,
-        progress: Callable[[int], None] | None = None,
-    ) -> Result:
-        """Run a command with a file as its stdin. ``progress`` learns the bytes sent so far.
-
-        A command that ends before it has read everything is no error here: see its result.
-        Raises LinkLost, TimeoutError (also when nothing moves for ``idle_timeout``), HostFailed.
+        One that ends before it has read everything is no error here: see its result.
         """
         deadline = time.monotonic() + timeout
-        sent = 0
         with contextlib.closing(self.open(command)) as channel:
-            while not channel.ended and (block := file.read(_BLOCK)):
-                channel.write(block, timeout=min(idle_timeout, deadline - time.monotonic()))
-                sent += len(block)
-                if progress:
-                    progress(sent)
+            channel.write(stdin, timeout=timeout)
             channel.close_stdin()
             stdout = bytearray()
             while (data := channel.read(deadline - time.monotonic())) != b"":
