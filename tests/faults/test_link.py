@@ -327,3 +327,47 @@ def test_a_host_that_takes_one_log_in_at_a_time_is_not_stormed(
         job = start(game)
         wait_for_end(job, "succeeded", seconds=60)
         assert_world_ok(narrow, job)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["launch.answered", "wish.sent", "undo.begun", "plan.through"])
+def test_an_sshd_that_is_restarted_around_a_cancel_costs_new_connections(
+    point: str, own_fleet: Fleet, crew: Crew, transactional_db: None
+) -> None:
+    host = own_fleet.hosts[0]
+    game = make_game(own_fleet, RECIPE)
+    (host.home / "slow").touch()
+    (host.home / "version").write_text("1.0\n")
+
+    def restart() -> None:
+        own_fleet.stop(host.group)
+        own_fleet.start(host.group)
+
+    failpoints.at(point, restart)
+    crew.start()
+    job = start(game, host)
+    until(lambda: is_working(host), "it works")
+    orders.cancel(job, by=mira())
+    wait_for_end(job, "cancelled")
+    assert job.host_runs.get().state == "rolled_back"
+    assert_world_ok(own_fleet, job)
+
+
+@pytest.mark.slow
+def test_a_log_in_that_talks_at_its_end_and_takes_its_time_is_borne(
+    own_fleet: Fleet, crew: Crew, transactional_db: None
+) -> None:
+    login = own_fleet.directory / "login"
+    late = 'sh -c "$command"\nstatus=$?\necho bye; echo bye >&2\nsleep 4\nexit $status'
+    login.write_text(login.read_text().replace('exec sh -c "$command"', late))
+    host = own_fleet.hosts[0]
+    game = make_game(own_fleet, RECIPE)
+    (host.home / "slow").touch()
+    (host.home / "version").write_text("1.0\n")
+    crew.start()
+    job = start(game, host)
+    until(lambda: is_working(host), "it works")
+    orders.cancel(job, by=mira())
+    wait_for_end(job, "cancelled", seconds=60)
+    assert job.host_runs.get().state == "rolled_back"
+    assert_world_ok(own_fleet, job)
