@@ -66,7 +66,12 @@ def is_about(names: str, host: Placed) -> bool:
     """As ssh looks at a line of an authority: with the port, then without; and by the name that
     the host has here, which ssh would call its HostKeyAlias."""
     called = (known_hosts.called(host.address, host.port), host.address, host.name)
-    return any(known_hosts.names_say(names.split(","), name) for name in called)
+    given = names.split(",")
+    # Who is left out by one of these names is not let in again by another.
+    left_out = [one[1:] for one in given if one.startswith("!")]
+    if any(known_hosts.fits(one, name) for one in left_out for name in called):
+        return False
+    return any(known_hosts.names_say(given, name) for name in called)
 
 
 @desk.asked
