@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -18,6 +19,7 @@ from deploy_tasks.ssh import fingerprint
 from webapp import access
 from webapp.access import Right, takes
 from webapp.converters import number
+from webapp.history import day, last_lines
 from webapp.live import live, render
 
 HISTORY_SHOWN = 30
@@ -33,6 +35,7 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
     older_than = number(before)
     past = runs if older_than is None else runs.filter(job__lt=older_than)
     shown = list(past.annotate(tried=Count("attempts"))[: HISTORY_SHOWN + 1])
+    last = runs.first()
     keys = list(host.keys.select_related("approved_by").order_by("-approved_at", "pk"))
     return render(
         request,
@@ -43,7 +46,9 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
             "runs": shown[:HISTORY_SHOWN],
             "older_than": shown[-2].job_id if len(shown) > HISTORY_SHOWN else None,
             "before": before,
-            "last": runs.first(),
+            "last": last,
+            "said": last_lines(last) if last else None,
+            "day": day(host, now=timezone.now()),
             "pinned": [key for key in keys if key.approved_at],
             "offered": [key for key in keys if not key.approved_at],
             "authorities": [fingerprint(key) for key in key_rules.authorities_of(host)],

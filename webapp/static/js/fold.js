@@ -78,7 +78,12 @@ export class Fold {
     const { attempt } = this;
     if (!attempt.asked) this.need(attempt);
     this.notes.hidden = !attempt.uncountable;
-    setText(this.said, fill(gettext("%(size)s above"), { size: size(attempt.start ?? 0) }));
+    setText(
+      this.said,
+      fill(gettext("%(size)s above; its lines are too many to be numbered here"), {
+        size: size(attempt.start ?? 0),
+      }),
+    );
     this.lines.paint({ stick });
   }
 
