@@ -170,9 +170,9 @@ def end(plan: str, nonce: str) -> Program:
 
 
 def word(said: bytes, nonce: str) -> str:
-    """Of the header that a short program ends with; empty where it printed none."""
-    found = said.partition(f"\x1e{nonce} H ".encode())[2].split(b" ")[0]
-    return found.decode("ascii", "replace")
+    """Of the header that a short program ends with; empty where it has not printed it."""
+    line, end, _ = said.partition(f"\x1e{nonce} H ".encode())[2].partition(b"\n")
+    return line.split(b" ")[0].decode("ascii", "replace") if end else ""
 
 
 def ask(text: str, variables: Variables) -> tuple[Program, bytes]:

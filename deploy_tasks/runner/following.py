@@ -4,7 +4,7 @@ The byte offset of the log is the only cursor, for the first follow and for ever
 """
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from enum import StrEnum
 
@@ -41,7 +41,7 @@ SEND_LIMIT = 30.0
 #: Of its first word: a log-in shell or a file system may hang while the connection is well.
 ANSWER_LIMIT = 45.0
 #: Of its answer to a wish. A host that does not give it is shown as out of reach, and told again.
-TELL_LIMIT = 15.0
+TELL_LIMIT = 15
 #: Bytes kept of what came on standard error.
 NOISE = 65_536
 #: Bytes of an artifact that are brought without a word.
@@ -346,9 +346,20 @@ def pass_on(session: ssh.Session, plan: LivePlan, wish: Wish) -> bool:
 
 
 def _answer(session: ssh.Session, program: Program, nonce: str) -> str:
-    """The word of the header that a short program ends with."""
+    """The word of the header that a short program ends with. A log-in shell that takes its time to
+    end is not waited for."""
+    deadline, said = time.monotonic() + TELL_LIMIT, b""
     try:
-        said = session.run(program.command, stdin=program.stdin, timeout=TELL_LIMIT).stdout
+        with closing(session.open(program.command)) as channel:
+            channel.write(program.stdin, timeout=TELL_LIMIT)
+            channel.close_stdin()
+            while not commands.word(said, nonce):
+                data = channel.read(deadline - time.monotonic())
+                if data is None:
+                    raise TimeoutError(_("the host gave no answer within %s s") % TELL_LIMIT)
+                if not data:
+                    break
+                said = (said + data)[-NOISE:]
     except TimeoutError as error:
         session.close()
         raise LinkLost(str(error)) from error
