@@ -26,6 +26,7 @@ PAGES = (
     "/",
     "/jobs/",
     "/jobs/new?game=paper",
+    "/jobs/new?game=paper&host=eu-003",
     "/hosts/",
     "/hosts/eu-003/",
     "/games/",
