@@ -776,3 +776,11 @@ def test_a_host_says_what_the_last_look_found(squid: Game, viewer: User) -> None
 
 def test_a_viewer_may_not_have_a_host_tested(squid: Game, viewer: User) -> None:
     assert browser(viewer).post("/hosts/eu-1/test").status_code == 403
+
+
+def test_the_plan_of_a_job_shows_every_step_with_its_script() -> None:
+    boss = browser(factories.user("boss", is_superuser=True))
+    job = scenes.midway(scenes.game("paper", hosts=5))
+    page = boss.get(f"/jobs/{job.pk}/").content.decode()
+    assert page.count('<details class="plan">') == len(scenes.STEPS)
+    assert "<samp>test -d &quot;$root&quot;</samp>" in page

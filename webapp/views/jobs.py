@@ -51,6 +51,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         },
     }
     told = {"job": job, "report": report, "page": page}
+    told["steps"] = revisions.recipe_of(job.revision).steps
     told["terms"] = terms(Rollout.model_validate(job.rollout))
     told["calls"] = calls_of(job, request.user)
     return render(request, "job.html", told)
