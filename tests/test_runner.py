@@ -599,6 +599,32 @@ def test_of_a_too_long_output_the_beginning_and_the_end_are_stored(
     assert run.attempts.get().log_offset == len(whole)
 
 
+def test_a_host_that_was_never_reached_fails_and_asks_nobody(
+    own_fleet: Fleet,
+    settings: LazySettings,
+    tmp_path: Path,
+    workers: list[Worker],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where its thread was given to another host between two tries."""
+    monkeypatch.setattr("deploy_tasks.runner.story.LONGEST_NAP", 0.2)
+    monkeypatch.setattr("deploy_tasks.runner.contact.CONNECT_WITHIN", 1)
+    monkeypatch.setattr("deploy_tasks.keeper.RENEW_EVERY", 0.5)
+    settings.HOME = tmp_path
+    vault.ensure_keys()
+    # Without ``current``, so that the plan is what it is reached for.
+    text = "recipe: steps\nsteps:\n  - {name: stop, run: echo never}\n"
+    game = make_game(own_fleet, text)
+    host = own_fleet.hosts[0]
+    own_fleet.stop(host.group)
+    job = start(game, hosts=[host.name])
+    until(ended(job, "failed"), "it is given up")
+    run = job.host_runs.get()
+    assert run.fence > 1
+    assert (run.state, run.holds_host) == ("failed", False)
+    assert set(run.attempts.values_list("state", flat=True)) == {"abandoned"}
+
+
 def test_a_host_that_goes_away_keeps_its_step_and_no_thread(
     own_fleet: Fleet,
     settings: LazySettings,

@@ -15,7 +15,7 @@ from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Unknown
 from deploy_tasks.runner.following import End, Follower, abandon, pass_on
 from deploy_tasks.runner.plans import LivePlan, Way
-from deploy_tasks.runner.story import Story
+from deploy_tasks.runner.story import Later, LetGo, Story
 from deploy_tasks.runner.uploading import Upload
 from deploy_tasks.standing import has_begun, standing, was_refused, without_previous
 from deploy_tasks.states import AttemptKind, AttemptState
@@ -151,6 +151,12 @@ class Work:
             except (Cancelled, Failed, Paused):
                 # Of the contact, and only where the host has nothing of the plan.
                 follower.teller.abandon_the_rest()
+                raise
+            except (Later, LetGo):
+                # Whoever goes on must not take for launched what the host has never seen: it
+                # would wait ten times as long, and then ask a person how it ended.
+                if not (plan.sent or self.launched):
+                    follower.teller.abandon_the_rest()
                 raise
         if end == End.CANCELLED and (self._told_wish.cancels or self._wish.cancels):
             raise Cancelled
