@@ -8,6 +8,8 @@ import pytest
 
 from demo import openssh
 from demo.fleet import Fleet
+from tests.e2e.nginx import NGINX
+from tests.e2e.site import Site, standing
 from tests.e2e.world import RECIPE, Product, World
 
 
@@ -28,3 +30,12 @@ def make_world(product: Product, tmp_path: Path) -> Iterator[Callable[..., World
             return World(product, fleet, game=game, recipe=recipe)
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Behind nginx."""
+    if not NGINX:
+        pytest.skip("nginx is not installed (Debian package nginx-light)")
+    with standing(tmp_path_factory.mktemp("nginx")) as site:
+        yield site
