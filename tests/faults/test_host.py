@@ -159,6 +159,8 @@ def test_a_directory_that_is_taken_away_unseen_is_a_loss_and_never_a_fresh_start
     crew.start()
     host = own_fleet.hosts[0]
     run = start_and_wait(make_slow(own_fleet, host, RECIPE), host)
+    is_told = run.attempts.filter(name="work", state="running").exists
+    until(is_told, "what came before it is known")
     subprocess.run(["rm", "-rf", host.home / ".patchwave"], check=True)
     own_fleet.cut(host.group)
     wait_until_unknown(run)
