@@ -5,6 +5,7 @@ together may both ring, and the second finds nothing to do.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from deploy_tasks import (
     floors,
     going_back,
     journal,
+    locks,
     refusals,
     rollout,
 )
@@ -140,7 +142,7 @@ def _go_on(job: Job) -> bool:
     _tell_state(job, decision)
     _tell_opened(job, decision, batches)
     if terms.stages_ahead:
-        _begin(job, job.host_runs.filter(out=False), decision.stage)
+        some_wait |= _begin(job, job.host_runs.filter(out=False), decision.stage) < decision.stage
         started = _switch(job, decision)
     else:
         started = _start(job, decision)
@@ -166,14 +168,25 @@ def _let_in(job: Job, held: QuerySet[HostRun], *, room: int) -> int:
     # Of thousands, those further back need not be read where nobody has to be passed over.
     wanting = list(in_order[: max(0, room)] if floors.holds_nobody(job) else in_order)
     admission = floors.let_in(job, wanting)
-    entering = [run.pk for run in wanting if run.name in admission.enter][: max(0, room)]
+    apart = locks.kept([run for run in wanting if run.name in admission.enter])
+    waits = {run.pk: admission.wait[run.name] for run in wanting if run.name in admission.wait}
+    waits |= {pk: _shares_with(name) for pk, name in apart.items()}
+    entering = [run.pk for run in wanting if run.pk not in waits][: max(0, room)]
     _queue(job, entering, *NOT_IN, out=True)
+    _tell_waits(job, wanting, waits)
+    return len(entering)
+
+
+def _shares_with(name: str) -> str:
+    return _("waits until %(host)s is through: the two share an installation") % {"host": name}
+
+
+def _tell_waits(job: Job, wanting: Iterable[HostRun], waits: Mapping[int, str]) -> None:
     for run in wanting:
-        why = admission.wait.get(run.name)
+        why = waits.get(run.pk)
         if why and run.reason != why:
             state = HostRunState(run.state)
             journal.move_host_runs(job, [run.pk], [state], state, reason=why)
-    return len(entering)
 
 
 def _queue(job: Job, ids: list[int], *come_from: HostRunState, **changes: Any) -> None:
@@ -259,9 +272,17 @@ def _switch(job: Job, decision: Decision) -> int:
 
 
 def _begin(job: Job, among: QuerySet[HostRun], hosts: int) -> int:
-    waiting = among.filter(state=HostRunState.WAITING)
-    ids = list(waiting.order_by("position").values_list("pk", flat=True)[:hosts]) if hosts else []
+    if not hosts:
+        return 0
+    waiting = among.filter(state=HostRunState.WAITING).order_by("position")
+    waiting = waiting.only("name", "state", "reason", "lock")
+    wanting = list(waiting[:hosts])
+    if any(run.lock for run in wanting):
+        wanting = list(waiting)  # some have to be passed over
+    waits = {pk: _shares_with(name) for pk, name in locks.kept(wanting).items()}
+    ids = [run.pk for run in wanting if run.pk not in waits][:hosts]
     _queue(job, ids, HostRunState.WAITING)
+    _tell_waits(job, wanting, waits)
     return len(ids)
 
 

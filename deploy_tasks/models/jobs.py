@@ -126,6 +126,8 @@ class HostRun(models.Model):
     position = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=16, choices=HostRunState, default=HostRunState.WAITING)
     holds_host = models.BooleanField(default=True)
+    #: What no other host run may have while this one is under way, see `deploy_tasks.locks`.
+    lock = models.TextField(blank=True, default="")
     reason = models.TextField(blank=True)
     error = models.TextField(blank=True)
     link = models.CharField(max_length=16, choices=Link, blank=True, default=Link.NONE)
@@ -190,6 +192,7 @@ class HostRun(models.Model):
             models.Index(
                 fields=["host"], condition=Q(out=True) | Q(down=True), name="hosts_that_are_out"
             ),
+            models.Index(fields=["state"], condition=~Q(lock=""), name="host_runs_with_a_lock"),
             models.Index(
                 fields=["job"], condition=~Q(refused_credential=""), name="refused_log_ins"
             ),

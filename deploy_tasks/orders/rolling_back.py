@@ -74,6 +74,7 @@ def _create(job: Job, by: User | None, note: str) -> Job:
                 "name": run.name,
                 "batch": n,
                 "undoes_id": run.pk,
+                "lock": run.lock,
                 "previous": run.previous,
             }
             for n, run in numbered

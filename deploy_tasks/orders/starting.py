@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from deploy_tasks import audit, bells, checking, journal
+from deploy_tasks import audit, bells, checking, journal, locks
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Batch, Event, Job
@@ -72,7 +72,16 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     if job.rollout["preflight"]:
         Batch.objects.create(job=job, n=checking.FIRST)
     add_host_runs(
-        job, [{"host_id": host.pk, "name": host.name, "batch": n} for n, host in numbered]
+        job,
+        [
+            {
+                "host_id": host.pk,
+                "name": host.name,
+                "batch": n,
+                "lock": locks.of(choice.recipe, host, game=choice.game, job=order.vars),
+            }
+            for n, host in numbered
+        ],
     )
     story = {"who": by.get_username(), "what": "start", "hosts": len(numbered)}
     if order.note:
