@@ -117,11 +117,12 @@ class Keeper:
             self._some_are_left.set()
         self._hand_out(ours)
 
-    def _take_next(self, ended: int, ids: list[int]) -> list[int]:
-        """Hands that host runs have left take the next ones; any worker may have the others."""
+    def _take_next(self, ended: int, left: list[int], ids: list[int]) -> list[int]:
+        """Hands that host runs have left take the next ones; any worker may have those ``left``."""
         taken = self._take_free_hands(min(ended, len(ids)))
         self._hand_out(ids[:taken])
-        return ids[taken:]
+        left += ids[taken:]
+        return []
 
     def _hand_out(self, ids: Sequence[int]) -> None:
         """To hands that were taken for them."""
@@ -213,9 +214,13 @@ class Keeper:
             if not jobs:
                 break
             for job_id, ended in jobs.items():
-                take = partial(self._take_next, ended)
-                with _tried_again("conduct a job"), bells.offered(take):
-                    conductor.conduct(job_id)
+                with _tried_again("conduct a job"):
+                    left: list[int] = []
+                    take = partial(self._take_next, ended, left)
+                    with self.writer.turn, bells.offered(take):
+                        conductor.conduct(job_id)
+                    # Nobody waits for a broker meanwhile.
+                    bells.ring_host_runs(left)
         connection.close()
 
     def _keep(self) -> None:

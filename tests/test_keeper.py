@@ -1,6 +1,7 @@
 """How a worker shares its threads out among host runs."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from deploy_tasks import bells, clock, conductor, keeper
+from deploy_tasks.journal import Entry, writer
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import HostRun
 from deploy_tasks.runner import claimable
@@ -146,6 +148,27 @@ def test_a_hand_that_is_free_again_takes_the_next_host(
     until(lambda: carrying.begun == ids[3:4], "one has ended here, so one begins here")
     until(lambda: rung == ids[4:], "any worker may have the other")
     carrying.go.release()
+
+
+def test_a_job_is_conducted_between_two_commits_of_the_journal(
+    worker: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for SQLite sleeps, and the journal would have it again before he wakes."""
+    took_turns: list[str] = []
+
+    def note(what: str) -> None:
+        assert worker.writer.turn.locked()
+        took_turns.append(what)
+
+    def flush(entries: list[Entry]) -> Counter[int]:
+        note("journal")
+        entries[0].done.set()
+        return Counter({1: 1})
+
+    monkeypatch.setattr(conductor, "conduct", lambda _job: note("conductor"))
+    monkeypatch.setattr(writer, "flush", flush)
+    worker.writer.put(Entry(1, 1, 1)).wait()
+    until(lambda: took_turns == ["journal", "conductor"], "each has had its turn")
 
 
 def test_host_runs_that_begin_together_are_read_together(

@@ -84,6 +84,10 @@ class Writer:
         self._entries: deque[Entry] = deque()
         self._size = 0
         self._news = threading.Condition()
+        #: Held through a commit, here and by whoever else of this process writes between them.
+        #: SQLite lets those sleep who wait for it, ever longer: conducting, and with it the next
+        #: host, came to its turn when all that ran were through.
+        self.turn = threading.Lock()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -144,7 +148,8 @@ class Writer:
         """A database that is away or busy is waited for: the hosts keep their logs meanwhile."""
         while True:
             try:
-                return flush(entries)
+                with self.turn:
+                    return flush(entries)
             except (OperationalError, InterfaceError) as error:
                 log.warning("the journal could not be written, trying again: %s", error)
                 connection.close()
