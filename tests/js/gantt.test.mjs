@@ -9,11 +9,22 @@ const at = (seconds) => new Date(T + 1000 * seconds).toISOString();
 const STEPS = ["stage", "switch", "health"];
 
 function host(name, more = {}) {
-  return { name, state: "succeeded", shown: "succeeded", started_at: at(0), ended_at: at(60), steps: new Map(), ...more };
+  return {
+    name,
+    state: "succeeded",
+    shown: "succeeded",
+    started_at: at(0),
+    ended_at: at(60),
+    steps: new Map(),
+    ...more,
+  };
 }
 
 function step(name, begun, seconds, more = {}) {
-  return [name, { step: name, n: 1, kind: "do", state: "succeeded", rc: 0, seconds, at: at(begun), ...more }];
+  return [
+    name,
+    { step: name, n: 1, kind: "do", state: "succeeded", rc: 0, seconds, at: at(begun), ...more },
+  ];
 }
 
 test("a host's passage ends when it did, or goes on until now", () => {
@@ -29,7 +40,10 @@ test("its steps are bars, the one that runs until now, and a late one is told", 
     ended_at: null,
     steps: new Map([step("stage", 0, 40), step("switch", 40, null, { state: "running" })]),
   });
-  const usual = new Map([["stage", { p50: 8, p95: 12 }], ["switch", { p50: 20, p95: 30 }]]);
+  const usual = new Map([
+    ["stage", { p50: 8, p95: 12 }],
+    ["switch", { p50: 20, p95: 30 }],
+  ]);
   const found = segments(one, STEPS, { now: T + 50_000, usual });
   assert.deepEqual(
     found.map(({ step, place, from, to, late }) => [step, place, from - T, to - T, late]),
@@ -43,11 +57,19 @@ test("its steps are bars, the one that runs until now, and a late one is told", 
 test("hosts are sorted by when they began, how long they took, how badly they stand, or one step", () => {
   const hosts = [
     host("eu-10", { started_at: at(3), ended_at: at(10) }),
-    host("eu-9", { started_at: at(2), ended_at: at(90), shown: "failed", steps: new Map([step("stage", 2, 5)]) }),
+    host("eu-9", {
+      started_at: at(2),
+      ended_at: at(90),
+      shown: "failed",
+      steps: new Map([step("stage", 2, 5)]),
+    }),
     host("eu-8", { started_at: at(4), ended_at: at(20), steps: new Map([step("stage", 4, 12)]) }),
     host("eu-1", { started_at: null, ended_at: null }),
   ];
-  const names = (by) => sorted(hosts, by, T).map(({ name }) => name).join();
+  const names = (by) =>
+    sorted(hosts, by, T)
+      .map(({ name }) => name)
+      .join();
   assert.equal(names("start"), "eu-9,eu-10,eu-8,eu-1");
   assert.equal(names("longest"), "eu-9,eu-8,eu-10,eu-1");
   assert.equal(names("worst"), "eu-9,eu-8,eu-10,eu-1");
@@ -57,16 +79,24 @@ test("hosts are sorted by when they began, how long they took, how badly they st
 
 test("the clock's scale holds all, and one of its own beginning cuts the few that took for ever", () => {
   const hosts = [
-    ...Array.from({ length: 99 }, (_, i) => host(`eu-${i}`, { started_at: at(i), ended_at: at(i + 10) })),
+    ...Array.from({ length: 99 }, (_, i) =>
+      host(`eu-${i}`, { started_at: at(i), ended_at: at(i + 10) }),
+    ),
     host("stuck", { ended_at: at(3600) }),
   ];
   const job = { started_at: at(-5), ended_at: at(3600) };
-  assert.deepEqual(scale(hosts, { job, aligned: false, now: T }), { from: T - 5000, span: 3_605_000 });
+  assert.deepEqual(scale(hosts, { job, aligned: false, now: T }), {
+    from: T - 5000,
+    span: 3_605_000,
+  });
   assert.deepEqual(scale(hosts, { job, aligned: true, now: T }), { from: 0, span: 20_000 });
 });
 
 test("marks stand at round times, and are never too many", () => {
-  assert.deepEqual(marks({ from: 0, span: 65_000 }, 8, { aligned: true }).map((ms) => ms / 1000), [0, 10, 20, 30, 40, 50, 60]);
+  assert.deepEqual(
+    marks({ from: 0, span: 65_000 }, 8, { aligned: true }).map((ms) => ms / 1000),
+    [0, 10, 20, 30, 40, 50, 60],
+  );
   const [first] = marks({ from: T + 61_000, span: 600_000 }, 10, { aligned: false });
   assert.equal((T + 61_000 + first) % 60_000, 0);
 });

@@ -40,7 +40,9 @@ export class Aside {
     this.#say(
       fill(gettext("Leave out %(host)s?"), { host }),
       [
-        gettext("This job will not touch it; it ends as skipped, and is free for other jobs. This cannot be taken back."),
+        gettext(
+          "This job will not touch it; it ends as skipped, and is free for other jobs. This cannot be taken back.",
+        ),
       ],
       gettext("Leave it out"),
     );
@@ -60,17 +62,24 @@ export class Aside {
     if (job.state !== "halted") return "";
     const others = this.#model.failing - hosts.length;
     if (job.limit !== null && others > job.limit)
-      return fill(
-        gettext("The job stays halted: %(n)s others failed, at most %(limit)s may."),
-        { n: number(others), limit: number(job.limit) },
-      );
+      return fill(gettext("The job stays halted: %(n)s others failed, at most %(limit)s may."), {
+        n: number(others),
+        limit: number(job.limit),
+      });
     return gettext("The job goes on, unless something else holds it.");
   }
 
   #stillDown(hosts) {
     const down = hosts.filter((name) => this.#model.hosts.get(name)?.down).length;
     return down
-      ? fill(ngettext("%(n)s of them is down and stays down.", "%(n)s of them are down and stay down.", down), { n: number(down) })
+      ? fill(
+          ngettext(
+            "%(n)s of them is down and stays down.",
+            "%(n)s of them are down and stay down.",
+            down,
+          ),
+          { n: number(down) },
+        )
       : "";
   }
 }

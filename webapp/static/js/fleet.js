@@ -123,8 +123,7 @@ export class Fleet {
     const { show, cause } = this.#here;
     const ofCause = cause ? this.#on.ofCause(cause) : null;
     if (!show.size && !ofCause) return null;
-    return ({ name, shown }) =>
-      (!show.size || show.has(shown)) && (!ofCause || ofCause.has(name));
+    return ({ name, shown }) => (!show.size || show.has(shown)) && (!ofCause || ofCause.has(name));
   }
 
   #turn() {

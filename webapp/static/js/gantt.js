@@ -28,7 +28,14 @@ export function segments(host, steps, { now, usual }) {
     const runs = known.state === "running" && !HOST_ENDED.has(host.state);
     const to = runs ? now : from + 1000 * (known.seconds ?? 0);
     const seconds = (to - from) / 1000;
-    found.push({ ...known, place, from, to: Math.max(from, to), seconds, late: late(seconds, usual.get(step)) });
+    found.push({
+      ...known,
+      place,
+      from,
+      to: Math.max(from, to),
+      seconds,
+      late: late(seconds, usual.get(step)),
+    });
   });
   return found;
 }
@@ -60,7 +67,7 @@ function keys(by, now) {
         return from - to;
       };
     case "worst":
-      return (host) => (host.down ? -1 : (WORST.indexOf(host.shown) + 1 || WORST.length + 1));
+      return (host) => (host.down ? -1 : WORST.indexOf(host.shown) + 1 || WORST.length + 1);
     case "name":
       return ({ name }) => name;
     default:
@@ -70,7 +77,8 @@ function keys(by, now) {
 
 function took(host, step, now) {
   const known = host.steps.get(step);
-  if (known?.state === "running" && !HOST_ENDED.has(host.state)) return (now - Date.parse(known.at)) / 1000;
+  if (known?.state === "running" && !HOST_ENDED.has(host.state))
+    return (now - Date.parse(known.at)) / 1000;
   return known?.seconds;
 }
 

@@ -33,7 +33,9 @@ export class Rail {
       setText(entry.done, state === "waiting" ? number(size) : `${number(done)}/${number(size)}`);
       fillBar(entry.bar, batch.shown, size);
       const asks =
-        place > 0 && (nth(job.rollout.gate, place) === "manual" || (job.pause === "batch" && batches[place - 1].n === current));
+        place > 0 &&
+        (nth(job.rollout.gate, place) === "manual" ||
+          (job.pause === "batch" && batches[place - 1].n === current));
       const [text, hot] =
         state === "waiting" && !batch.gate
           ? ahead(batch, { asks, first: place === 0, soak: nth(job.rollout.soak, place + 1) })
@@ -47,7 +49,11 @@ export class Rail {
   }
 
   #add({ n }) {
-    const [title, done, small] = [element("span"), element("span", { class: "end" }), element("small")];
+    const [title, done, small] = [
+      element("span"),
+      element("span", { class: "end" }),
+      element("small"),
+    ];
     const [shares, used] = [bar(), bar()];
     used.setAttribute("class", "bar used");
     const item = element(
@@ -87,7 +93,11 @@ function name({ canary }, { total, through }) {
 
 /** Of a batch that nobody has begun: who opens it, and what comes after it. */
 function ahead({ canary, budget, counts }, { asks, first, soak }) {
-  const opens = asks ? gettext("waits for your go") : first ? gettext("begins") : gettext("goes on by itself");
+  const opens = asks
+    ? gettext("waits for your go")
+    : first
+      ? gettext("begins")
+      : gettext("goes on by itself");
   const rest = [
     counts.staged ? fill(gettext("%(n)s staged"), { n: number(counts.staged) }) : "",
     canary && budget.job === 0 ? gettext("one failure halts it") : "",
@@ -108,12 +118,18 @@ function stands(state, { counts, gate, until, budget }, used) {
     return [
       [
         budget.job > 0 ? failures(used, budget.job) : "",
-        budget.batch > 0 ? fill(gettext("%(used)s of %(budget)s here"), { used: number(failed), budget: number(budget.batch) }) : "",
+        budget.batch > 0
+          ? fill(gettext("%(used)s of %(budget)s here"), {
+              used: number(failed),
+              budget: number(budget.batch),
+            })
+          : "",
       ]
         .filter(Boolean)
         .join(gettext(", ")),
     ];
-  if (failed) return [fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) })];
+  if (failed)
+    return [fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) })];
   if (state === "cancelled") return [gettext("cancelled")];
   if (state === "succeeded") return [gettext("done")];
   const active = count(counts, ["queued", "running", "paused"]);

@@ -8,7 +8,10 @@ const AROUND = 8;
 /** Which rows to have in the page: `{from, to}`. */
 export function inView(top, height, { row, count }) {
   const from = Math.max(0, Math.floor(top / row) - AROUND);
-  return { from: Math.min(from, count), to: Math.min(count, Math.ceil((top + height) / row) + AROUND) };
+  return {
+    from: Math.min(from, count),
+    to: Math.min(count, Math.ceil((top + height) / row) + AROUND),
+  };
 }
 
 export class Rows {

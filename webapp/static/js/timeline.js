@@ -1,15 +1,15 @@
 // The timeline: how long each step takes, and below it every host as a bar of its steps, in whatever
 // order one looks for trouble. Bars tell their steps by number and shade, their outcome by shape.
 
+import { bars, share } from "./bars.js";
 import { element, setText, svg } from "./dom.js";
 import { SORTS, marks, passage, scale, segments, sorted } from "./gantt.js";
+import { paces } from "./paces.js";
 import { Rows } from "./rows.js";
 import { word } from "./states.js";
 import { clock, duration, fill, gettext, number, span } from "./words.js";
 
 const ROW = 22; // pixels, as in timeline.css
-/** A bar that wide has room for the number of its step. */
-const NUMBERED = 14;
 const MARK_EVERY = 90; // pixels
 
 const NAMES = {
@@ -47,10 +47,20 @@ export class Timeline {
     );
     const { grid, sort, lay } = this.#parts;
     this.#rows = new Rows(grid, { row: ROW, draw: (i) => this.#row(i) });
-    const steps = model.steps.map((step) => [`step:${step}`, fill(gettext("longest in %(step)s"), { step })]);
-    sort.append(...[...SORTS.map((by) => [by, NAMES[by]]), ...steps].map(([by, text]) => new Option(text, by)));
+    const steps = model.steps.map((step) => [
+      `step:${step}`,
+      fill(gettext("longest in %(step)s"), { step }),
+    ]);
+    sort.append(
+      ...[...SORTS.map((by) => [by, NAMES[by]]), ...steps].map(
+        ([by, text]) => new Option(text, by),
+      ),
+    );
     sort.addEventListener("change", () => this.#turn({ sort: sort.value }));
-    lay.addEventListener("click", ({ target }) => target.dataset.lay !== undefined && this.#turn({ lay: target.dataset.lay }));
+    lay.addEventListener(
+      "click",
+      ({ target }) => target.dataset.lay !== undefined && this.#turn({ lay: target.dataset.lay }),
+    );
     grid.addEventListener("keydown", (event) => this.#key(event));
     grid.addEventListener("mousemove", (event) => this.#point(event));
     grid.addEventListener("focus", () => this.#look(this.#at));
@@ -66,7 +76,13 @@ export class Timeline {
   /** As GET /jobs/{id}/pace tells them. */
   pace({ steps }) {
     this.#usual = new Map(steps.map((one) => [one.step, one]));
-    this.#table(steps);
+    const late = [...this.#model.hosts.values()].filter(({ shown }) => shown === "slow");
+    this.#parts.steps.replaceChildren(
+      ...paces(steps, {
+        slow: (step) => late.filter((host) => host.step === step).length,
+        onSort: (step) => this.#turn({ sort: `step:${step}` }),
+      }),
+    );
     this.#paint({ sort: false });
   }
 
@@ -127,33 +143,6 @@ export class Timeline {
     return known ? sort : SORTS[0];
   }
 
-  // ---- the steps
-
-  #table(steps) {
-    const longest = Math.max(...steps.map(({ p95 }) => p95 ?? 0), 0.1);
-    this.#parts.steps.replaceChildren(
-      ...steps.map((one, i) => {
-        const sort = element("button", { type: "button", class: "linkish" }, one.step);
-        sort.title = gettext("hosts that took longest for it first");
-        sort.addEventListener("click", () => this.#turn({ sort: `step:${one.step}` }));
-        const late = [...this.#model.hosts.values()].filter(({ shown, step }) => shown === "slow" && step === one.step);
-        return element(
-          "tr",
-          {},
-          element("td", { class: "num muted" }, swatch(i), String(i + 1)),
-          element("th", { scope: "row" }, sort),
-          element("td", { class: "num" }, one.p50 === null ? "–" : span(one.p50)),
-          element("td", { class: "num" }, one.p95 === null ? "–" : span(one.p95)),
-          element("td", { class: "wide" }, spread(one, longest)),
-          element("td", { class: "num" }, number(one.hosts)),
-          element("td", { class: "num" }, one.running ? number(one.running) : ""),
-          element("td", { class: "num" }, late.length ? number(late.length) : ""),
-          element("td", { class: "num ink-failed" }, one.failed ? number(one.failed) : ""),
-        );
-      }),
-    );
-  }
-
   // ---- the bars
 
   #axis(aligned) {
@@ -162,7 +151,11 @@ export class Timeline {
     const seconds = whole < 10 * 60_000;
     const marked = marks(this.#scale, most, { aligned }).flatMap((at) => [
       svg("line", { x1: share(at, whole), x2: share(at, whole), y1: 12, y2: 18 }),
-      svg("text", { x: share(at, whole), y: 10 }, aligned ? span(at / 1000) : clock(from + at, { seconds })),
+      svg(
+        "text",
+        { x: share(at, whole), y: 10 },
+        aligned ? span(at / 1000) : clock(from + at, { seconds }),
+      ),
     ]);
     this.#parts.axis.replaceChildren(...marked);
   }
@@ -175,39 +168,60 @@ export class Timeline {
     const host = this.#model.hosts.get(this.#hosts[i]);
     const whole = passage(host, this.#now);
     const here = i === this.#at.row;
-    const bar = svg("svg", { class: "track", height: ROW, role: "img", "aria-label": this.#told(host) });
-    if (whole) bar.append(...this.#bars(host, whole, here ? this.#at.segment : -1));
+    const bar = svg("svg", {
+      class: "track",
+      height: ROW,
+      role: "img",
+      "aria-label": this.#told(host),
+    });
+    if (whole)
+      bar.append(
+        ...bars(this.#steps(host), {
+          passage: whole,
+          zero: this.#here.lay === "own" ? whole.from : this.#scale.from,
+          span: this.#scale.span,
+          pixels: this.#width(),
+          chosen: here ? this.#at.segment : -1,
+        }),
+      );
     return element(
       "div",
-      { class: here ? "g-row here" : "g-row", role: "row", id: `timeline-${i}`, "data-host": host.name, "data-i": i, "aria-rowindex": i + 1 },
-      element("span", { role: "rowheader", class: "g-name" }, element("i", { class: `sq ${host.shown}${host.shown === "slow" ? " running p3" : ""}` }), host.name),
+      {
+        class: here ? "g-row here" : "g-row",
+        role: "row",
+        id: `timeline-${i}`,
+        "data-host": host.name,
+        "data-i": i,
+        "aria-rowindex": i + 1,
+      },
+      element(
+        "span",
+        { role: "rowheader", class: "g-name" },
+        element("i", { class: `sq ${host.shown}${host.shown === "slow" ? " running p3" : ""}` }),
+        host.name,
+      ),
       element("span", { role: "gridcell", class: "g-bar" }, bar),
-      element("span", { role: "gridcell", class: "num" }, whole ? span((whole.to - whole.from) / 1000) : word(host.shown)),
+      element(
+        "span",
+        { role: "gridcell", class: "num" },
+        whole ? span((whole.to - whole.from) / 1000) : word(host.shown),
+      ),
     );
   }
 
-  #bars(host, whole, chosen) {
-    const zero = this.#here.lay === "own" ? whole.from : this.#scale.from;
-    const place = (at) => Math.min(1, Math.max(0, (at - zero) / this.#scale.span));
-    const part = (from, to) => ({ x: percent(place(from)), width: percent(place(to) - place(from)) });
-    const drawn = [svg("rect", { class: "g-whole", ...part(whole.from, whole.to), y: 10, height: 2 })];
-    segments(host, this.#model.steps, { now: this.#now, usual: this.#usual }).forEach((one, i) => {
-      const at = part(one.from, one.to);
-      const shape = `g-seg g-${one.place % 2 ? "odd" : "even"} ${one.kind === "undo" ? "undo" : one.state}`;
-      drawn.push(svg("rect", { class: i === chosen ? `${shape} chosen` : shape, ...at, y: 3, height: 16, "data-segment": i }));
-      const pixels = (place(one.to) - place(one.from)) * this.#width();
-      const mark = { failed: "×", lost: "?" }[one.state] ?? (one.kind === "undo" ? "↶" : pixels >= NUMBERED ? String(one.place + 1) : "");
-      if (mark) drawn.push(svg("text", { class: `g-mark ${shape}`, x: at.x, dx: 3, y: 15 }, mark));
-      if (one.late) drawn.push(svg("svg", { x: percent(place(one.to)), y: 3, width: 7, height: 7, overflow: "visible" }, svg("path", { class: "g-late", d: "M-7 0h7v7z" })));
-    });
-    if ((whole.to - zero) / this.#scale.span > 1)
-      drawn.push(svg("text", { class: "g-more", x: "100%", dx: -2, y: 15 }, "›"));
-    return drawn;
+  #steps(host) {
+    return segments(host, this.#model.steps, { now: this.#now, usual: this.#usual });
   }
 
   #told(host) {
-    const parts = segments(host, this.#model.steps, { now: this.#now, usual: this.#usual });
-    return parts.map(({ step, seconds, state }) => [step, span(seconds), state === "succeeded" ? "" : word(state)].filter(Boolean).join(" ")).join(", ") || word(host.shown);
+    const parts = this.#steps(host);
+    return (
+      parts
+        .map(({ step, seconds, state }) =>
+          [step, span(seconds), state === "succeeded" ? "" : word(state)].filter(Boolean).join(" "),
+        )
+        .join(", ") || word(host.shown)
+    );
   }
 
   // ---- where one is
@@ -237,13 +251,14 @@ export class Timeline {
     const row = target.closest("[data-host]");
     if (!row) return;
     const at = { row: Number(row.dataset.i), segment: Number(target.dataset.segment ?? -1) };
-    if (at.row !== this.#at.row || at.segment !== this.#at.segment) this.#look(at, { scroll: false });
+    if (at.row !== this.#at.row || at.segment !== this.#at.segment)
+      this.#look(at, { scroll: false });
   }
 
   #look({ row, segment }, { scroll = true } = {}) {
     const host = this.#model.hosts.get(this.#hosts[row]);
     if (!host) return;
-    const parts = segments(host, this.#model.steps, { now: this.#now, usual: this.#usual });
+    const parts = this.#steps(host);
     this.#at = { row, segment: Math.min(parts.length - 1, Math.max(-1, segment)) };
     if (scroll) this.#rows.reveal(row);
     this.#rows.paint();
@@ -260,38 +275,19 @@ export class Timeline {
       kind === "undo" ? gettext("undo") : "",
       `${word(state)} ${span(seconds)}`,
       usual?.p50 != null
-        ? fill(gettext("usually %(p50)s, nearly all at most %(p95)s"), { p50: span(usual.p50), p95: span(usual.p95) })
+        ? fill(gettext("usually %(p50)s, nearly all at most %(p95)s"), {
+            p50: span(usual.p50),
+            p95: span(usual.p95),
+          })
         : "",
-      fill(gettext("%(from)s to %(to)s"), { from: clock(from), to: state === "running" ? gettext("now") : clock(to) }),
+      fill(gettext("%(from)s to %(to)s"), {
+        from: clock(from),
+        to: state === "running" ? gettext("now") : clock(to),
+      }),
       n > 1 ? fill(gettext("attempt %(n)s"), { n }) : "",
       rc ? fill(gettext("exit status %(rc)s"), { rc }) : "",
     ]
       .filter(Boolean)
       .join(gettext(", "));
   }
-}
-
-/** From nothing to the longest: a line to where nearly all are through, a mark where half are. */
-function spread({ p50, p95 }, longest) {
-  const drawn = svg("svg", { class: "spread", height: 12, "aria-hidden": "true" });
-  if (p50 === null) return drawn;
-  drawn.append(
-    svg("rect", { class: "to-p95", x: 0, y: 4, width: share(p95, longest), height: 4 }),
-    svg("rect", { class: "to-p50", x: 0, y: 2, width: share(p50, longest), height: 8 }),
-  );
-  return drawn;
-}
-
-function swatch(place) {
-  const mark = svg("svg", { class: "swatch", width: 10, height: 10, "aria-hidden": "true" });
-  mark.append(svg("rect", { class: `g-seg g-${place % 2 ? "odd" : "even"} succeeded`, width: 10, height: 10 }));
-  return mark;
-}
-
-function share(part, whole) {
-  return percent(part / Math.max(whole, 1e-9));
-}
-
-function percent(of) {
-  return `${(100 * of).toFixed(3)}%`;
 }
