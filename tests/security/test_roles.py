@@ -32,7 +32,7 @@ from deploy_tasks.models import (
 from tests import factories
 from tests.api import Caller, error
 from tests.security.test_declared import pages
-from tests.ssh_keys import private_key, public_of
+from tests.ssh_keys import host_key
 from tests.stories import person
 from webapp import access, admin
 from webapp.access import GIVEN_BY, Open, Right
@@ -73,7 +73,7 @@ class World:
             name=f"{self.name}-desk", game=self.game, moments=[], sealed=b"", key_id="k"
         )
         self.key_rule = KeyRule.objects.create(
-            game=self.game, kind="authority", names="*", key=public_of(private_key())
+            game=self.game, kind="authority", names="*", key=host_key(1)
         )
         self.grant = Grant.objects.create(
             user=factories.user(f"{self.name}-boss"), game=self.game, role=Role.ADMINISTRATOR
