@@ -51,7 +51,8 @@ class Teller:
             self.job.host_runs.update(
                 state=HostRunState.RUNNING,
                 owner="elsewhere",
-                lease_until=timezone.now() + timedelta(days=1),
+                # A lease as long as this would be taken for one of a clock that was set back.
+                wake_at=timezone.now() + timedelta(days=1),
                 holds_host=False,
             )
         self._places = dict.fromkeys(self._story.host_runs, 0)
