@@ -275,7 +275,7 @@ def _begin(job: Job, among: QuerySet[HostRun], hosts: int) -> int:
     if not hosts:
         return 0
     waiting = among.filter(state=HostRunState.WAITING).order_by("position")
-    waiting = waiting.only("name", "state", "reason", "lock")
+    waiting = waiting.only("job", "name", "state", "reason", "lock")
     wanting = list(waiting[:hosts])
     if any(run.lock for run in wanting):
         wanting = list(waiting)  # some have to be passed over

@@ -21,9 +21,7 @@ FAR = {"ssh", "browser", "e2e"}
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """``rows``: what uses the database and nothing outside; bin/test runs it on PostgreSQL too.
 
-    ``slow`` is run where it is asked for by that name, and never else. All other tests go in one
-    of two lanes, which may run side by side: ``e2e``, where the product waits for its hosts, and
-    the rest, each of which wants the machine's hosts, browser and workers for itself.
+    ``slow`` is run where it is asked for by that name, and never else.
     """
     if "slow" not in config.option.markexpr:
         config.hook.pytest_deselected(items=[item for item in items if _is_slow(item)])
@@ -32,8 +30,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         marks = {mark.name for mark in item.iter_markers()}
         if "django_db" in marks and not marks & FAR:
             item.add_marker("rows")
-        else:
-            item.add_marker(pytest.mark.xdist_group("e2e" if "e2e" in marks else "near"))
 
 
 def _is_slow(item: pytest.Item) -> bool:
