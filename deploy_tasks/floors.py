@@ -61,7 +61,7 @@ class Entry:
 
 def let_in(job: Job, held: Sequence[HostRun]) -> Entry:
     """Which of the held host runs of a locked job may go down now. Locks out all other jobs."""
-    list(Instance.objects.select_for_update().values_list("pk"))
+    Instance.hold()
     hosts = [run.host for run in held if run.host]
     down = _down()
     # One that is down already takes nobody's place.

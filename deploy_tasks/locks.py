@@ -30,7 +30,7 @@ def kept(wanting: Sequence[HostRun]) -> dict[int, str]:
     its way."""
     if not any(run.lock for run in wanting):
         return {}
-    list(Instance.objects.select_for_update().values_list("pk"))
+    Instance.hold()
     keepers = HostRun.objects.filter(state__in=KEEPS).exclude(lock="")
     taken = {lock: (pk, name) for lock, pk, name in keepers.values_list("lock", "pk", "name")}
     found = {}

@@ -27,6 +27,11 @@ class Instance(models.Model):
     def current(cls) -> "Instance":
         return cls.objects.get_or_create(pk=1)[0]
 
+    @classmethod
+    def hold(cls) -> None:
+        """Keeps out, until the transaction ends, all others who decide about hosts of any job."""
+        list(cls.objects.select_for_update().values_list("pk"))
+
 
 class Worker(models.Model):
     """A worker process that lives, or lived: ``seen_at`` is renewed every few seconds.
