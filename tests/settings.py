@@ -13,7 +13,7 @@ if "PATCHWAVE_HOME" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["PATCHWAVE_HOME"], ignore_errors=True)
 
 from webapp.settings import *  # noqa: F403
-from webapp.settings import STORAGES
+from webapp.settings import DATABASES, STORAGES
 
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 CELERY_BROKER_URL = "memory://"
@@ -23,3 +23,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True
+
+# Rows that nothing has put into an order come in another one than they were written in, as they may
+# on PostgreSQL any day.
+if "init_command" in DATABASES["default"]["OPTIONS"]:
+    DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA reverse_unordered_selects=ON;"

@@ -69,7 +69,7 @@ def test_the_hosts_that_were_updated_go_back_in_the_same_careful_way(mira: User)
         (second.name, 2, "1.0"),
     ]
     assert [run.undoes for run in runs] == [first, second]
-    assert list(back.batches.values_list("n", "canary")) == [(1, True), (2, False)]
+    assert list(back.batches.order_by("n").values_list("n", "canary")) == [(1, True), (2, False)]
 
 
 def test_it_is_told_in_both_stories_and_in_the_audit(mira: User) -> None:

@@ -138,7 +138,8 @@ class TestWhatFollows:
         answers[:] = ["exit 7", "exit 7", "", "exit 7", "exit 7"]
         run = self.probe(first(job), 5)
         assert (run.state, run.ill) == (HostRunState.SUCCEEDED, 2)
-        assert [event.data["text"] for event in Event.objects.filter(kind="note")][:2] == [
+        notes = Event.objects.filter(kind="note").order_by("seq")
+        assert [event.data["text"] for event in notes][:2] == [
             "not well, 1 of 3 times: exit 7",
             "not well, 2 of 3 times: exit 7",
         ]
