@@ -1,6 +1,7 @@
 """Small applications for tests of the web server: no Django, started in a moment."""
 
 import asyncio
+import threading
 from typing import Any
 
 FRAME = "x" * 32 * 1024
@@ -24,8 +25,13 @@ async def flood(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def patient(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Waits for ever, and asks to come again when it is told to end."""
+    """Waits for ever, and asks to come again when it is told to end. ``/slow`` takes a moment,
+    ``/stuck`` sits in a thread that never ends."""
     if scope["type"] == "http":
+        if scope["path"] == "/slow":
+            await asyncio.sleep(0.5)
+        if scope["path"] == "/stuck":
+            await asyncio.to_thread(threading.Event().wait)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"here"})
         return

@@ -29,17 +29,20 @@ Send = Callable[..., tuple[int, str]]
 def serve() -> Iterator[Serve]:
     with ExitStack() as servers:
 
-        def start(application: str, *, stuck: float = 60.0) -> tuple[subprocess.Popen[bytes], int]:
+        def start(
+            application: str, *, stuck: float = 60.0, finish: float = 4.0, end: float = 8.0
+        ) -> tuple[subprocess.Popen[bytes], int]:
             port = free_port()
             program = (
-                "import sys; from webapp import server; server.STUCK = float(sys.argv.pop());"
+                "import sys; from webapp import server;"
+                "server.END, server.FINISH, server.STUCK = (float(sys.argv.pop()) for _ in '123');"
                 "server.CommandLineInterface.server_class = server.Server;"
                 "server.CommandLineInterface.entrypoint()"
             )
             words = ["--bind", "127.0.0.1", "--port", str(port), f"tests.asgi_apps:{application}"]
             process = servers.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-c", program, *words, str(stuck)],
+                    [sys.executable, "-c", program, *words, *map(str, (stuck, finish, end))],
                     cwd=BASE,
                     env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
                     stdout=subprocess.DEVNULL,
@@ -141,6 +144,22 @@ def test_a_server_that_goes_down_tells_everybody(serve: Serve) -> None:
     resting.close()
     half.close()
     assert codes == [4000]
+
+
+def test_a_server_that_goes_down_answers_what_it_was_asked_and_ends(serve: Serve) -> None:
+    """Though a thread never ends, and a peer reads nothing."""
+    process, port = serve("patient", finish=1.0, end=2.0)
+    asking = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(2)]
+    for connection, path in zip(asking, ("/slow", "/stuck"), strict=True):
+        connection.request("GET", path)
+    with silent_peer(port):
+        asked(port)  # it has all of them by now
+        process.send_signal(signal.SIGTERM)
+        waiting.until(lambda: not is_open(port), "it takes nobody new")
+        assert asking[0].getresponse().read() == b"here"
+        assert process.wait(15) == 0
+    for connection in asking:
+        connection.close()
 
 
 def test_a_thousand_may_knock_at_once(serve: Serve) -> None:

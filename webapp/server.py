@@ -2,17 +2,23 @@
 
 It keeps in memory whatever a peer does not read; here whoever sends waits until the peer takes it.
 It lets 50 wait at the door; here all who come back after a restart get in without knocking twice.
-It stumbles over idle connections when it goes down; here everybody is told.
+When it goes down it cuts off whatever it is asked, stumbles over idle connections, and waits for
+ever for threads that wait for it; here what was asked is answered, everybody is told, and it ends.
 And it stores whatever anybody sends; here a stranger sends little (`webapp.bodies`).
 """
 
 import asyncio
 import contextlib
+import logging
+import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 from daphne.cli import CommandLineInterface
+from daphne.http_protocol import WebRequest
 from daphne.server import Server as Daphne
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
@@ -22,6 +28,12 @@ from webapp import bodies
 STUCK = 60.0
 #: Connections that wait to be accepted. The kernel may allow fewer.
 BACKLOG = 4096
+#: Seconds in which it answers what it was asked before it was told to end …
+FINISH = 4.0
+#: … and after which it ends, whatever a thread may hang in.
+END = 8.0
+
+log = logging.getLogger(__name__)
 
 
 @implementer(IPushProducer)
@@ -63,6 +75,8 @@ class Server(Daphne):  # type: ignore[misc]
             for endpoint in endpoints
         ]
         super().__init__(*args, endpoints=patient, **more)
+        self._ports: list[Any] = []
+        self._goes_down = False
 
     def run(self) -> None:
         bodies.Request.admits = staticmethod(getattr(self.application, "admits", bodies.nobody))
@@ -84,12 +98,52 @@ class Server(Daphne):  # type: ignore[misc]
             await details["flow"].room()
         await super().handle_reply(protocol, message)
 
+    def listen_success(self, port: Any) -> None:
+        self._ports.append(port)
+        super().listen_success(port)
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if not self._goes_down:
+            return super().create_application(protocol, scope)
+        # Nothing has begun: whoever asks may safely ask again, and finds another.
+        (protocol.channel or protocol).transport.loseConnection()
+        return None if scope["type"] == "http" else asyncio.Queue()
+
     def kill_all_applications(self) -> Any:
-        nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        nothing.cancel()
-        for details in self.connections.values():
-            details.setdefault("application_instance", nothing)
-        return super().kill_all_applications()
+        """Asked by the reactor, which goes on until all is done."""
+        _end_anyway()
+        self._goes_down = True
+        for port in self._ports:
+            port.stopListening()
+        return Deferred.fromFuture(asyncio.ensure_future(self._come_to_an_end()))
+
+    async def _come_to_an_end(self) -> None:
+        running = []
+        for protocol, details in self.connections.items():
+            if application := details.get("application_instance"):
+                running.append(application)
+                if not isinstance(protocol, WebRequest):
+                    application.cancel()
+        # A thread that answers waits for this loop: one that were cut off could not end.
+        if running:
+            await asyncio.wait(running, timeout=FINISH)
+        if late := [one for one in running if not one.done()]:
+            log.warning("cut off when the server went down: %d", len(late))
+            for one in late:
+                one.cancel()
+            await asyncio.wait(late, timeout=1)
+        # What was written last leaves in the next turns of the loop.
+        await asyncio.sleep(0.05)
+
+
+def _end_anyway() -> None:
+    def end() -> None:
+        log.warning("ended with threads that did not: %s", [t.name for t in threading.enumerate()])
+        os._exit(0)
+
+    timer = threading.Timer(END, end)
+    timer.daemon = True
+    timer.start()
 
 
 if __name__ == "__main__":
