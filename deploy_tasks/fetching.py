@@ -11,15 +11,12 @@ from collections.abc import Callable
 from io import BufferedRandom
 from pathlib import Path
 
-import httpx
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from deploy_tasks import artifact_links, artifacts
+from deploy_tasks import artifacts
 from deploy_tasks.errors import HostFailed
 
-#: Seconds: to connect, and without a byte.
-CONNECT, SILENCE = 10, 30
 #: Seconds between two tries, and between two looks at whether somebody else is through.
 PAUSE = 1.0
 
@@ -63,10 +60,10 @@ def _is_there(path: Path, sha256: str, part: BufferedRandom, goes_on: Callable[[
     if path.exists():  # somebody else was first
         Path(part.name).unlink(missing_ok=True)
         return True
-    try:
-        if not _transfer(sha256, part, goes_on):
-            return False
-    except httpx.TransportError:
+    # Where the web process shares its store nobody ever gets here, and the client is not loaded.
+    from deploy_tasks.transferring import transfer
+
+    if not transfer(sha256, part, goes_on):
         return False
     part.seek(0)
     if hashlib.file_digest(part, "sha256").hexdigest() != sha256:
@@ -75,26 +72,4 @@ def _is_there(path: Path, sha256: str, part: BufferedRandom, goes_on: Callable[[
     os.fchmod(part.fileno(), 0o640)
     os.fsync(part.fileno())
     Path(part.name).replace(path)
-    return True
-
-
-def _transfer(sha256: str, part: BufferedRandom, goes_on: Callable[[], bool]) -> bool:
-    have = part.seek(0, os.SEEK_END)
-    timeout = httpx.Timeout(SILENCE, connect=CONNECT)
-    url = settings.ARTIFACTS_FROM + artifact_links.link(sha256)
-    with httpx.stream("GET", url, headers={"Range": f"bytes={have}-"}, timeout=timeout) as answer:
-        if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return True  # all of it is there
-        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return False
-        if answer.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
-            raise HostFailed(
-                _("the web process does not give the artifact: HTTP %s") % answer.status_code
-            )
-        if answer.status_code == httpx.codes.OK:
-            part.truncate(0)
-        for piece in answer.iter_raw():
-            part.write(piece)
-            if not goes_on():
-                return False
     return True

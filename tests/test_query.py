@@ -14,6 +14,9 @@ import pytest
 from deploy_tasks import query
 from deploy_tasks.query import Answer, NotAsked, Silent
 from deploy_tasks.query import answer as answers
+from deploy_tasks.query.others import opengsq
+from deploy_tasks.query.players import minecraft
+from deploy_tasks.query.steam import a2s
 from deploy_tasks.recipes import OpenGsq, Query
 from tests.test_toy_game import Box, box, boxes
 from tests.waiting import until
@@ -27,14 +30,14 @@ def test_a_minecraft_server_tells_its_version_and_its_players(
     there = box(boxes, tmp_path)
     there.ctl("start")
     until(there.version, "the game answers")
-    found = query.minecraft("127.0.0.1", there.port)
+    found = minecraft("127.0.0.1", there.port)
     assert found.version == there.version()
     assert found.players == 0
 
 
 def test_nobody_listening_is_no_zero() -> None:
     with pytest.raises(Silent, match="does not answer on port 1"):
-        query.minecraft("127.0.0.1", 1)
+        minecraft("127.0.0.1", 1)
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_a_game_that_hangs_is_left_after_its_time(
 ) -> None:
     monkeypatch.setattr(answers, "LIMIT", 0.3)
     with pytest.raises(Silent):
-        query.minecraft("127.0.0.1", mute)
+        minecraft("127.0.0.1", mute)
 
 
 def test_garbage_is_silence() -> None:
@@ -63,7 +66,7 @@ def test_garbage_is_silence() -> None:
         thread = threading.Thread(target=talk)
         thread.start()
         with pytest.raises(Silent):
-            query.minecraft("127.0.0.1", server.getsockname()[1])
+            minecraft("127.0.0.1", server.getsockname()[1])
         thread.join()
 
 
@@ -166,7 +169,7 @@ class TestA2S:
     )
     def test_tells_its_version_and_who_plays(self, told: list[bytes], answer: Answer) -> None:
         with far_side(challenged(*told)) as port:
-            assert query.a2s("127.0.0.1", port) == answer
+            assert a2s("127.0.0.1", port) == answer
 
     @pytest.mark.parametrize(
         ("told", "why"),
@@ -184,7 +187,7 @@ class TestA2S:
     ) -> None:
         monkeypatch.setattr(answers, "LIMIT", 0.3 if "within" in why else 10)
         with far_side(challenged(*told)) as port, pytest.raises(Silent, match=why):
-            query.a2s("127.0.0.1", port)
+            a2s("127.0.0.1", port)
 
     def test_a_few_bytes_do_not_become_gigabytes(self) -> None:
         bomb = bz2.compress(b"\0" * 10_000_000)
@@ -193,11 +196,11 @@ class TestA2S:
             far_side(challenged(PART + marked + bomb)) as port,
             pytest.raises(Silent, match="no proper answer"),
         ):
-            query.a2s("127.0.0.1", port)
+            a2s("127.0.0.1", port)
 
     def test_a_closed_port_is_no_zero(self) -> None:
         with pytest.raises(Silent):
-            query.a2s("127.0.0.1", 1)
+            a2s("127.0.0.1", 1)
 
 
 def quake(packet: bytes) -> list[bytes]:
@@ -211,34 +214,34 @@ class TestOpenGsq:
     def test_a_protocol_is_asked_by_its_name(self) -> None:
         pytest.importorskip("opengsq")
         with far_side(quake) as port:
-            assert query.opengsq("quake3", "127.0.0.1", port) == Answer("ioq3 1.36", 2)
+            assert opengsq("quake3", "127.0.0.1", port) == Answer("ioq3 1.36", 2)
 
     def test_steams_is_asked_as_well(self) -> None:
         pytest.importorskip("opengsq")
         with far_side(challenged(WHOLE + info())) as port:
-            assert query.opengsq("source", "127.0.0.1", port) == Answer("1.2.0", 3)
+            assert opengsq("source", "127.0.0.1", port) == Answer("1.2.0", 3)
 
     def test_silence_is_no_zero(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("opengsq")
         monkeypatch.setattr(answers, "LIMIT", 0.3)
         with far_side(lambda packet: []) as port, pytest.raises(Silent, match="no answer within"):
-            query.opengsq("quake3", "127.0.0.1", port)
+            opengsq("quake3", "127.0.0.1", port)
 
     @pytest.mark.parametrize("name", ["chess", "os"])
     def test_a_protocol_that_it_does_not_know_is_named(self, name: str) -> None:
         pytest.importorskip("opengsq")
         with pytest.raises(Silent, match=f"opengsq knows no protocol “{name}”"):
-            query.opengsq(name, "127.0.0.1", 1)
+            opengsq(name, "127.0.0.1", 1)
 
     def test_one_that_needs_more_than_a_port_is_silent(self) -> None:
         pytest.importorskip("opengsq")
         with pytest.raises(Silent, match="cannot ask protocol palworld with a port alone"):
-            query.opengsq("palworld", "127.0.0.1", 1)
+            opengsq("palworld", "127.0.0.1", 1)
 
     def test_where_it_is_not_installed_that_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "opengsq", None)
         with pytest.raises(Silent, match="opengsq is not installed on the worker"):
-            query.opengsq("quake3", "127.0.0.1", 1)
+            opengsq("quake3", "127.0.0.1", 1)
 
 
 class TestAQuery:
