@@ -98,6 +98,18 @@ def test_a_failure_of_a_former_step_is_not_the_cause(job: Job) -> None:
     assert [one["cause"] for one in failures(job)["causes"]] == ["the host is out of reach"]
 
 
+def test_what_was_undone_since_is_the_cause_still(job: Job) -> None:
+    error = "step “unpack” ended with exit status 2"
+    attempt = fail(job, "eu-1", b"No space left on device\n", error=f"{error}; undoing: no")
+    Attempt.objects.filter(pk=attempt.pk).update(reason=error)
+    undone = HostRun.objects.filter(pk=attempt.host_run_id)
+    undone.update(state=HostRunState.ROLLED_BACK, step=1)
+    (told,) = failures(job)["causes"]
+    assert (told["step"], told["cause"]) == ("unpack", "No space left on device")
+    undone.update(error="the host is out of reach")
+    assert [one["step"] for one in failures(job)["causes"]] == [None]
+
+
 def test_only_the_end_of_a_long_output_is_looked_at(job: Job) -> None:
     line = b"error: said long ago\n" + b"x\n" * 20_000
     fail(job, "eu-1", line + b"the map is odd\n")

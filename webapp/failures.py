@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from deploy_tasks import causes
 from deploy_tasks.models import Attempt, Event, HostRun, Job
@@ -56,16 +56,27 @@ class _Broken:
 
 
 def _broken(job: Job) -> dict[int, _Broken]:
-    """By host run: the attempt that failed at the step where it stands."""
+    """By host run: the attempt that failed at the step where it stands, or at a later one that was
+    undone since."""
     attempts = Attempt.objects.filter(
         host_run__job=job,
         host_run__state__in=FAILED,
-        step=F("host_run__step"),
+        step__gte=F("host_run__step"),
         kind=AttemptKind.DO,
         state=AttemptState.FAILED,
     )
-    rows = attempts.order_by("number").values_list("host_run", "pk", "name", "exit_status")
-    return {run: _Broken(pk, name, status) for run, pk, name, status in rows}
+    here = Q(step=F("host_run__step"))
+    rows = (
+        attempts.annotate(here=here)
+        .order_by("pk")
+        .values_list("host_run", "pk", "name", "exit_status", "here", "reason", "host_run__error")
+    )
+    return {
+        run: _Broken(pk, name, status)
+        for run, pk, name, status, here, reason, error in rows
+        # What failed before a retry went back is not what it says of itself now.
+        if here or (reason and error.startswith(reason))
+    }
 
 
 def _ends(attempts: Sequence[int]) -> dict[int, str]:

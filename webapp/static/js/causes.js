@@ -1,13 +1,17 @@
 // Why hosts failed: those with the same trouble in the same step, together, and what to do about
-// them. Which lines tell the same is the server's to say; see webapp/failures.py.
+// them. Which lines tell the same is the server's to say; see webapp/failures.py. Beside them, who
+// waits for an answer and who is out of reach: not failed, but not updated either.
 
 import { spelledOut } from "./ansi.js";
+import { inDoubt, outOfReach } from "./away.js";
 import { element, setText } from "./dom.js";
 import { retold } from "./retelling.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
 /** Hosts that are named beside their cause. */
 const NAMED = 3;
+/** Causes that stand above the hosts before one asks for all: fewer while there is more to see. */
+const CAUSES = { running: 3, ended: 6 };
 
 /** How a cause is called in the address of the page. */
 export function key({ step, cause }) {
@@ -19,24 +23,32 @@ export class Causes {
   #parts;
   #on;
   #told = "";
+  #rows = new Map();
+  #texts = [];
+  #all = false;
 
   /**
-   * @param root the section, its parts marked data-causes @param onShow show only the hosts of a
-   * cause @param onShowStates show only hosts in these states @param onRetry retry these hosts
-   * @param onExclude set these hosts aside
+   * @param root the section, its parts marked data-causes @param on `onShow(cause)`: show only the
+   * hosts of a cause, `onShowStates(states)`: only hosts in these states; `onRetry` and `onExclude`
+   * are given names of hosts and the button, `onPick` one name; `onMore`: more or fewer are to show
    */
-  constructor(root, { onShow, onShowStates, onRetry, onExclude, onPick }) {
+  constructor(root, on) {
     this.#root = root;
     this.#parts = Object.fromEntries(
       [...root.querySelectorAll("[data-causes]")].map((part) => [part.dataset.causes, part]),
     );
-    this.#on = { onShow, onShowStates, onRetry, onExclude, onPick };
+    this.#on = on;
     this.list = [];
+    this.#parts.more.addEventListener("click", () => {
+      this.#all = !this.#all;
+      on.onMore();
+    });
   }
 
   /** As GET /jobs/{id}/failures tells them. */
   load({ causes }) {
     this.list = causes;
+    this.#texts = causes.map((cause) => JSON.stringify(cause));
     this.byHost = new Map(
       causes.flatMap((cause) => cause.hosts.map((host) => [host.name, { cause, ...host }])),
     );
@@ -53,136 +65,223 @@ export class Causes {
     return this.byHost?.get(name)?.line ?? "";
   }
 
-  /** @param shown the cause that is shown alone, if any @param counts hosts by shown state @param can
-   * what may be ordered now */
-  paint({ counts, shown, can }) {
-    const [retryable, excludable] = ["retry", "exclude"].map((order) => can.includes(order));
-    const away = { unknown: counts.unknown ?? 0, unreachable: counts.unreachable ?? 0 };
-    const told = JSON.stringify([this.list, away, shown, retryable, excludable]);
+  /** @param shown the cause that is shown alone, if any @param hosts all of the job @param can what
+   * may be ordered now @param ended whether the job is */
+  paint({ hosts, shown, can, ended }) {
+    const all = [...hosts];
+    const [unknown, away] = [inDoubt(all), outOfReach(all)];
+    const may = Object.fromEntries(["retry", "exclude"].map((one) => [one, can.includes(one)]));
+    const few = this.#few(ended);
+    const rows = [
+      ...this.list.slice(0, few).map((cause, i) => {
+        const alone = key(cause) === shown;
+        const text = [this.#texts[i], alone, may.retry, may.exclude].join();
+        return { name: key(cause), told: [cause, alone, may], draw: failure, text };
+      }),
+      ...unknown.map(({ step, hosts: those }) =>
+        compared({ name: `?${step}`, told: [step, those.map(brief)], draw: doubt }),
+      ),
+      ...(away.length ? [compared({ name: "/", told: [away.map(brief)], draw: reach })] : []),
+    ];
+    const told = [few, ...this.#texts, ...rows.map(({ text }) => text)].join("\n");
     if (told === this.#told) return;
     this.#told = told;
-    const rows = this.list.map((cause) => this.#row(cause, { shown, retryable, excludable }));
-    if (away.unknown + away.unreachable) rows.push(this.#away(away));
     this.#root.hidden = rows.length === 0;
-    setText(this.#parts.n, this.#summary());
-    this.#parts.rows.replaceChildren(...rows);
+    setText(this.#parts.title, this.#title(unknown));
+    setText(this.#parts.n, this.#summary(unknown));
+    this.#paintMore(few, ended);
+    this.#arrange(rows);
   }
 
-  #summary() {
-    if (!this.list.length) return gettext("none failed");
-    const hosts = this.list.reduce((sum, cause) => sum + cause.hosts.length, 0);
-    return [
-      fill(ngettext("%(n)s host", "%(n)s hosts", hosts), { n: number(hosts) }),
-      fill(ngettext("%(n)s cause", "%(n)s causes", this.list.length), {
-        n: number(this.list.length),
+  /** How many causes show; a single one is not worth a button. */
+  #few(ended) {
+    const few = ended ? CAUSES.ended : CAUSES.running;
+    return this.#all || this.list.length <= few + 1 ? this.list.length : few;
+  }
+
+  #paintMore(few, ended) {
+    const { more } = this.#parts;
+    more.hidden = !this.#all && few === this.list.length;
+    more.setAttribute("aria-expanded", String(this.#all));
+    const all = fill(gettext("Show all %(n)s"), { n: number(this.list.length) });
+    setText(more, this.#all ? gettext("Show fewer") : all);
+  }
+
+  #title(unknown) {
+    if (this.list.length) return gettext("Why hosts failed");
+    return unknown.length ? gettext("Hosts that wait for an answer") : gettext("Hosts out of reach");
+  }
+
+  #summary(unknown) {
+    const failed = this.list.reduce((sum, cause) => sum + cause.hosts.length, 0);
+    const waiting = unknown.reduce((sum, { hosts }) => sum + hosts.length, 0);
+    const told = [
+      [failed, ngettext("%(n)s host", "%(n)s hosts", failed)],
+      [this.list.length, ngettext("%(n)s cause", "%(n)s causes", this.list.length)],
+      [waiting, ngettext("%(n)s waits for an answer", "%(n)s wait for an answer", waiting)],
+    ];
+    const said = told.filter(([n]) => n).map(([n, text]) => fill(text, { n: number(n) }));
+    return said.length ? said.join(gettext(", ")) : gettext("none failed");
+  }
+
+  /** A row that says the same stays the very same: who is about to press it does press it. And
+   * while one is there, none comes before another that was there already. */
+  #arrange(rows) {
+    const before = this.#rows;
+    this.#rows = new Map(
+      rows.map((row) => {
+        const was = before.get(row.name);
+        const node = was?.text === row.text ? was.node : row.draw(...row.told, this.#on);
+        return [row.name, { text: row.text, node }];
       }),
-    ].join(gettext(", "));
-  }
-
-  #row(cause, { shown, retryable, excludable }) {
-    const { step, sample, hosts } = cause;
-    const down = hosts.filter((host) => host.down).length;
-    const words = retold(cause.cause);
-    const told = element("p", {}, element("b", {}, spelledOut(words)));
-    if (step) told.append(" ", fill(gettext("in %(step)s"), { step }));
-    if (down)
-      told.append(
-        gettext(", "),
-        element(
-          "span",
-          { class: "ink-failed" },
-          fill(ngettext("%(n)s is down", "%(n)s are down", down), { n: number(down) }),
-        ),
-      );
-    told.append(" ", this.#names(hosts));
-    const alone = key(cause) === shown;
-    const counting = hosts.filter(({ excluded }) => !excluded).map(({ name }) => name);
-    const aside = hosts.length - counting.length;
-    if (aside)
-      told.append(
-        gettext(", "),
-        fill(ngettext("%(n)s excluded", "%(n)s excluded", aside), { n: number(aside) }),
-      );
-    return element(
-      "li",
-      {},
-      element("span", { class: counting.length ? "much ink-failed" : "much muted" }, number(hosts.length)),
-      element(
-        "div",
-        {},
-        told,
-        retold(sample) === words ? null : element("code", {}, spelledOut(sample)),
-      ),
-      element(
-        "span",
-        { class: "do" },
-        button(alone ? gettext("Show all") : gettext("Show"), () =>
-          this.#on.onShow(alone ? "" : key(cause)),
-        ),
-        retryable
-          ? button(
-              hosts.length === 1
-                ? gettext("Retry")
-                : fill(gettext("Retry these %(n)s"), { n: number(hosts.length) }),
-              (event) => this.#on.onRetry(hosts.map(({ name }) => name), event.target),
-            )
-          : null,
-        excludable && counting.length
-          ? button(gettext("Exclude…"), (event) => this.#on.onExclude(counting, event.target))
-          : null,
-      ),
     );
+    let names = rows.map(({ name }) => name);
+    if (this.#root.matches(":hover, :focus-within"))
+      names = [...[...before.keys()].filter((name) => this.#rows.has(name)), ...names];
+    this.#rows = new Map([...new Set(names)].map((name) => [name, this.#rows.get(name)]));
+    this.#place([...this.#rows.values()].map(({ node }) => node));
   }
 
-  #names(hosts) {
-    const names = element("span", { class: "muted" });
-    hosts.slice(0, NAMED).forEach(({ name }, i) => {
-      const open = element("button", { type: "button", class: "linkish" }, name);
-      open.addEventListener("click", () => this.#on.onPick(name));
-      names.append(i ? gettext(", ") : "", open);
+  #place(nodes) {
+    const list = this.#parts.rows;
+    const focused = list.contains(document.activeElement) ? document.activeElement : null;
+    const row = focused && [...list.children].find((node) => node.contains(focused));
+    const [at, does] = [row && [...list.children].indexOf(row), focused?.dataset.does];
+    for (const node of [...list.children]) if (!nodes.includes(node)) node.remove();
+    nodes.forEach((node, i) => {
+      if (list.children[i] !== node) list.insertBefore(node, list.children[i] ?? null);
     });
-    const more = hosts.length - NAMED;
-    if (more > 0) names.append(" ", fill(gettext("and %(n)s more"), { n: number(more) }));
-    return names;
-  }
-
-  /** Trouble on the way to a host is no failure of it; it stands apart. */
-  #away({ unknown, unreachable }) {
-    const parts = [
-      [unreachable, gettext("%(n)s unreachable"), gettext("Out of reach is tried again by itself.")],
-      [unknown, gettext("%(n)s unknown"), gettext("What is unknown is not run again by guess: open the host and say what became of it.")],
-    ].filter(([n]) => n);
-    return element(
-      "li",
-      {},
-      element("span", { class: "much" }, number(unknown + unreachable)),
-      element(
-        "div",
-        {},
-        element(
-          "p",
-          {},
-          element("b", {}, gettext("no answer")),
-          gettext(", not counted as failed "),
-          element(
-            "span",
-            { class: "muted" },
-            parts.map(([n, text]) => fill(text, { n: number(n) })).join(gettext(", ")),
-          ),
-        ),
-        element("small", { class: "muted" }, parts.map(([, , why]) => why).join(" ")),
-      ),
-      element(
-        "span",
-        { class: "do" },
-        button(gettext("Show"), () => this.#on.onShowStates(["unknown", "unreachable"])),
-      ),
-    );
+    if (!focused || focused.isConnected) return;
+    // What was focused is another now, or gone: the keyboard stays where it was.
+    const next = list.children[Math.min(at, list.children.length - 1)];
+    const to = next?.querySelector(`[data-does="${does}"]`) ?? next?.querySelector("button");
+    (to ?? this.#parts.title).focus();
   }
 }
 
-function button(text, act) {
-  const made = element("button", { type: "button", class: "btn s" }, text);
-  made.addEventListener("click", act);
+// ---- rows
+
+function failure({ step, cause, sample, hosts }, alone, may, on) {
+  const words = retold(cause);
+  const down = hosts.filter((host) => host.down).length;
+  const names = hosts.map(({ name }) => name);
+  const counting = hosts.filter(({ excluded }) => !excluded).map(({ name }) => name);
+  const aside = hosts.length - counting.length;
+  // What differs from host to host is worth its place where there is but one.
+  const whole = names.length === 1 && words.includes("…");
+  const told = element("p", {}, element("b", {}, spelledOut(whole ? sample : words)));
+  if (step) told.append(" ", fill(gettext("in %(step)s"), { step }));
+  if (down)
+    told.append(
+      gettext(", "),
+      element(
+        "span",
+        { class: "ink-failed" },
+        fill(ngettext("%(n)s is down", "%(n)s are down", down), { n: number(down) }),
+      ),
+    );
+  told.append(" ", named(names, on));
+  if (aside)
+    told.append(
+      gettext(", "),
+      fill(ngettext("%(n)s excluded", "%(n)s excluded", aside), { n: number(aside) }),
+    );
+  return row(
+    { n: names.length, kind: counting.length ? "ink-failed" : "muted" },
+    [told, whole || retold(sample) === words ? null : element("code", {}, spelledOut(sample))],
+    [
+      button("show", alone ? gettext("Show all") : gettext("Show"), () =>
+        on.onShow(alone ? "" : key({ step, cause })),
+      ),
+      may.retry ? button("retry", again(names.length), (press) => on.onRetry(names, press)) : null,
+      may.exclude && counting.length
+        ? button("exclude", gettext("Exclude…"), (press) => on.onExclude(counting, press))
+        : null,
+    ],
+  );
+}
+
+/** Nobody knows whether the step ran. What broke says why nobody knows, and only that. */
+function doubt(step, hosts, on) {
+  const names = hosts.map(({ name }) => name);
+  const what = step
+    ? fill(gettext("Nobody knows how “%(step)s” ended"), { step })
+    : gettext("Nobody knows how it stands");
+  const told = element(
+    "p",
+    {},
+    element("b", {}, what),
+    gettext(", not counted as failed "),
+    named(names, on),
+  );
+  const why = hosts[0].error
+    ? element("code", {}, spelledOut(hosts[0].error))
+    : element("small", { class: "muted" }, gettext("It is not run again by guess: a person says what became of it."));
+  return row({ n: names.length, kind: "ink-unknown" }, [told, why], [
+    button("show", gettext("Show"), () => on.onShowStates(["unknown"])),
+  ]);
+}
+
+/** Trouble on the way to a host is no failure of it. */
+function reach(hosts, on) {
+  const names = hosts.map(({ name }) => name);
+  const told = element(
+    "p",
+    {},
+    element("b", {}, gettext("Out of reach")),
+    gettext(", not counted as failed "),
+    named(names, on),
+  );
+  const why = hosts.find(({ error }) => error)?.error;
+  return row(
+    { n: names.length, kind: "ink-unreachable" },
+    [
+      told,
+      why
+        ? element("code", {}, spelledOut(why))
+        : element("small", { class: "muted" }, gettext("It is tried again by itself.")),
+    ],
+    [button("show", gettext("Show"), () => on.onShowStates(["unreachable"]))],
+  );
+}
+
+function row({ n, kind }, told, does) {
+  return element(
+    "li",
+    {},
+    element("span", { class: `much ${kind}` }, number(n)),
+    element("div", {}, ...told),
+    element("span", { class: "do" }, ...does),
+  );
+}
+
+/** With what it would say, as a text. */
+function compared(row) {
+  return { ...row, text: JSON.stringify(row.told) };
+}
+
+function brief({ name, error, link_reason: away }) {
+  return { name, error: error || away || "" };
+}
+
+function again(n) {
+  return n === 1 ? gettext("Retry") : fill(gettext("Retry these %(n)s"), { n: number(n) });
+}
+
+function named(hosts, on) {
+  const names = element("span", { class: "muted" });
+  hosts.slice(0, NAMED).forEach((name, i) => {
+    const open = element("button", { type: "button", class: "linkish", "data-does": name }, name);
+    open.addEventListener("click", () => on.onPick(name));
+    names.append(i ? gettext(", ") : "", open);
+  });
+  const more = hosts.length - NAMED;
+  if (more > 0) names.append(" ", fill(gettext("and %(n)s more"), { n: number(more) }));
+  return names;
+}
+
+function button(does, text, act) {
+  const made = element("button", { type: "button", class: "btn s", "data-does": does }, text);
+  made.addEventListener("click", () => act(made));
   return made;
 }

@@ -1,5 +1,6 @@
 // The sentence at the top, in the title of the page and for the ear; and what explains it.
 
+import { spelledOut } from "./ansi.js";
 import { element, setText } from "./dom.js";
 import { isBeforeSwitch, pieces } from "./verdict.js";
 import { fill, gettext, moment, number, until } from "./words.js";
@@ -10,9 +11,10 @@ const SPOKEN_EVERY = 15_000; // milliseconds
 const NAMED = 3;
 
 export class Headline {
-  /** @param parts {say, more, spoken} @param onPick a host that was named is chosen */
-  constructor(parts, { model, onPick }) {
-    Object.assign(this, { ...parts, model, onPick, said: "", explained: "", spokenAt: 0 });
+  /** @param parts {say, more, spoken} @param onPick a host that was named is chosen
+   * @param why the line that tells why a host failed, where one is known */
+  constructor(parts, { model, onPick, why }) {
+    Object.assign(this, { ...parts, model, onPick, why, said: "", explained: "", spokenAt: 0 });
     this.title = document.title;
   }
 
@@ -39,10 +41,11 @@ export class Headline {
   /** Why the job is halted, which hosts are down, and how far off the switch is. */
   #explain(now = Date.now()) {
     const { job, hosts } = this.model;
-    const downs = [...hosts.values()].filter(({ down }) => down);
+    const all = [...hosts.values()].filter(({ down }) => down);
+    const downs = all.map(({ name, error }) => ({ name, why: this.why(name) || error }));
     const reason = this.model.ended ? "" : job.reason;
     const opens = isBeforeSwitch(job, now) && job.start_at ? untilSwitch(job.start_at, now) : "";
-    const explained = JSON.stringify([reason, opens, downs.map(({ name, error }) => [name, error])]);
+    const explained = JSON.stringify([reason, opens, downs]);
     if (explained === this.explained) return;
     this.explained = explained;
     const more = downs.length - NAMED;
@@ -57,11 +60,11 @@ export class Headline {
     this.more.replaceChildren(...lines);
   }
 
-  #down({ name, error }) {
+  #down({ name, why }) {
     const open = element("button", { type: "button", class: "linkish" }, name);
     open.addEventListener("click", () => this.onPick(name));
-    const text = error ? ` ${gettext("is down:")} ${error}` : ` ${gettext("is down")}`;
-    return element("span", {}, element("i", { class: "sq failed" }), open, text);
+    const text = why ? ` ${gettext("is down:")} ${spelledOut(why)}` : ` ${gettext("is down")}`;
+    return element("span", { class: "down" }, element("i", { class: "sq failed" }), open, text);
   }
 }
 

@@ -60,6 +60,7 @@ export const MOVES = {
   link(item, changed) {
     const host = this.hosts.get(item.h);
     if (!host) return;
+    if (item.to !== host.link) host.link_at = item.at;
     host.link = item.to;
     host.link_reason = item.reason ?? "";
     changed.hosts.add(host.name);

@@ -50,7 +50,7 @@ const asked = new Asked(page, model, {
 const readOut = new ReadOut(byId("readout"));
 const headline = new Headline(
   { say: byId("verdict"), more: byId("more"), spoken: byId("spoken") },
-  { model, onPick: pick },
+  { model, onPick: pick, why: (name) => causes.lineOf(name) },
 );
 const score = new Score(byId("score"), (shown) => fleet.toggle(shown));
 const rail = new Rail(byId("rail"));
@@ -67,6 +67,7 @@ const causes = new Causes(byId("causes"), {
   onRetry: (hosts, button) =>
     orders.give("retry", { hosts }, button, { refusal: byId("causes-refusal") }),
   onExclude: (hosts, button) => aside.exclude(hosts, button, byId("causes-refusal")),
+  onMore: () => paintCauses(),
   onPick: pick,
 });
 const aside = new Aside({ model, orders });
@@ -185,7 +186,7 @@ function paint() {
   headline.paint(batches, asked.outlook);
   rail.paint(batches, model.job, !model.ended && !isBeforeSwitch(model.job));
   score.paint(counts, here.show);
-  causes.paint({ counts, shown: here.cause, can: asked.can });
+  paintCauses();
   orders.paint(asked.can);
   fleet.paint(names, { all });
   timeline.paint(fleet.listed(), { all });
@@ -193,11 +194,16 @@ function paint() {
   look(looked);
 }
 
+function paintCauses() {
+  causes.paint({ hosts: model.hosts.values(), shown: here.cause, can: asked.can, ended: model.ended });
+}
+
 function tick() {
   const now = Date.now();
   if (now - ticked > SLEPT) stream.nudge();
   ticked = now;
   headline.tick(now);
+  paintCauses();
   fleet.tick(now);
   timeline.tick();
   chosen.tick(now);
