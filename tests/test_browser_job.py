@@ -171,6 +171,12 @@ def test_every_key_is_told_and_does_what_is_told(tab: Tab, large: Job) -> None:
     expect(page.locator("#keys-help")).to_be_hidden()
     page.keyboard.press("e")
     expect(page.locator("#map .sq.failed:focus")).to_have_count(1)
+    above = page.locator("#map .sq:focus").bounding_box()
+    page.keyboard.press("ArrowDown")
+    below = page.locator("#map .sq:focus").bounding_box()
+    assert above
+    assert below
+    assert (above["x"], True) == (below["x"], above["y"] < below["y"])
     page.keyboard.press("1")
     expect(page.locator("#score .chip").first).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Escape")

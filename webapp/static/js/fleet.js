@@ -37,9 +37,8 @@ export class Fleet {
     });
     byId("group").addEventListener("change", () => {
       here.group = byId("group").value;
-      place.write(here);
       this.#map.build(here.group);
-      this.mark();
+      this.#turn();
     });
   }
 

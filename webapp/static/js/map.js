@@ -1,16 +1,26 @@
 // Every host a square, grouped by batch: five hundred at one glance, walked with the arrow keys.
 
 import { element, setClass } from "./dom.js";
+import { towards } from "./lattice.js";
 import { squareClass } from "./marks.js";
 import { tell, word } from "./states.js";
 import { fill, gettext, number } from "./words.js";
+
+/** Squares that the browser draws together, or leaves undrawn until they come into view. Whole rows
+ * of 75, 50, 25 and 20. */
+const PIECE = 600;
+/** With more hosts than that squares are smaller, for one glance still holds them all. */
+const DENSE = 2000;
 
 export class HostMap {
   /** @param onPick a host was chosen @param onLook a host is pointed at, or null */
   constructor(root, { model, onPick, onLook }) {
     Object.assign(this, { root, model, onPick, onLook });
+    /** Name of a host -> its square. */
     this.cells = new Map();
     this.order = [];
+    /** `{first, size}`, places in that order. */
+    this.groups = [];
     root.addEventListener("click", (event) => this.#at(event, (name) => this.#pick(name)));
     root.addEventListener("mouseover", (event) =>
       onLook(event.target.closest("button.sq")?.dataset.host ?? null),
@@ -20,33 +30,48 @@ export class HostMap {
     root.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** @param label by which hosts are grouped; "" for batches */
+  /** Every host its square, still to be painted. @param label by which hosts are grouped; "" for
+   * batches */
   build(label = "") {
     this.cells.clear();
+    this.groups = [];
     const groups = this.model.groups(label).map(({ value, hosts }) => {
-      const cells = element("div", { class: "cells" });
-      for (const { name } of hosts) {
-        const cell = element("button", {
-          type: "button",
-          class: "sq",
-          tabindex: "-1",
-          role: "gridcell",
-          "data-host": name,
-        });
-        this.cells.set(name, cell);
-        cells.append(cell);
-      }
+      this.groups.push({ first: this.cells.size, size: hosts.length });
       const head = element(
         "div",
         { class: "head", role: "rowheader" },
         element("b", {}, label ? value || gettext("no label") : fill(gettext("Batch %(n)s"), { n: value })),
         ` ${number(hosts.length)}`,
       );
-      return element("div", { class: "grp", role: "row" }, head, cells);
+      return element("div", { class: "grp", role: "row" }, head, this.#squares(hosts));
     });
-    this.root.replaceChildren(...groups);
     this.order = [...this.cells.keys()];
-    this.paint(this.order);
+    this.place = new Map(this.order.map((name, i) => [name, i]));
+    this.root.classList.toggle("dense", this.cells.size > DENSE);
+    this.root.replaceChildren(...groups);
+  }
+
+  #squares(hosts) {
+    const pieces = element("div", { class: "pieces" });
+    for (let first = 0; first < hosts.length; first += PIECE) {
+      const some = hosts.slice(first, first + PIECE);
+      const cells = element("div", { class: "cells" }, ...some.map(({ name }) => this.#square(name)));
+      cells.style.setProperty("--n", some.length);
+      pieces.append(cells);
+    }
+    return pieces;
+  }
+
+  #square(name) {
+    const cell = element("button", {
+      type: "button",
+      class: "sq",
+      tabindex: "-1",
+      role: "gridcell",
+      "data-host": name,
+    });
+    this.cells.set(name, cell);
+    return cell;
   }
 
   /** Draw these hosts anew. */
@@ -66,7 +91,7 @@ export class HostMap {
   /** The focus goes to the next host that failed. Gives whether there is one. */
   nextFailure() {
     if (this.root.hidden) return false;
-    const i = this.order.indexOf(document.activeElement.dataset?.host ?? this.chosen);
+    const i = this.place.get(document.activeElement.dataset?.host ?? this.chosen) ?? -1;
     const around = [...this.order.slice(i + 1), ...this.order.slice(0, i)];
     const next = around.find((name) => this.model.hosts.get(name).shown === "failed");
     if (next) this.#focus(next);
@@ -74,20 +99,24 @@ export class HostMap {
   }
 
   #focus(name) {
-    for (const cell of this.root.querySelectorAll("[tabindex='0']")) cell.tabIndex = -1;
-    this.cells.get(name).tabIndex = 0;
+    this.#stopAt(name);
     this.cells.get(name).focus();
+  }
+
+  /** The one square that Tab leads to. */
+  #stopAt(name) {
+    if (this.stop) this.stop.tabIndex = -1;
+    this.stop = this.cells.get(name);
+    if (this.stop) this.stop.tabIndex = 0;
   }
 
   /** Which one is chosen, and which show: `shows(host)`. */
   mark(chosen, shows) {
     this.chosen = chosen;
     this.shows = shows;
-    const stop = this.cells.has(chosen) ? chosen : this.order[0];
-    for (const [name, cell] of this.cells) {
+    this.#stopAt(this.cells.has(chosen) ? chosen : this.order[0]);
+    for (const [name, cell] of this.cells)
       setClass(cell, this.#classes(this.model.hosts.get(name)));
-      cell.tabIndex = name === stop ? 0 : -1;
-    }
   }
 
   #classes(host) {
@@ -109,45 +138,15 @@ export class HostMap {
   #key(event) {
     const name = event.target.closest("button.sq")?.dataset.host;
     if (!name || event.ctrlKey || event.metaKey || event.altKey) return;
-    const to = this.#towards(event.key, name);
+    const to = towards(event.key, this.place.get(name), this.groups, this.#columns());
     if (to === undefined) return;
     event.preventDefault();
-    this.#focus(to);
+    this.#focus(this.order[to]);
   }
 
-  #towards(key, name) {
-    const i = this.order.indexOf(name);
-    switch (key) {
-      case "ArrowRight":
-        return this.order[i + 1];
-      case "ArrowLeft":
-        return this.order[i - 1];
-      case "Home":
-        return this.order[0];
-      case "End":
-        return this.order.at(-1);
-      case "ArrowDown":
-        return this.#vertical(name, 1);
-      case "ArrowUp":
-        return this.#vertical(name, -1);
-      default:
-        return undefined;
-    }
-  }
-
-
-  /** The nearest square of the nearest row above or below. */
-  #vertical(name, way) {
-    const here = this.cells.get(name).getBoundingClientRect();
-    let best;
-    for (const [other, cell] of this.cells) {
-      const there = cell.getBoundingClientRect();
-      const rows = way * (there.top - here.top);
-      if (rows < 4) continue;
-      const far = [rows, Math.abs(there.left - here.left)];
-      if (!best || far[0] < best.far[0] - 2 || (far[0] < best.far[0] + 2 && far[1] < best.far[1]))
-        best = { other, far };
-    }
-    return best?.other;
+  /** How many squares there are to a row is the style sheet's to say. */
+  #columns() {
+    const cells = this.root.querySelector(".cells");
+    return Number(getComputedStyle(cells).getPropertyValue("--cols"));
   }
 }

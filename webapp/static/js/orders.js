@@ -47,7 +47,8 @@ export class Orders {
     );
   }
 
-  paint(can) {
+  /** @param can what may be ordered now @param batches of the model */
+  paint(can, batches) {
     const counts = {};
     for (const { state } of this.model.hosts.values()) counts[state] = (counts[state] ?? 0) + 1;
     const again = this.model.retryable;
@@ -69,7 +70,7 @@ export class Orders {
         ngettext("from its failed step", "each from its failed step", again),
       );
     this.#paintRollback(can, count(counts, ["succeeded", "failed", "cancelled"]));
-    this.#paintHolds(can, waiting, count(counts, ["running"]));
+    this.#paintHolds(can, batches, waiting, count(counts, ["running"]));
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
     this.#paintCancel(can, waiting, active);
     this.change.hidden = !can.includes("change");
@@ -82,8 +83,7 @@ export class Orders {
   }
 
   /** What holds the job and what lets it go on. */
-  #paintHolds(can, waiting, running) {
-    const batches = this.model.batches();
+  #paintHolds(can, batches, waiting, running) {
     const unfit = this.model.gates.get(0)?.gate === "gate";
     this.check.hidden = !can.includes("check") || !unfit;
     this.#label(this.check, gettext("Check again"), gettext("the hosts that are not fit are mended"));

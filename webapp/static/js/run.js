@@ -187,7 +187,7 @@ function paint() {
   rail.paint(batches, model.job, !model.ended && !isBeforeSwitch(model.job));
   score.paint(counts, here.show);
   paintCauses();
-  orders.paint(asked.can);
+  orders.paint(asked.can, batches);
   fleet.paint(names, { all });
   timeline.paint(fleet.listed(), { all });
   chosen.paint(asked.can);
