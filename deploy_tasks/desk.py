@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import InterfaceError, InternalError, OperationalError, close_old_connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 CLERKS = 4
+#: What a database says that is away or busy, or has ended a transaction that stood still too long.
+AWAY = (OperationalError, InterfaceError, InternalError)
 
 _clerks = ThreadPoolExecutor(CLERKS, thread_name_prefix="clerk")
 _thread = threading.local()

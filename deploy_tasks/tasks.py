@@ -8,6 +8,7 @@ from celery.signals import worker_init, worker_ready, worker_shutdown, worker_sh
 from django.db import connection, connections
 
 from deploy_tasks import conductor, hosts, keeper, looking, retention, soaking, sweeping
+from deploy_tasks.ending import end_anyway
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import Host, Job
 
@@ -82,6 +83,7 @@ def _begin(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _let_go(**_: Any) -> None:
+    end_anyway()
     if _keeper:
         _keeper.stop()
 

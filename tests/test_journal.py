@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.models import Max
 from django.test.utils import CaptureQueriesContext
 
@@ -215,7 +215,7 @@ def test_an_ended_host_run_cannot_hold_its_host(host_run: HostRun) -> None:
 
 
 def test_a_move_takes_only_its_arrow(job: Job) -> None:
-    ids = list(job.host_runs.values_list("pk", flat=True))
+    ids = list(job.host_runs.order_by("position").values_list("pk", flat=True))
     HostRun.objects.filter(pk=ids[0]).update(state="running")
     moved = journal.move_host_runs(job, ids, [HostRunState.WAITING], HostRunState.QUEUED)
     assert moved == ids[1:]
@@ -270,10 +270,20 @@ def test_threads_are_served_in_few_commits(thread: Writer, monkeypatch: pytest.M
     connection.close()
 
 
-def test_a_busy_database_is_tried_again(thread: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OperationalError("database is locked"),
+        InternalError("terminating connection due to idle-in-transaction timeout"),
+    ],
+    ids=["busy", "we stood still"],
+)
+def test_a_busy_database_is_tried_again(
+    failure: Exception, thread: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = factories.job(factories.game(), hosts=1)
     HostRun.objects.update(state="queued")
-    monkeypatch.setattr(writer, "flush", Commits([OperationalError("database is locked")]))
+    monkeypatch.setattr(writer, "flush", Commits([failure]))
     monkeypatch.setattr(writer.time, "sleep", lambda seconds: None)
     entry = thread.put(claim(job.host_runs.get()))
     entry.wait()

@@ -51,6 +51,13 @@ def at_once(*acts: Callable[[], object]) -> None:
             under_way.result(LONGEST)
 
 
+def test_a_process_that_stands_still_in_a_transaction_is_not_waited_for() -> None:
+    """Frozen, or cut off: its locks are let go before others take over what it carried."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("15s",)
+
+
 @pytest.fixture
 def watched() -> Iterator[Callable[[], int]]:
     """Looks again and again how many hosts are down; gives the most that were in one moment."""

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from webapp.env import BASE
-from webapp.settings import postgresql
+from webapp.settings import PATIENCE, postgresql
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from webapp.settings import postgresql
             "postgresql://db/pw?sslmode=verify-full&sslrootcert=/etc/ca.pem",
             {
                 "OPTIONS": {
-                    "connect_timeout": 5,
+                    **PATIENCE,
                     "sslmode": "verify-full",
                     "sslrootcert": "/etc/ca.pem",
                 }

@@ -10,8 +10,6 @@ And it stores whatever anybody sends; here a stranger sends little (`webapp.bodi
 import asyncio
 import contextlib
 import logging
-import os
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from deploy_tasks.ending import END_WITHIN, end_anyway
 from webapp import bodies
 
 #: Seconds in which a peer must have taken something of what waits for it.
@@ -31,7 +30,7 @@ BACKLOG = 4096
 #: Seconds in which it answers what it was asked before it was told to end …
 FINISH = 4.0
 #: … and after which it ends, whatever a thread may hang in.
-END = 8.0
+END = END_WITHIN
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +110,7 @@ class Server(Daphne):  # type: ignore[misc]
 
     def kill_all_applications(self) -> Any:
         """Asked by the reactor, which goes on until all is done."""
-        _end_anyway()
+        end_anyway(END)
         self._goes_down = True
         for port in self._ports:
             port.stopListening()
@@ -134,16 +133,6 @@ class Server(Daphne):  # type: ignore[misc]
             await asyncio.wait(late, timeout=1)
         # What was written last leaves in the next turns of the loop.
         await asyncio.sleep(0.05)
-
-
-def _end_anyway() -> None:
-    def end() -> None:
-        log.warning("ended with threads that did not: %s", [t.name for t in threading.enumerate()])
-        os._exit(0)
-
-    timer = threading.Timer(END, end)
-    timer.daemon = True
-    timer.start()
 
 
 if __name__ == "__main__":

@@ -90,6 +90,19 @@ TEMPLATES = [
 ]
 
 
+#: A peer that is gone without a word is noticed within about 30 s, on both sides; a process that
+#: stands still in a transaction keeps its rows from the others for no longer than a lease lasts.
+PATIENCE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "options": "-c idle_in_transaction_session_timeout=15s -c tcp_keepalives_idle=15"
+    " -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30s",
+}
+
+
 def postgresql(url: str) -> dict[str, Any]:
     """Django's words for a URL; what it has none for, such as ``sslmode``, goes to libpq."""
     parts = urlsplit(url)
@@ -102,7 +115,7 @@ def postgresql(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": host or "",
         "PORT": str(port or ""),
-        "OPTIONS": {"connect_timeout": 5, **options},
+        "OPTIONS": {**PATIENCE, **options},
     }
 
 

@@ -6,13 +6,25 @@ slots() {
     case $what in S|E) set -- $rest; printf ' %s' "$what,$number${1+,$1}${2+,$2}${3+,$3}";; esac
   done <st
 }
+# The relay outlives the runner until it has written everything. One that sleeps has: it waits for
+# more, of a daemon that keeps the output open; one that is stopped, or waits for a disk, has not.
+log_grows() {
+  for fd in /proc/[0-9]*/fd/1; do
+    if [ "$fd" -ef log ] && read -r stat <"${fd%/fd/1}/stat"; then
+      set -- ${stat##*) }
+      case $1 in S|I|Z|X) ;; *) return 0;; esac
+    fi
+  done
+  return 1
+} 2>/dev/null
 report() {
   # It has ended by itself, as a tail that does not know its options: the reader asks for another.
   if ! alive "$follower"; then exit; fi
   runner=$(state_of_runner 2>/dev/null)
+  case $runner in dead|rebooted|"") if log_grows; then runner=writing; fi;; esac
   read -r up _ </proc/uptime
   case $runner in
-    alive|starting) printf '\036%s R %s %s\n' "$N" "$runner" "$up";;
+    alive|starting|writing) printf '\036%s R %s %s\n' "$N" "$runner" "$up";;
     *) printf '\036%s R %s %s %s%s\n' "$N" "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(slots)";;
   esac
 }

@@ -34,10 +34,14 @@ step() {
   script=$!
   wait "$script"
   status=$?
-  # A signal that is trapped ends a wait early.
-  while [ "$status" -gt 128 ] && kill -s 0 "$script" 2>/dev/null; do
+  # A signal that is trapped ends a wait early, also that for a script which has just ended: asked
+  # once more the shell says how it did, or 127 where it has said so before.
+  while [ "$status" -gt 128 ]; do
+    if kill -s 0 "$script" 2>/dev/null; then lives=yes; else lives=; fi
     wait "$script"
-    status=$?
+    last=$?
+    if [ "$lives" ] || [ "$last" != 127 ]; then status=$last; fi
+    if [ -z "$lives" ]; then break; fi
   done
   note=-
   read -r whose why <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi

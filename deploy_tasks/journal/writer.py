@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 
-from deploy_tasks import calls
+from deploy_tasks import calls, desk
 from deploy_tasks.errors import LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import sql
@@ -150,7 +150,7 @@ class Writer:
             try:
                 with self.turn:
                     return flush(entries)
-            except (OperationalError, InterfaceError) as error:
+            except desk.AWAY as error:
                 log.warning("the journal could not be written, trying again: %s", error)
                 connection.close()
                 time.sleep(1)

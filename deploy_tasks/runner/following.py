@@ -305,7 +305,7 @@ class Follower:
         with suppress(LinkLost, TimeoutError):
             channel.write(f"sum {size}\n".encode(), timeout=SEND_LIMIT)
             deadline = time.monotonic() + SUM_LIMIT
-            while time.monotonic() < deadline:
+            while time.monotonic() < deadline and not self._carriage.is_over:
                 # What comes on the log itself now is of a daemon that a step has left behind.
                 is_over = channel.read(1.0, or_stderr=True) == b""
                 for answer in self._answers(channel):

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: ``HostRun.activity`` while steps are taken back: the next worker goes on with that.
 UNDOING = "undoing"
+#: Seconds after which a host run goes on that had a question to a database that was away.
+AWAY_FOR = 2.0
 
 
 def claimable(run: HostRun) -> bool:
@@ -57,6 +59,10 @@ def carry(run: HostRun, *, writer: Writer, carriage: Carriage) -> None:
         story.let_go()
     except Later as later:
         story.let_go(for_seconds=later.seconds)
+    except desk.AWAY as error:
+        # Nothing is wrong with the host: whoever is free goes on, as after a worker's death.
+        log.warning("host run %s, %s: the database is away: %s", run.pk, run.name, error)
+        story.let_go(for_seconds=AWAY_FOR)
     except Exception:
         # A mistake of ours. Nothing is guessed: the host stays as it is, and a person is told.
         error_id = secrets.token_hex(4)

@@ -6,15 +6,17 @@ pid, connections and journal.
 """
 
 import contextlib
+import faulthandler
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
@@ -22,7 +24,7 @@ from typing import Any, Self
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
-from deploy_tasks import bells, conductor, failpoints, keeper, orders, soaking
+from deploy_tasks import bells, conductor, ending, failpoints, keeper, orders, soaking
 from deploy_tasks.keeper import Keeper
 from tests import waiting
 from webapp.env import BASE
@@ -103,14 +105,22 @@ class Nursery:
         self._process.wait(20)
         self._process.stdout.close()
 
-    def worker(self, *, failpoint: str = "", order: dict[str, Any] | None = None) -> "Worker":
-        """``order`` makes it a process that gives a `JobOrder`, and ends."""
+    def worker(
+        self,
+        *,
+        failpoint: str = "",
+        order: dict[str, Any] | None = None,
+        settings: Mapping[str, float] | None = None,
+    ) -> "Worker":
+        """``order`` makes it a process that gives a `JobOrder`, and ends. ``settings`` are values
+        of modules: ``deploy_tasks.keeper.LEASE``."""
         assert self._process.stdin
         assert self._process.stdout
         wanted = {
             "database": str(connections["default"].settings_dict["NAME"]),
             "failpoint": failpoint,
             "order": order,
+            "settings": dict(settings or {}),
         }
         self._process.stdin.write(json.dumps(wanted) + "\n")
         self._process.stdin.flush()
@@ -186,6 +196,11 @@ def _work(wanted: dict[str, Any]) -> None:
     connections["default"].settings_dict["NAME"] = wanted["database"]
     for module, name, value in hasten():
         setattr(module, name, value)
+    for place, value in wanted["settings"].items():
+        module_name, _, name = place.rpartition(".")
+        setattr(import_module(module_name), name, value)
+    # Where its threads are, for whoever looks into the nursery's log.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     if wanted["failpoint"]:
         failpoints.arm(wanted["failpoint"])
     if wanted["order"]:
@@ -196,6 +211,7 @@ def _work(wanted: dict[str, Any]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: told_to_stop.set())
     crew.start()
     told_to_stop.wait()
+    ending.end_anyway()
     crew.stop()
 
 

@@ -126,7 +126,8 @@ def test_an_orphan_is_waited_for(game: Game, host: FleetHost, fleet: Fleet) -> N
     (host.home / "go").touch()
     wait_until_unknown(run)
     assert_world_ok(fleet, run.job)
-    log = b"".join(bytes(e.output or b"") for e in Event.objects.filter(attempt__name="work"))
+    told = Event.objects.filter(attempt__name="work").order_by("seq")
+    log = b"".join(bytes(event.output or b"") for event in told)
     assert log.endswith(b"\n500\n")
 
 

@@ -56,6 +56,12 @@ class Plan:
         return int((self.path / "st").read_text().split()[1])
 
     @property
+    def relay(self) -> list[int]:
+        """Those that write the log."""
+        log = str(self.path / "log")
+        return [pid for pid in self.host.pids() if str(Path(f"/proc/{pid}/fd/1").readlink()) == log]
+
+    @property
     def script(self) -> int:
         return int((self.path / "now").read_text().split()[1])
 
@@ -211,6 +217,35 @@ def test_a_runner_that_nobody_reaps_is_dead(launch: Launch, dash: HostShell) -> 
         plan.process.communicate(timeout=10)
 
 
+def test_a_hang_up_in_the_moment_of_an_end_is_not_taken_for_it(
+    launch: Launch, host: HostShell
+) -> None:
+    plan = launch(host, Script(HELD, 60), Script("echo next; kill -9 $$", 60)).wait_until_begun()
+    runner, script = plan.runner, plan.script
+    os.kill(runner, signal.SIGSTOP)
+    os.kill(runner, signal.SIGHUP)
+    plan.go_on()
+    until(lambda: gone(script), "the script has ended")
+    os.kill(runner, signal.SIGCONT)
+    assert ends(plan.follow()) == [(1, 0, "-"), (2, 137, "-")]
+    plan.leave()
+
+
+def test_a_relay_that_stands_still_is_waited_for(launch: Launch, host: HostShell) -> None:
+    """Or waits for a slow disk: the runner is gone long before all of its log is there."""
+    plan = launch(host, Script(HELD, 60)).wait_until_begun()
+    relay = plan.relay
+    for pid in relay:
+        os.kill(pid, signal.SIGSTOP)
+    plan.go_on()
+    until(lambda: gone(plan.runner), "the runner is through")
+    assert plan.report().word == "writing"
+    for pid in relay:
+        os.kill(pid, signal.SIGCONT)
+    assert ends(plan.follow()) == [(1, 0, "-")]
+    plan.leave()
+
+
 def test_what_ignores_the_end_of_its_step_is_killed_before_that_is_told(
     launch: Launch, dash: HostShell
 ) -> None:
@@ -242,8 +277,8 @@ def test_a_relay_that_is_killed_costs_output_and_no_exit_status(
 ) -> None:
     text = f"{HELD}; trap '' PIPE; echo lost || :; exit 3"
     plan = launch(host, Script(text, 60)).wait_until_begun()
-    (relay,) = (pid for pid in children_of(parent_of(plan.runner)) if relays(pid))
-    os.kill(relay, signal.SIGKILL)
+    until(lambda: any(map(relays, plan.relay)), "its relay has begun, too")
+    os.kill(next(filter(relays, plan.relay)), signal.SIGKILL)
     plan.go_on()
     until(lambda: plan.report().word == "dead", "the runner is through")
     assert plan.report().slots[-1][:3] == ("E", "1", "3")
@@ -439,19 +474,6 @@ def naps(host: HostShell) -> set[int]:
     return {pid for pid in host.pids() if processes.words(pid, "cmdline") == nap}
 
 
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()] + [
-        grandchild
-        for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for grandchild in children_of(int(one))
-    ]
-
-
 def relays(pid: int) -> bool:
-    """Whether it is the program that writes the log; the shell that waits for it does, too."""
-    is_cat = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"cat")
-    return is_cat and Path(f"/proc/{pid}/fd/1").readlink().name == "log"
+    """Whether it is the program that writes the log; the shell that waits for it can do so, too."""
+    return processes.words(pid, "cmdline")[0].endswith(b"cat")

@@ -1,10 +1,11 @@
 """R03-R32 of a worker: it dies, freezes or stops in mid-step, is rung for too often, or finds
 another key at the host; what it left is found by the next one, and nobody does a thing twice."""
 
+import itertools
 import signal
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from django.utils import timezone
 
 from demo.fleet import Fleet, FleetHost
 from demo.keys import make_key
-from deploy_tasks import failpoints, keeper, orders, revisions
+from deploy_tasks import desk, failpoints, keeper, orders, revisions
 from deploy_tasks.journal import Entry, writer
 from deploy_tasks.models import Event, Game, HostRun, Job
+from deploy_tasks.runner import passage
 from tests.faults.crew import Crew, Nursery
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
 from tests.faults.world import COUNT, assert_world_ok, started
@@ -190,6 +192,31 @@ def test_a_full_disk_of_ours_loses_nothing(
     full.clear()
     wait_for_end(job, "succeeded")
     assert_world_ok(fleet, job)
+
+
+def test_questions_that_the_database_does_not_answer_are_asked_again(
+    crew: Crew, game: Game, host: FleetHost, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R11: nothing is wrong with the host, and no person has to decide."""
+    asked, answer = itertools.count(), desk._answer
+
+    def some(question: Callable[[], object]) -> object:
+        # Further and further apart: each of them is the last one before a way through.
+        if next(asked) in (1, 3, 6, 10, 15):
+            raise OperationalError("server closed the connection unexpectedly")
+        return answer(question)
+
+    monkeypatch.setattr(desk, "_answer", some)
+    monkeypatch.setattr(passage, "AWAY_FOR", 0.1)
+    (host.home / "broken").touch()
+    crew.start()
+    job = start(game, host)
+    wait_for_end(job, "failed")
+    (host.home / "broken").unlink()
+    orders.retry(job, by=mira())
+    wait_for_end(job, "succeeded")
+    assert next(asked) > 15
+    assert_world_ok(fleet, job, repeated={"work", "tidy"})
 
 
 def test_another_host_key_in_mid_run_stops_us_before_the_log_in(

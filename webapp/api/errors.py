@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from ninja import NinjaAPI
@@ -138,4 +138,5 @@ ANSWERS: dict[type[Exception], Callable[[Any], HttpResponse]] = {
     ValidationError: _invalid_shape,
     OperationalError: _database_away,
     InterfaceError: _database_away,
+    InternalError: _database_away,
 }
