@@ -71,6 +71,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/jobs/{job_id}/switch"): Call(OPERATE),
     ("post", "/jobs/{job_id}/rollback"): Call(OPERATE),
     ("post", "/jobs/{job_id}/hosts/{name}/answer"): Call(OPERATE, ANSWER),
+    ("post", "/jobs/{job_id}/answer"): Call(OPERATE, ANSWER | {"hosts": ["{name}"]}),
     ("get", "/jobs/{job_id}/hosts/{name}/attempts"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts/{name}/output"): Call(SEE),
     ("get", "/hosts"): Call(SEE, hidden=200),

@@ -707,6 +707,46 @@ class TestOrders:
         assert answer.status_code == 200
         assert answer.json()["counts"]["failed"] == 1
 
+    @pytest.mark.parametrize(
+        ("order", "state"),
+        [
+            ("retry", "failed"),
+            ("pause", "running"),
+            ("resume", "paused"),
+            ("promote", "paused"),
+            ("switch", "running"),
+        ],
+    )
+    def test_why_an_order_was_given_stands_in_the_story_and_in_the_audit(
+        self, order: str, state: str, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=1, state=state, rollout={"stage": "ahead"})
+        Job.objects.filter(pk=job.pk).update(pause="host" if order == "resume" else "")
+        job.batches.update(gate="waiting")
+        if state == "failed":
+            ended(job, HostRunState.FAILED)
+        answer = operator.post(f"/jobs/{job.pk}/{order}", {"note": "the exploit"})
+        assert answer.status_code == 200, answer.content
+        told = Event.objects.get(job=job, kind="order").data or {}
+        assert (told["what"], told["note"]) == (order, "the exploit")
+        entry = AuditEntry.objects.get(action=f"{order}_job")
+        assert entry.details["note"] == "the exploit"
+
+    def test_several_unknown_hosts_are_answered_for_at_once_or_none(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=3, state="halted")
+        names = list(job.host_runs.order_by("name").values_list("name", flat=True))
+        job.host_runs.filter(name__in=names[:2]).update(state=HostRunState.UNKNOWN)
+        said = {"hosts": names, "answer": "it_did_not_run", "note": "I looked"}
+        assert operator.post(f"/jobs/{job.pk}/answer", said).status_code == 409
+        assert job.host_runs.filter(state=HostRunState.UNKNOWN).count() == 2
+        answer = operator.post(f"/jobs/{job.pk}/answer", said | {"hosts": names[:2]})
+        assert answer.json()["counts"]["queued"] == 2
+        assert answer.json()["state"] == "running"
+        told = Event.objects.get(job=job, kind="order").data or {}
+        assert (told["hosts"], told["names"], told["note"]) == (2, names[:2], "I looked")
+
     def test_an_answer_that_nobody_awaits_is_refused(self, operator: Caller, squid: Game) -> None:
         job = factories.job(squid, hosts=1)
         path = f"/jobs/{job.pk}/hosts/{job.host_runs.get().name}/answer"

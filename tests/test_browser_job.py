@@ -44,8 +44,12 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     expect(page.locator("#table tbody tr")).to_have_count(3)
     page.reload()
     expect(page.locator("#table tbody tr")).to_have_count(3)
+    page.get_by_role("button", name="Give a reason").press("Enter")
+    page.keyboard.type("room was made")
     full.get_by_role("button", name="Retry these 3").click()
-    expect(page.locator("#activity li").first).to_contain_text("boss retried 3 hosts")
+    said = page.locator("#activity li").first
+    expect(said).to_contain_text("boss retried 3 hosts. room was made")
+    expect(page.locator("#reason")).to_be_hidden()
     expect(full).to_have_count(0)
     assert tab.complaints() == []
 
@@ -133,6 +137,17 @@ def test_hosts_that_do_not_answer_stand_apart_from_those_that_failed(tab: Tab, l
     ):
         page.locator("#causes li", has_text=said).get_by_role("button", name="Show").click()
         expect(page.locator("#table tbody tr")).to_have_count(1)
+    page.locator("#causes").get_by_role("button", name="Answer…").press("Enter")
+    answers = page.locator("#answers")
+    expect(answers).to_contain_text("What became of “stop” on 1 host?")
+    host = answers.get_by_role("checkbox")
+    host.press("Space")
+    expect(answers.get_by_role("button", name="It ran")).to_be_hidden()
+    host.press("Space")
+    answers.get_by_label("Why").fill("saw it")
+    answers.get_by_role("button", name="It ran").press("Enter")
+    expect(page.locator("#activity li").first).to_contain_text(": it ran. saw it")
+    expect(page.locator("#causes li", has_text="Nobody knows")).to_have_count(0)
 
 
 # ---- how it goes

@@ -321,12 +321,16 @@ class TestOrders:
         job = factories.job(squid, hosts=2, state="failed")
         job.host_runs.update(state="failed", holds_host=False)
         name = job.host_runs.order_by("pk")[0].name
-        status, out, _ = run("retry", str(job.pk), "--hosts", name, "--from-step", "start")
+        why = ("--note", "it is mended")
+        status, out, _ = run("retry", str(job.pk), "--hosts", name, "--from-step", "start", *why)
         assert status == 0
         assert "(running)" in out
         assert [(one.name, one.step) for one in job.host_runs.filter(state="waiting")] == [
             (name, 1)
         ]
+        told = job.events.get(kind="order").data
+        assert told
+        assert told["note"] == "it is mended"
 
     def test_a_job_is_cancelled(self, run: Run, squid: Game) -> None:
         job = factories.job(squid, hosts=1)
@@ -340,6 +344,13 @@ class TestOrders:
         status, _, err = run("answer", str(job.pk), name, "give_up", "--note", "I looked")
         assert (status, err) == (0, "")
         assert job.host_runs.get().state == "failed"
+
+    def test_several_unknown_hosts_are_answered_for_at_once(self, run: Run, squid: Game) -> None:
+        job = factories.job(squid, hosts=2, state="halted")
+        job.host_runs.update(state="unknown")
+        names = ",".join(job.host_runs.values_list("name", flat=True))
+        assert run("answer", str(job.pk), names, "it_ran")[0] == 0
+        assert job.host_runs.filter(state="queued").count() == 2
 
     def test_a_job_is_paused_and_resumed(self, run: Run, squid: Game) -> None:
         job = factories.job(squid, hosts=1, state="running")

@@ -339,17 +339,34 @@ def test_an_answer_that_it_ran_goes_on_with_the_next_step(game: Game, mira: User
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)
     assert job.state == "halted"
-    orders.answer(job, by=mira, host="eu-1", answer="it_ran", note="saw it")
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran", note="saw it")
     run.refresh_from_db()
     assert (run.state, run.step, run.attempts.get().state) == ("queued", 1, "succeeded")
     job.refresh_from_db()
     assert job.state == "running"
 
 
+def test_an_answer_for_several_leads_each_on_from_where_it_stood(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1", "eu-2"])
+    one = unknown(job)
+    finish(job, eu_2="unknown")
+    two = job.host_runs.get(name="eu-2")
+    HostRun.objects.filter(pk=two.pk).update(plan="q", step=1)
+    Attempt.objects.create(host_run=two, uid="q.1", step=1, name="start", number=1, state="lost")
+    orders.answer(job, by=mira, hosts=["eu-1", "eu-2", "eu-1"], answer="it_ran")
+    for run, step in ((one, 1), (two, 2)):
+        run.refresh_from_db()
+        assert run.host
+        run.host.refresh_from_db()
+        assert (run.state, run.step, run.host.unended_plan) == ("queued", step, run.plan)
+    told = Event.objects.filter(job=job, kind="order").latest("seq").data or {}
+    assert (told["hosts"], told["names"]) == (2, ["eu-1", "eu-2"])
+
+
 def test_an_answer_that_it_did_not_run_attempts_it_again(game: Game, mira: User) -> None:
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)
-    orders.answer(job, by=mira, host="eu-1", answer="it_did_not_run")
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="it_did_not_run")
     run.refresh_from_db()
     assert (run.state, run.step, run.attempts.get().state) == ("queued", 0, "lost")
 
@@ -358,7 +375,7 @@ def test_an_answer_is_about_the_plan_that_was_on_the_host_last(game: Game, mira:
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)
     HostRun.objects.filter(pk=run.pk).update(plan="later", step=1)
-    orders.answer(job, by=mira, host="eu-1", answer="it_ran")
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran")
     run.refresh_from_db()
     # Out of reach, say: the host itself is asked again.
     assert (run.state, run.step, run.attempts.get().state) == ("queued", 1, "lost")
@@ -367,7 +384,7 @@ def test_an_answer_is_about_the_plan_that_was_on_the_host_last(game: Game, mira:
 def test_what_a_person_says_of_an_attempt_is_part_of_its_story(game: Game, mira: User) -> None:
     job = start(mira, hosts=["eu-1"])
     unknown(job)
-    orders.answer(job, by=mira, host="eu-1", answer="it_ran")
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran")
     told = Event.objects.get(job=job, kind="step").data or {}
     assert (told["step"], told["to"], told["reason"]) == (
         "stop",
@@ -378,12 +395,12 @@ def test_what_a_person_says_of_an_attempt_is_part_of_its_story(game: Game, mira:
 
 @pytest.mark.parametrize("answer", ["it_ran", "give_up"])
 def test_what_a_person_decides_about_unseen_is_ended_before_anything_else_starts(
-    answer: orders.changes.Answer, game: Game, mira: User
+    answer: orders.answering.Answer, game: Game, mira: User
 ) -> None:
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)
     assert run.host
-    orders.answer(job, by=mira, host="eu-1", answer=answer)
+    orders.answer(job, by=mira, hosts=["eu-1"], answer=answer)
     run.host.refresh_from_db()
     assert run.host.unended_plan == run.plan
 
@@ -392,7 +409,7 @@ def test_what_is_still_open_of_a_host_that_is_given_up_is_lost(game: Game, mira:
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)
     run.attempts.update(state="running")
-    orders.answer(job, by=mira, host="eu-1", answer="give_up")
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="give_up")
     told = Event.objects.get(job=job, kind="step").data or {}
     assert (run.attempts.get().state, told["to"], told["reason"]) == (
         "lost",
@@ -404,7 +421,7 @@ def test_what_is_still_open_of_a_host_that_is_given_up_is_lost(game: Game, mira:
 def test_giving_up_frees_the_host(game: Game, mira: User) -> None:
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)
-    orders.answer(job, by=mira, host="eu-1", answer="give_up")
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="give_up")
     run.refresh_from_db()
     assert (run.state, run.holds_host, run.error) == ("failed", False, "given up by mira")
     conductor.conduct(job.pk)
@@ -415,7 +432,7 @@ def test_giving_up_frees_the_host(game: Game, mira: User) -> None:
 def test_an_answer_nobody_waits_for_is_refused(game: Game, mira: User) -> None:
     job = start(mira, hosts=["eu-1"])
     with pytest.raises(OrderRefused, match="eu-1 awaits no answer"):
-        orders.answer(job, by=mira, host="eu-1", answer="it_ran")
+        orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran")
 
 
 def test_starting_many_hosts_takes_few_queries(

@@ -829,7 +829,7 @@ def test_an_error_of_ours_leaves_the_host_to_a_person(
     monkeypatch.undo()
     monkeypatch.setattr(bells, "ring_host_runs", lambda pks: [workers[0].run_host(p) for p in pks])
     monkeypatch.setattr(bells, "ring_job", conductor.conduct)
-    orders.answer(job, by=factories.user("jonas"), host=run.name, answer="it_did_not_run")
+    orders.answer(job, by=factories.user("jonas"), hosts=[run.name], answer="it_did_not_run")
     until(ended(job, "succeeded"), "it goes on after a person's answer")
 
 

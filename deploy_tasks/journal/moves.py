@@ -71,7 +71,8 @@ def move_host_runs(
     if not moved:
         return []
     HostRun.objects.filter(pk__in=moved).update(state=to, reason=reason, **changes)
-    data = {"to": to.value} | ({"reason": reason} if reason else {})
+    why = {"reason": reason, "error": str(changes.get("error", ""))}
+    data = {"to": to.value} | {name: text for name, text in why.items() if text}
     append(job.pk, [News(Event.Kind.HOST, data, host_run=pk) for pk in moved])
     if to == HostRunState.UNKNOWN:
         calls.note_unknown(job.pk)

@@ -7,7 +7,8 @@ Whoever calls has checked the permission. Refusals are `OrderRefused`, `HostsBus
 """
 
 from deploy_tasks.orders.adjusting import change, exclude, skip
-from deploy_tasks.orders.changes import answer, cancel, retry
+from deploy_tasks.orders.answering import answer
+from deploy_tasks.orders.changes import cancel, retry
 from deploy_tasks.orders.checks import check
 from deploy_tasks.orders.pausing import pause, promote, resume, switch
 from deploy_tasks.orders.planning import JobOrder, Plan, PlanBatch, plan_job

@@ -1,24 +1,21 @@
-"""Orders for a job that is there: retry, cancel, answer."""
+"""Orders for a job that is there: retry, cancel."""
 
-from collections.abc import Collection, Iterable, Sequence
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
-from deploy_tasks import bells, clock, journal, revisions
+from deploy_tasks import clock, journal, revisions
 from deploy_tasks.errors import InvalidInput, OrderRefused
-from deploy_tasks.models import Attempt, Event, Host, HostRun, Job
+from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.orders.records import hosts_busy, rung, take_hosts, tell
 from deploy_tasks.states import (
     HOST_RETRYABLE,
     HOST_UNDER_WAY,
     JOB_ENDED,
-    AttemptKind,
     AttemptState,
     HostRunState,
     JobState,
@@ -26,18 +23,18 @@ from deploy_tasks.states import (
 )
 from deploy_tasks.wishes import Wish
 
-Answer = Literal["it_ran", "it_did_not_run", "give_up"]
-
 #: A retry brings these back to life.
 REOPENED = [*JOB_ENDED, JobState.HALTED]
-# What is stored is read by everybody: it is written in English, and told again where it is shown.
-GIVEN_UP = gettext_noop("given up by %s")
-IT_RAN = gettext_noop("a person says that it ran")
 
 
 @transaction.atomic
 def retry(
-    job: Job, *, by: User, hosts: Sequence[str] | None = None, from_step: str | None = None
+    job: Job,
+    *,
+    by: User,
+    hosts: Sequence[str] | None = None,
+    from_step: str | None = None,
+    note: str = "",
 ) -> Job:
     """Go on with failed and cancelled host runs, each from the first step that does not stand;
     with those that were set aside only where they are named.
@@ -81,7 +78,7 @@ def retry(
     except IntegrityError:
         raise hosts_busy(job) from None
     journal.close_gates(job, {run.batch for run in again})
-    tell(job, by, "retry", hosts=len(again), from_step=from_step)
+    tell(job, by, "retry", hosts=len(again), from_step=from_step, note=note)
     Job.objects.filter(pk=job.pk).update(cancelled=False, ended_at=None)
     journal.move_job(job, REOPENED, JobState.RUNNING)
     return rung(job)
@@ -182,77 +179,3 @@ def cancel(
     wish = Wish.to_cancel(undo=undo is not False, force=force)
     job.host_runs.filter(state__in=HOST_UNDER_WAY).update(wish=wish)
     return rung(job)
-
-
-@transaction.atomic
-def answer(job: Job, *, by: User, host: str, answer: Answer, note: str = "") -> Job:
-    """What a person knows about a step whose outcome we cannot know.
-
-    *It ran*: go on with the next step. *It did not run*: a new attempt. *Give up*: failed, and
-    the host is free. Raises OrderRefused where no answer is awaited or the step allows it not.
-    """
-    job = journal.lock(job.pk)
-    run = job.host_runs.filter(name=host).first()
-    if run is None:
-        raise InvalidInput(_("“%s” is not in this job") % host, field="host")
-    if run.state != HostRunState.UNKNOWN:
-        raise OrderRefused(_("%s awaits no answer") % host)
-    # An attempt that is not known to be lost is asked for on the host again: it knows best.
-    lost = _lost(run)
-    if answer == "it_did_not_run":
-        _refuse_a_second_time(job, {run.step, *(one.step for one in lost)})
-    tell(job, by, "answer", host=host, answer=answer, note=note)
-    unknown = [HostRunState.UNKNOWN]
-    fenced: dict[str, Any] = {"fence": F("fence") + 1}
-    if run.host_id and run.plan and (lost or answer == "give_up"):
-        Host.objects.filter(pk=run.host_id).update(unended_plan=run.plan)
-    if answer == "give_up":
-        error = GIVEN_UP % by.get_username()
-        for attempt in run.attempts.filter(state__in=[AttemptState.NEW, AttemptState.RUNNING]):
-            _decide(job, attempt, AttemptState.LOST, error)
-        journal.move_host_runs(
-            job,
-            [run.pk],
-            unknown,
-            HostRunState.FAILED,
-            holds_host=False,
-            error=error,
-            ended_at=clock.now(),
-            **fenced,
-        )
-    else:
-        if answer == "it_ran" and lost:
-            _decide(job, lost[-1], AttemptState.SUCCEEDED, IT_RAN)
-            fenced["step"] = lost[-1].step + (lost[-1].kind == AttemptKind.DO)
-        journal.move_host_runs(job, [run.pk], unknown, HostRunState.QUEUED, **fenced)
-        transaction.on_commit(partial(bells.ring_host_runs, [run.pk]), robust=True)
-        journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
-    return rung(job)
-
-
-def _lost(run: HostRun) -> list[Attempt]:
-    """Of the plan that was on the host last: older ones were decided before."""
-    lost = run.attempts.filter(state=AttemptState.LOST, uid__startswith=f"{run.plan}.")
-    return list(lost.order_by("pk"))
-
-
-def _refuse_a_second_time(job: Job, numbers: Collection[int]) -> None:
-    for number, step in enumerate(revisions.recipe_of(job.revision).steps):
-        if number in numbers and step.repeat == "never":
-            raise OrderRefused(_("step “%s” must never be repeated") % step.name)
-
-
-def _decide(job: Job, attempt: Attempt, state: AttemptState, reason: str) -> None:
-    """What a person says of an attempt is part of its story."""
-    attempt.state, attempt.reason = state.value, reason
-    attempt.save(update_fields=["state", "reason"])
-    data = {
-        "step": attempt.name,
-        "n": attempt.number,
-        "kind": attempt.kind,
-        "to": attempt.state,
-        "rc": None,
-        "reason": attempt.reason,
-    }
-    news = journal.News(Event.Kind.STEP, data, host_run=attempt.host_run_id, attempt=attempt.pk)
-    journal.append(job.pk, [news])

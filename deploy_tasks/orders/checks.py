@@ -13,7 +13,7 @@ from deploy_tasks.states import JOB_ENDED, Gate, JobState
 
 
 @transaction.atomic
-def check(job: Job, *, by: User) -> Job:
+def check(job: Job, *, by: User, note: str = "") -> Job:
     """Look at the hosts again: what was wrong is mended. Safe to press twice.
 
     Raises OrderRefused where the job does not check its hosts, or is through with that.
@@ -24,6 +24,6 @@ def check(job: Job, *, by: User) -> Job:
     if row is None or row.gate == Gate.OPEN or over:
         raise OrderRefused(_("there is no check of the hosts to repeat"))
     if row.gate == Gate.WAITING:
-        tell(job, by, "check")
+        tell(job, by, "check", note=note)
         journal.move_gate(job, FIRST, Gate.WAITING, Gate.CLOSED, told=JobState.RUNNING.value)
     return rung(job)

@@ -18,7 +18,7 @@ from deploy_tasks.wishes import Wish
 
 
 @transaction.atomic
-def pause(job: Job, *, by: User, after: Pause = Pause.HOST) -> Job:
+def pause(job: Job, *, by: User, after: Pause = Pause.HOST, note: str = "") -> Job:
     """Start nothing more: after this batch, after the hosts that run, or after the steps that run.
 
     Raises OrderRefused for a job that is over, halted, or being cancelled.
@@ -29,7 +29,7 @@ def pause(job: Job, *, by: User, after: Pause = Pause.HOST) -> Job:
     if job.pause == after:
         return rung(job)
     Job.objects.filter(pk=job.pk).update(pause=after, paused_by=by.get_username())
-    tell(job, by, "pause", after=after.value)
+    tell(job, by, "pause", after=after.value, note=note)
     if after != Pause.BATCH:
         # Nobody has claimed them yet, so nothing of them runs.
         queued = job.host_runs.filter(state=HostRunState.QUEUED, fence=0)
@@ -44,7 +44,7 @@ def pause(job: Job, *, by: User, after: Pause = Pause.HOST) -> Job:
 
 
 @transaction.atomic
-def resume(job: Job, *, by: User) -> Job:
+def resume(job: Job, *, by: User, note: str = "") -> Job:
     """Take a pause back. A gate that waits for a person is opened by `promote` alone.
 
     Raises OrderRefused where nobody has paused the job, though it stands at a gate or is halted.
@@ -54,13 +54,13 @@ def resume(job: Job, *, by: User) -> Job:
         if job.state in (JobState.PAUSED, JobState.HALTED):
             raise OrderRefused(_("nobody has paused the job: %s") % job.reason)
         return rung(job)
-    tell(job, by, "resume")
+    tell(job, by, "resume", note=note)
     _unpause(job)
     return rung(job)
 
 
 @transaction.atomic
-def promote(job: Job, *, by: User, batch: int | None = None) -> Job:
+def promote(job: Job, *, by: User, batch: int | None = None, note: str = "") -> Job:
     """Open the gate after a batch now: no longer soak, no longer wait for a person.
 
     ``batch``: the one whose gate is meant; pressed again, it does not open the next one's.
@@ -70,7 +70,7 @@ def promote(job: Job, *, by: User, batch: int | None = None) -> Job:
     row = _gate(job, batch)
     if row is None:
         return rung(job)
-    tell(job, by, "promote", batch=row.n)
+    tell(job, by, "promote", batch=row.n, note=note)
     ended = JobState.FAILED if _has_failed(job, row) else JobState.SUCCEEDED
     journal.move_gate(job, row.n, Gate(row.gate), Gate.OPEN, told=ended.value)
     _unpause(job)
@@ -78,7 +78,7 @@ def promote(job: Job, *, by: User, batch: int | None = None) -> Job:
 
 
 @transaction.atomic
-def switch(job: Job, *, by: User, at: datetime | None = None) -> Job:
+def switch(job: Job, *, by: User, at: datetime | None = None, note: str = "") -> Job:
     """Let staged hosts go down, batch after batch, from now on, or not before ``at``.
 
     Raises OrderRefused for a job that stages nothing ahead, one that is halted, and where another
@@ -97,7 +97,7 @@ def switch(job: Job, *, by: User, at: datetime | None = None) -> Job:
         return rung(job)
     opens = max(at or now, now)
     Job.objects.filter(pk=job.pk).update(start_at=opens)
-    tell(job, by, "switch", opens=iso(opens))
+    tell(job, by, "switch", opens=iso(opens), note=note)
     return rung(job)
 
 

@@ -93,7 +93,7 @@ def wait_until_unknown(run: HostRun) -> None:
 
 @pytest.mark.parametrize("answer", ["it_ran", "it_did_not_run", "give_up"])
 def test_after_a_killed_runner_a_person_decides(
-    answer: orders.changes.Answer, game: Game, host: FleetHost, fleet: Fleet
+    answer: orders.answering.Answer, game: Game, host: FleetHost, fleet: Fleet
 ) -> None:
     run = start_and_wait(game, host)
     kill_runner(run, host)
@@ -101,7 +101,7 @@ def test_after_a_killed_runner_a_person_decides(
     assert run.reason == ("whether step “work” ran to its end is not known: the runner was killed")
     assert_world_ok(fleet, run.job)
     (host.home / "go").touch()
-    orders.answer(run.job, by=mira(), host=host.name, answer=answer)
+    orders.answer(run.job, by=mira(), hosts=[host.name], answer=answer)
     wait_for_end(run.job, "failed" if answer == "give_up" else "succeeded")
     assert sum(started(host).values()) == {"it_ran": 4, "it_did_not_run": 5, "give_up": 2}[answer]
     assert_world_ok(fleet, run.job, repeated={"work"} if answer == "it_did_not_run" else ())
@@ -168,7 +168,7 @@ def test_a_directory_that_is_taken_away_unseen_is_a_loss_and_never_a_fresh_start
     # Nor can it be known whether "start" came after it.
     assert run.reason.startswith("whether step “work”, “start” ran to its end")
     (host.home / "go").touch()
-    orders.answer(run.job, by=mira(), host=host.name, answer="it_did_not_run")
+    orders.answer(run.job, by=mira(), hosts=[host.name], answer="it_did_not_run")
     wait_for_end(run.job, "succeeded")
     assert_world_ok(own_fleet, run.job, repeated={"work"})
 
@@ -410,7 +410,7 @@ def test_what_was_given_up_out_of_reach_has_ended_before_anything_else_starts(
     until(lambda: run.attempts.filter(log_offset__gte=3014).exists(), "its output is stored")
     own_fleet.stop(host.group)
     wait_until_unknown(run)
-    orders.answer(run.job, by=mira(), host=host.name, answer="give_up")
+    orders.answer(run.job, by=mira(), hosts=[host.name], answer="give_up")
     wait_for_end(run.job, "failed")
     assert_world_ok(own_fleet, run.job, left_behind=["sh", "sleep", "cat"])
     script = int((slots(run, host).parent / "now").read_text().split()[1])

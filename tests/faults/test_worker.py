@@ -241,7 +241,7 @@ def test_another_host_key_in_mid_run_stops_us_before_the_log_in(
     assert own_fleet.log(host.group).count("Accepted publickey") == tried
     (host.home / "go").touch()
     until(lambda: b" Z done\n" in (plan_of(job, host) / "log").read_bytes(), "it is through")
-    orders.answer(job, by=mira(), host=host.name, answer="give_up")
+    orders.answer(job, by=mira(), hosts=[host.name], answer="give_up")
     wait_for_end(job, "failed")
     assert max(started(host).values()) == 1
 

@@ -40,59 +40,61 @@ router = Router(tags=["jobs"])
 PAGE_BYTES = 1024 * 1024
 
 
-class RetryOrder(Body):
+class Order(Body):
+    """``note``: why, for those who read it later."""
+
+    note: str = Field(default="", max_length=2000)
+
+
+class RetryOrder(Order):
     """Which hosts, and from which step; by default all that can be, from where they stand."""
 
     hosts: list[str] | None = None
     from_step: str | None = None
 
 
-class CancelOrder(Body):
+class CancelOrder(Order):
     """``undo``: take back what was done. ``force``: do not wait for a step that must not stop."""
 
     undo: bool | None = None
     force: bool = False
-    note: str = Field(default="", max_length=2000)
 
 
-class PauseOrder(Body):
+class PauseOrder(Order):
     """``batch``: the next one does not open. ``host``: no other host starts. ``step``: also hosts
     that run stop after the step they are in."""
 
     after: Literal["batch", "host", "step"] = "host"
 
 
-class PromoteOrder(Body):
+class PromoteOrder(Order):
     """``batch``: whose gate is meant, so that the order can be given twice."""
 
     batch: int | None = None
 
 
-class SwitchOrder(Body):
+class SwitchOrder(Order):
     """``at``: not before then; left out: from now on."""
 
     at: AwareDatetime | None = None
 
 
-class SkipOrder(Body):
+class SkipOrder(Order):
     """Hosts that have not gone down: those named, or with ``rest`` all of them."""
 
     hosts: list[str] | None = None
     rest: bool = False
-    note: str = Field(default="", max_length=2000)
 
 
-class ExcludeOrder(Body):
+class ExcludeOrder(Order):
     """Hosts that have failed, and why they are set aside."""
 
     hosts: list[str]
-    note: str = Field(default="", max_length=2000)
 
 
-class ChangeOrder(Body):
+class ChangeOrder(Order):
     """Other terms from here on; what is left out stays. See ``rollout`` of a job."""
 
-    note: str = Field(default="", max_length=2000)
     parallel: int | str | None = None
     stage_parallel: int | str | None = None
     stagger: str | float | None = None
@@ -102,11 +104,16 @@ class ChangeOrder(Body):
     soak: str | float | list[str | float] | None = None
 
 
-class Answer(Body):
+class Answer(Order):
     """What became of a step whose outcome is not known."""
 
     answer: Literal["it_ran", "it_did_not_run", "give_up"]
-    note: str = Field(default="", max_length=2000)
+
+
+class AnswerOfSeveral(Answer):
+    """The same of all these hosts, or of none."""
+
+    hosts: list[str]
 
 
 @router.post("", response={201: JobReport, 200: JobReport, REFUSALS: Refusal})
@@ -263,7 +270,7 @@ def log(
 def retry(request: ApiRequest, job_id: int, order: RetryOrder | None = None) -> JobReport:
     """Go on with the hosts that failed, each at the first step whose work is not standing."""
     job, wanted = _job_to_operate(request, job_id), order or RetryOrder()
-    job = orders.retry(job, by=request.auth, hosts=wanted.hosts, from_step=wanted.from_step)
+    job = orders.retry(job, by=request.auth, **wanted.model_dump())
     return reports.job(job, request.auth)
 
 
@@ -281,15 +288,16 @@ def cancel(request: ApiRequest, job_id: int, order: CancelOrder | None = None) -
 def pause(request: ApiRequest, job_id: int, order: PauseOrder | None = None) -> JobReport:
     """Start nothing more until it is resumed."""
     job, wanted = _job_to_operate(request, job_id), order or PauseOrder()
-    return reports.job(orders.pause(job, by=request.auth, after=Pause(wanted.after)), request.auth)
+    job = orders.pause(job, by=request.auth, after=Pause(wanted.after), note=wanted.note)
+    return reports.job(job, request.auth)
 
 
 @router.post("/{int:job_id}/resume", response={200: JobReport, REFUSALS: Refusal})
 @takes(Right.OPERATE)
-def resume(request: ApiRequest, job_id: int) -> JobReport:
+def resume(request: ApiRequest, job_id: int, order: Order | None = None) -> JobReport:
     """Take a pause back."""
-    job = _job_to_operate(request, job_id)
-    return reports.job(orders.resume(job, by=request.auth), request.auth)
+    job, wanted = _job_to_operate(request, job_id), order or Order()
+    return reports.job(orders.resume(job, by=request.auth, note=wanted.note), request.auth)
 
 
 @router.post("/{int:job_id}/promote", response={200: JobReport, REFUSALS: Refusal})
@@ -297,7 +305,8 @@ def resume(request: ApiRequest, job_id: int) -> JobReport:
 def promote(request: ApiRequest, job_id: int, order: PromoteOrder | None = None) -> JobReport:
     """Open the gate after a batch that is done: soak no longer, wait no longer."""
     job, wanted = _job_to_operate(request, job_id), order or PromoteOrder()
-    return reports.job(orders.promote(job, by=request.auth, batch=wanted.batch), request.auth)
+    job = orders.promote(job, by=request.auth, **wanted.model_dump())
+    return reports.job(job, request.auth)
 
 
 @router.post("/{int:job_id}/switch", response={200: JobReport, REFUSALS: Refusal})
@@ -305,15 +314,16 @@ def promote(request: ApiRequest, job_id: int, order: PromoteOrder | None = None)
 def switch(request: ApiRequest, job_id: int, order: SwitchOrder | None = None) -> JobReport:
     """Let hosts that are staged go down, batch after batch, now or not before a time."""
     job, wanted = _job_to_operate(request, job_id), order or SwitchOrder()
-    return reports.job(orders.switch(job, by=request.auth, at=wanted.at), request.auth)
+    job = orders.switch(job, by=request.auth, **wanted.model_dump())
+    return reports.job(job, request.auth)
 
 
 @router.post("/{int:job_id}/check", response={200: JobReport, REFUSALS: Refusal})
 @takes(Right.OPERATE)
-def check_again(request: ApiRequest, job_id: int) -> JobReport:
+def check_again(request: ApiRequest, job_id: int, order: Order | None = None) -> JobReport:
     """Look at the hosts again, before the first batch of a job that waits for that."""
-    job = _job_to_operate(request, job_id)
-    return reports.job(orders.check(job, by=request.auth), request.auth)
+    job, wanted = _job_to_operate(request, job_id), order or Order()
+    return reports.job(orders.check(job, by=request.auth, note=wanted.note), request.auth)
 
 
 @router.post("/{int:job_id}/skip", response={200: JobReport, REFUSALS: Refusal})
@@ -345,9 +355,10 @@ def change(request: ApiRequest, job_id: int, order: ChangeOrder) -> JobReport:
 
 @router.post("/{int:job_id}/rollback", response={201: JobReport, 200: JobReport, REFUSALS: Refusal})
 @takes(Right.OPERATE)
-def rollback(request: ApiRequest, job_id: int) -> Status[JobReport]:
+def rollback(request: ApiRequest, job_id: int, order: Order | None = None) -> Status[JobReport]:
     """Start a job that undoes on every host what this one did; again: 200 and the same job."""
-    job, created = orders.rollback(_job_to_operate(request, job_id), by=request.auth)
+    job, wanted = _job_to_operate(request, job_id), order or Order()
+    job, created = orders.rollback(job, by=request.auth, note=wanted.note)
     return Status(201 if created else 200, reports.job(job, request.auth))
 
 
@@ -357,7 +368,16 @@ def answer(request: ApiRequest, job_id: int, name: str, said: Answer) -> JobRepo
     """Say what became of a step: go on with the next one, attempt it again, or give up."""
     job = _job_to_operate(request, job_id)
     run = _host_run(job, name)
-    job = orders.answer(job, by=request.auth, host=run.name, answer=said.answer, note=said.note)
+    job = orders.answer(job, by=request.auth, hosts=[run.name], **said.model_dump())
+    return reports.job(job, request.auth)
+
+
+@router.post("/{int:job_id}/answer", response={200: JobReport, REFUSALS: Refusal})
+@takes(Right.OPERATE)
+def answer_of_several(request: ApiRequest, job_id: int, said: AnswerOfSeveral) -> JobReport:
+    """Say the same of a step on several hosts."""
+    job = _job_to_operate(request, job_id)
+    job = orders.answer(job, by=request.auth, **said.model_dump())
     return reports.job(job, request.auth)
 
 

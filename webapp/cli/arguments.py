@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
         "check": _("look at the hosts again, before the first batch"),
         "rollback": _("start a job that brings the hosts back to what they ran before"),
     }.items():
-        _job(_command(names, name, commands.order, help_)).set_defaults(order=name)
+        command = _job(_command(names, name, commands.order, help_))
+        command.set_defaults(order=name)
+        _why(command)
     _promote(names)
     _switch(names)
     _skip(names)
@@ -204,18 +206,19 @@ def _retry(names: Any) -> None:
     command = _job(_command(names, "retry", commands.retry, _("go on with the hosts that failed")))
     command.add_argument("--hosts", type=_list, metavar="A,B", help=_("only these"))
     command.add_argument("--from-step", metavar="STEP", help=_("from this step on"))
+    _why(command)
 
 
 def _answer(names: Any) -> None:
     help_ = _("say what became of a step whose outcome is not known")
     command = _job(_command(names, "answer", commands.answer, help_))
-    command.add_argument("host", metavar="HOST")
+    command.add_argument("hosts", type=_list, metavar="HOST[,HOST]")
     command.add_argument(
         "answer",
         choices=["it_ran", "it_did_not_run", "give_up"],
         help=_("go on with the next step; attempt it again; the host has failed"),
     )
-    command.add_argument("--note", default="", help=_("how you know"))
+    _why(command, _("how you know"))
 
 
 def _cancel(names: Any) -> None:
@@ -224,6 +227,7 @@ def _cancel(names: Any) -> None:
     command.add_argument(
         "--force", action="store_true", help=_("do not wait for steps that should not be stopped")
     )
+    _why(command)
 
 
 def _pause(names: Any) -> None:
@@ -234,6 +238,7 @@ def _pause(names: Any) -> None:
         choices=["batch", "host", "step"],
         help=_("let this batch end; the hosts that run (so by default); only the steps that run"),
     )
+    _why(command)
 
 
 def _promote(names: Any) -> None:
@@ -242,6 +247,7 @@ def _promote(names: Any) -> None:
     command.add_argument(
         "--batch", type=int, metavar="N", help=_("whose gate: given twice, it opens no other")
     )
+    _why(command)
 
 
 def _switch(names: Any) -> None:
@@ -250,6 +256,7 @@ def _switch(names: Any) -> None:
     command.add_argument(
         "--at", type=_moment, metavar="TIME", help=_("not before then, such as 04:00; else now")
     )
+    _why(command)
 
 
 def _skip(names: Any) -> None:
@@ -258,21 +265,21 @@ def _skip(names: Any) -> None:
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--hosts", type=_list, metavar="A,B", help=_("only these"))
     which.add_argument("--rest", action="store_true", help=_("all that have not gone down"))
-    command.add_argument("--note", default="", help=_("why, for those who read it later"))
+    _why(command)
 
 
 def _exclude(names: Any) -> None:
     help_ = _("set hosts aside that have failed: no budget counts them, no retry of all takes them")
     command = _job(_command(names, "exclude", commands.exclude, help_))
     command.add_argument("--hosts", type=_list, metavar="A,B", required=True, help=_("only these"))
-    command.add_argument("--note", default="", help=_("why, for those who read it later"))
+    _why(command)
 
 
 def _change(names: Any) -> None:
     help_ = _("go on with another width, budget, gate or soak")
     command = _job(_command(names, "change", commands.change, help_))
     _careful(command)
-    command.add_argument("--note", default="", help=_("why, for those who read it later"))
+    _why(command)
 
 
 def _hosts(names: Any) -> None:
@@ -378,6 +385,13 @@ def _command(
 def _job(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     command.add_argument("job", type=_number, metavar="JOB", help=_("its number"))
     return command
+
+
+def _why(command: argparse.ArgumentParser, help_: str = "") -> None:
+    """Of every order: it stands in the job's activity and in the audit."""
+    command.add_argument(
+        "--note", default="", metavar="TEXT", help=help_ or _("why, for those who read it later")
+    )
 
 
 def _output(command: argparse.ArgumentParser) -> None:

@@ -53,8 +53,7 @@ def watch(given: argparse.Namespace) -> int:
 
 
 def retry(given: argparse.Namespace) -> int:
-    body = {"hosts": given.hosts, "from_step": given.from_step}
-    return _order(given, "retry", {key: value for key, value in body.items() if value})
+    return _order(given, "retry", {"hosts": given.hosts, "from_step": given.from_step})
 
 
 def cancel(given: argparse.Namespace) -> int:
@@ -62,39 +61,38 @@ def cancel(given: argparse.Namespace) -> int:
 
 
 def pause(given: argparse.Namespace) -> int:
-    return _order(given, "pause", {"after": given.after} if given.after else None)
+    return _order(given, "pause", {"after": given.after})
 
 
 def promote(given: argparse.Namespace) -> int:
-    return _order(given, "promote", None if given.batch is None else {"batch": given.batch})
+    return _order(given, "promote", {"batch": given.batch})
 
 
 def switch(given: argparse.Namespace) -> int:
-    return _order(given, "switch", {"at": given.at} if given.at else None)
+    return _order(given, "switch", {"at": given.at})
 
 
 def skip(given: argparse.Namespace) -> int:
-    body = {"hosts": given.hosts, "rest": given.rest, "note": given.note}
-    return _order(given, "skip", {key: value for key, value in body.items() if value})
+    return _order(given, "skip", {"hosts": given.hosts, "rest": given.rest})
 
 
 def exclude(given: argparse.Namespace) -> int:
-    return _order(given, "exclude", {"hosts": given.hosts, "note": given.note})
+    return _order(given, "exclude", {"hosts": given.hosts})
 
 
 def change(given: argparse.Namespace) -> int:
-    note = {"note": given.note} if given.note else {}
-    return _order(given, "change", _careful(given) | note)
+    return _order(given, "change", _careful(given))
 
 
 def order(given: argparse.Namespace) -> int:
     """Resume, roll back: what takes no more than the job."""
-    return _order(given, given.order, None)
+    return _order(given, given.order, {})
 
 
 def answer(given: argparse.Namespace) -> int:
-    body = {"answer": given.answer, "note": given.note}
-    return _order(given, f"hosts/{given.host}/answer", body)
+    if len(given.hosts) == 1:
+        return _order(given, f"hosts/{given.hosts[0]}/answer", {"answer": given.answer})
+    return _order(given, "answer", {"hosts": given.hosts, "answer": given.answer})
 
 
 def hosts(given: argparse.Namespace) -> int:
@@ -225,9 +223,12 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _order(given: argparse.Namespace, name: str, body: Any) -> int:
+def _order(given: argparse.Namespace, name: str, body: dict[str, Any]) -> int:
+    """What was not said is left out. 0 was: the check of the hosts is batch 0."""
+    said = {**body, "note": given.note or None}
+    sent = {key: value for key, value in said.items() if value is not None and value is not False}
     with local.client() as client:
-        return _tell(client.post(f"/jobs/{given.job}/{name}", body), given, _job_lines)
+        return _tell(client.post(f"/jobs/{given.job}/{name}", sent or None), given, _job_lines)
 
 
 def _tell(answer: httpx.Response, given: argparse.Namespace, lines: Any) -> int:

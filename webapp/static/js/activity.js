@@ -74,7 +74,14 @@ const PAUSE = {
   step: gettext("%(who)s paused the job after the steps that run."),
 };
 
-function order({ at, who, what, hosts, host, note, after, batch, terms, by_job, opens }) {
+const ANSWER = {
+  it_ran: gettext("%(who)s said of %(which)s: it ran."),
+  it_did_not_run: gettext("%(who)s said of %(which)s: it did not run."),
+  give_up: gettext("%(who)s gave up %(which)s."),
+};
+
+function order(item) {
+  const { at, who, what, hosts, host, note, after, batch, terms, by_job, opens, answer } = item;
   const many =
     hosts === undefined
       ? ""
@@ -112,7 +119,10 @@ function order({ at, who, what, hosts, host, note, after, batch, terms, by_job, 
           : gettext("%(who)s began the switch."),
         { who, opens: opens ? moment(opens) : "" },
       ),
-      answer: fill(gettext("%(who)s said what became of %(host)s."), values),
+      answer: fill(ANSWER[answer] ?? gettext("%(who)s said what became of %(which)s."), {
+        who,
+        which: host ?? many,
+      }),
     }[what] ?? [who, what, many].filter(Boolean).join(" ");
   return note ? `${text} ${note}` : text;
 }

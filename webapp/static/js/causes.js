@@ -30,7 +30,8 @@ export class Causes {
   /**
    * @param root the section, its parts marked data-causes @param on `onShow(cause)`: show only the
    * hosts of a cause, `onShowStates(states)`: only hosts in these states; `onRetry` and `onExclude`
-   * are given names of hosts and the button, `onPick` one name; `onMore`: more or fewer are to show
+   * are given names of hosts and the button, `onAnswer` `{step, names}` and the button, `onPick` one
+   * name; `onMore`: more or fewer are to show
    */
   constructor(root, on) {
     this.#root = root;
@@ -70,7 +71,7 @@ export class Causes {
   paint({ hosts, shown, can, ended }) {
     const all = [...hosts];
     const [unknown, away] = [inDoubt(all), outOfReach(all)];
-    const may = Object.fromEntries(["retry", "exclude"].map((one) => [one, can.includes(one)]));
+    const may = Object.fromEntries(["retry", "exclude", "answer"].map((one) => [one, can.includes(one)]));
     const few = this.#few(ended);
     const rows = [
       ...this.list.slice(0, few).map((cause, i) => {
@@ -79,7 +80,7 @@ export class Causes {
         return { name: key(cause), told: [cause, alone, may], draw: failure, text };
       }),
       ...unknown.map(({ step, hosts: those }) =>
-        compared({ name: `?${step}`, told: [step, those.map(brief)], draw: doubt }),
+        compared({ name: `?${step}`, told: [step, those.map(brief), may], draw: doubt }),
       ),
       ...(away.length ? [compared({ name: "/", told: [away.map(brief)], draw: reach })] : []),
     ];
@@ -202,7 +203,7 @@ function failure({ step, cause, sample, hosts }, alone, may, on) {
 }
 
 /** Nobody knows whether the step ran. What broke says why nobody knows, and only that. */
-function doubt(step, hosts, on) {
+function doubt(step, hosts, may, on) {
   const names = hosts.map(({ name }) => name);
   const what = step
     ? fill(gettext("Nobody knows how “%(step)s” ended"), { step })
@@ -219,6 +220,9 @@ function doubt(step, hosts, on) {
     : element("small", { class: "muted" }, gettext("It is not run again by guess: a person says what became of it."));
   return row({ n: names.length, kind: "ink-unknown" }, [told, why], [
     button("show", gettext("Show"), () => on.onShowStates(["unknown"])),
+    may.answer
+      ? button("answer", gettext("Answer…"), (press) => on.onAnswer({ step, names }, press))
+      : null,
   ]);
 }
 

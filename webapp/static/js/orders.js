@@ -4,10 +4,14 @@
 import { element, setText } from "./dom.js";
 import { give } from "./giving.js";
 import { Question } from "./question.js";
+import { Reason } from "./reason.js";
 import { Switching, switchLabel } from "./switching.js";
 import { Terms } from "./terms.js";
 import { count } from "./verdict.js";
 import { fill, gettext, ngettext, number } from "./words.js";
+
+/** Orders that are given by one press. */
+const ASKS_NOTHING = ["retry", "promote", "resume", "check"];
 
 /** The buttons of the verdict: only what makes sense now. */
 export class Orders {
@@ -24,7 +28,7 @@ export class Orders {
     this.resume = this.#button("", () => this.give("resume", {}, this.resume));
     this.pausing = new Question("pause");
     this.pause = this.#button("", () =>
-      this.pausing.ask((after) => this.give("pause", { after }, this.pause)),
+      this.pausing.ask((after, note) => this.give("pause", { after, ...note }, this.pause)),
     );
     const terms = new Terms({ model, url, onGiven });
     this.change = this.#button("", () => terms.open());
@@ -33,7 +37,13 @@ export class Orders {
       this.stopping.ask((how, note) => this.#stop(how, note)),
     );
     this.going = new Question("rollback");
-    this.rollback = this.#button("danger", () => this.going.ask(() => this.#goBack()));
+    this.rollback = this.#button("danger", () => this.going.ask((_, note) => this.#goBack(note)));
+    this.why = element(
+      "button",
+      { class: "linkish why", type: "button", "aria-expanded": "false", "aria-controls": "reason" },
+      gettext("Give a reason"),
+    );
+    this.reason = new Reason(this.why, document.getElementById("reason"));
     root.append(
       this.check,
       this.promote,
@@ -44,6 +54,7 @@ export class Orders {
       this.change,
       this.rollback,
       this.cancel,
+      this.why,
     );
   }
 
@@ -74,6 +85,7 @@ export class Orders {
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
     this.#paintCancel(can, waiting, active);
     this.change.hidden = !can.includes("change");
+    this.why.hidden = !can.some((order) => ASKS_NOTHING.includes(order));
     const { parallel } = this.model.job.rollout;
     this.#label(
       this.change,
@@ -200,15 +212,17 @@ export class Orders {
     return this.give("cancel", { force: how === "force", undo: how !== "leave", ...note }, this.cancel);
   }
 
-  async #goBack() {
-    const back = await this.give("rollback", {}, this.rollback);
+  async #goBack(note) {
+    const back = await this.give("rollback", note, this.rollback);
     if (back) location.assign(back.url);
   }
 
   /** Give one order; `button` is the one that was pressed. Gives the answer, if it was taken. */
   async give(order, body, button, { refusal = this.refusal, url = `${this.url}/${order}` } = {}) {
-    const told = await give(url, body, button, refusal);
-    if (told) this.onGiven();
+    const told = await give(url, this.reason.given(body), button, refusal);
+    if (!told) return told;
+    this.reason.taken();
+    this.onGiven();
     return told;
   }
 

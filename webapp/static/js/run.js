@@ -1,6 +1,7 @@
 // The page of a job: reads the list, then follows the stream, and paints what changed once a frame.
 
 import { Activity } from "./activity.js";
+import { Answers } from "./answers.js";
 import { Aside } from "./aside.js";
 import { Asked } from "./asked.js";
 import { Causes } from "./causes.js";
@@ -67,10 +68,12 @@ const causes = new Causes(byId("causes"), {
   onRetry: (hosts, button) =>
     orders.give("retry", { hosts }, button, { refusal: byId("causes-refusal") }),
   onExclude: (hosts, button) => aside.exclude(hosts, button, byId("causes-refusal")),
+  onAnswer: (those, button) => answers.ask(those, button, byId("causes-refusal")),
   onMore: () => paintCauses(),
   onPick: pick,
 });
 const aside = new Aside({ model, orders });
+const answers = new Answers({ orders, url: page.urls.job });
 const fleet = new Fleet(
   { model, here },
   {

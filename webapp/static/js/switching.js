@@ -17,8 +17,8 @@ export class Switching {
     this.time.value = at ? onOwnClock(at) : nextHour();
     this.#allow();
     this.tell(counts);
-    this.question.ask((said) =>
-      this.onSaid(said === "at" ? { at: fromOwnClock(this.time.value) } : {}),
+    this.question.ask((said, note) =>
+      this.onSaid({ ...(said === "at" ? { at: fromOwnClock(this.time.value) } : {}), ...note }),
     );
   }
 
