@@ -65,7 +65,7 @@ def main() -> None:
         for figure in _measured(name, known[name], given.profile)
     ]
     if given.json:
-        print(json.dumps([figure.as_json() for figure in figures], indent=1))
+        print(json.dumps([figure.as_json() for figure in figures]))
     else:
         print(table(figures))
         for name, files in profiling.written.items():

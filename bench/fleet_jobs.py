@@ -5,9 +5,11 @@ import math
 import statistics
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from bench import profiling, update, workload
+from bench.beside import BARE
 from bench.cpu import cpu_of
 from bench.crowd import Crowd
 from bench.figures import Figure
@@ -58,15 +60,22 @@ def chatty(directory: Path, *, hosts: int = 50, rounds: int = 3) -> list[Figure]
             )
             if crowd.tally.holes or crowd.tally.doubles:
                 raise RuntimeError(f"the watcher was not told all, once: {crowd.tally}")
-    name = f"chatty, {hosts} hosts, {hosts * workload.CHATTY.lines:,} lines"
+    figure = partial(Figure, "chatty", hosts=hosts)
     peer = statistics.median(run.wall for run in bare)
     ratio = statistics.median(a / b.wall for a, b in zip(ours, bare, strict=True))
     return [
         # The budget is in seconds, and the ratio for whoever has another machine.
-        Figure(name, "s", statistics.median(ours), budget=CHATTY_BUDGET),
-        Figure(f"{name}: beside the bare pool", "s", statistics.median(ours), peer, ratio),
+        figure(
+            "s",
+            statistics.median(ours),
+            peer=BARE,
+            theirs=peer,
+            ratio=ratio,
+            budget=CHATTY_BUDGET,
+            absolute=True,
+        ),
         *(
-            Figure(f"{name}: CPU of {program}", "s", statistics.median(of))
+            figure("s", statistics.median(of), f"CPU of {program}")
             for program, of in zip(PROGRAMS, zip(*cpus, strict=True), strict=True)
         ),
     ]
@@ -87,10 +96,10 @@ def latency(directory: Path, *, hosts: int = 100) -> list[Figure]:
                 now = time.time()
                 lags += [now - float(line) for line in item.get("d", "").split()]
     lags.sort()
-    name = f"latency, {hosts} hosts x 5 lines/s"
+    figure = partial(Figure, "latency", "s", hosts=hosts)
     return [
-        Figure(f"{name}: p50", "s", statistics.median(lags), budget=LAG_BUDGETS[0]),
-        Figure(f"{name}: p99", "s", lags[int(len(lags) * 0.99)], budget=LAG_BUDGETS[1]),
+        figure(statistics.median(lags), "p50", budget=LAG_BUDGETS[0]),
+        figure(lags[int(len(lags) * 0.99)], "p99", budget=LAG_BUDGETS[1]),
     ]
 
 
@@ -113,14 +122,12 @@ def idle(directory: Path, *, hosts: int = 300) -> list[Figure]:
             (host.home / "go").touch()
         stage.await_end(job)
     part = hosts / 1000
-    each, name = (memory - alone) / hosts, f"idle, {hosts} hosts in a quiet step"
+    each, figure = (memory - alone) / hosts, partial(Figure, "idle", hosts=hosts)
     return [
-        Figure(f"{name}: a worker's memory", "MB", memory / 1e6),
-        Figure(f"{name}: each of them", "KB", each / 1e3),
-        Figure(
-            "idle, 1,000 hosts, by these", "MB", (alone + 1000 * each) / 1e6, budget=IDLE_MEMORY
-        ),
-        Figure(f"{name}: a worker's CPU", "cores", share, budget=IDLE_CPU * part),
+        figure("MB", memory / 1e6, "a worker's memory"),
+        figure("KB", each / 1e3, "memory for each of them"),
+        figure("MB", (alone + 1000 * each) / 1e6, "1,000 hosts, by these", budget=IDLE_MEMORY),
+        figure("cores", share, "a worker's CPU", budget=IDLE_CPU * part),
     ]
 
 
@@ -131,14 +138,14 @@ def scale(directory: Path, *, sizes: tuple[int, ...] = (50, 200, 800)) -> list[F
     for hosts in sizes:
         # As cold for one size as for another: only growth is looked for.
         at = directory / str(hosts)
-        wall, cpu, _fleet = update.measure(at, hosts=hosts, rounds=1, warm=0)
-        walls.append(wall.ours or math.nan)
-        cpus.append((cpu.ours or math.nan) * hosts)
-        figures.append(Figure(f"scale, {hosts} hosts", "s", wall.ours, wall.peer, wall.ratio))
+        beside = update.once(at, hosts=hosts)
+        walls.append(beside.wall)
+        cpus.append((beside.cpu or math.nan) * hosts)
+        figures += beside.figures("scale", budget=None, cpu_budget=None)
     return [
         *figures,
-        Figure("scale: exponent of the time", "", _exponent(sizes, walls)),
-        Figure("scale: exponent of the worker's CPU", "", _exponent(sizes, cpus)),
+        Figure("scale", "", _exponent(sizes, walls), "exponent of the time"),
+        Figure("scale", "", _exponent(sizes, cpus), "exponent of the worker's CPU"),
     ]
 
 
@@ -160,12 +167,12 @@ def start(directory: Path, *, hosts: int = 5000) -> list[Figure]:
             planned, planning = time.perf_counter(), cpu_of(web)
             stage.product.post("/jobs", order)
             took, starting = time.perf_counter() - planned, cpu_of(web)
-    name = f"start, {hosts:,} hosts"
+    figure = partial(Figure, "start", "s", hosts=hosts)
     return [
-        Figure(name, "s", took, budget=START_BUDGET),
-        Figure(f"{name}: web's CPU", "s", starting - planning),
-        Figure(f"{name}: its plan", "s", planned - began),
-        Figure(f"{name}: its plan, web's CPU", "s", planning - cpu),
+        figure(took, budget=START_BUDGET),
+        figure(starting - planning, "web's CPU"),
+        figure(planned - began, "its plan"),
+        figure(planning - cpu, "its plan, web's CPU"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -68,16 +69,16 @@ def _scene(product: Product, chromium: Browser, *, hosts: int) -> list[Figure]:
     other.evaluate("line => { location.hash = line; }", f"host-{hosts // 2}/stop/{FAR}")
     other.locator("#log .lines li.pointed").wait_for()
     opened = time.monotonic() - asked
-    figures = [
-        Figure("to interactive", "s", ready, budget=BUDGET if hosts <= 500 else None),
-        Figure("a line of a host's log", "s", opened),
-        Figure("heap", "MB", _heap(other)),
-        Figure("heap after watching it all", "MB", lived),
-        Figure("behind at the end of watching", "s", lag),
-    ]
+    heap = _heap(other)
     other.close()
-    scene = f"page, {hosts:,} hosts x {LINES // hosts:,} lines"
-    return [_named(f"{scene}: {figure.name}", figure) for figure in figures]
+    figure = partial(Figure, "page", hosts=hosts)
+    return [
+        figure("s", ready, "to interactive", budget=BUDGET),
+        figure("s", opened, "a line of a host's log"),
+        figure("MB", heap, "heap"),
+        figure("MB", lived, "heap after watching it all"),
+        figure("s", lag, "behind at the end of watching"),
+    ]
 
 
 def _open(page: Page, address: str, hosts: int) -> float:
@@ -93,7 +94,3 @@ def _heap(page: Page) -> float:
     client.send("Performance.enable")
     found = client.send("Performance.getMetrics")["metrics"]
     return float(next(one["value"] for one in found if one["name"] == "JSHeapUsedSize")) / 1e6
-
-
-def _named(name: str, figure: Figure) -> Figure:
-    return Figure(name, figure.unit, figure.ours, budget=figure.budget)

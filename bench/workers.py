@@ -1,4 +1,5 @@
-"""More workers: machines of their own that share PostgreSQL and Valkey over TCP, and nothing else.
+"""More workers: machines that share PostgreSQL and Valkey over TCP, and the artifacts' folder. The
+first is this one; the second is behind a network link of its own.
 
 Two workloads. Hosts that take their time show whether work is spread: the more workers, the more
 hosts at a time. Hosts that keep both sides busy show the wall behind that: here the cores, which
@@ -11,11 +12,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import workload
 from bench.cpu import Cpu, cpu_of
 from bench.figures import Figure
+from bench.machine import second
 from bench.stage import Stage
 from bench.workload import Step, Workload
 from tests import postgres, waiting
@@ -35,41 +39,52 @@ def measure(directory: Path) -> list[Figure]:
     if not postgres.installed():
         print("no workers are measured: PostgreSQL's wheel is not installed", file=sys.stderr)
         return []
+    return [
+        *_figures(_scene(directory / "patient", PATIENT, hosts=60, threads=THREADS), BUDGET),
+        *_figures(_scene(directory / "busy", workload.UPDATE, hosts=100, threads=50), None),
+    ]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A job of ``work`` on so many hosts and workers: ``wall`` and, by part, CPU in seconds."""
+
+    work: str
+    hosts: int
+    workers: int
+    wall: float
+    cpu: dict[str, float]
+
+
+def _figures(spreads: list[Spread], budget: float | None) -> list[Figure]:
+    one = spreads[0]
     figures = []
-    walls = _scene(directory / "patient", PATIENT, hosts=60, threads=THREADS)
-    one = walls[1].wall
-    for count, run in walls.items():
-        name = f"workers, {count} with {THREADS} threads each: 60 hosts of 2 s"
-        ratio = run.wall / one if count > 1 else None
-        figures.append(
-            Figure(
-                name, "s", run.wall, one if count > 1 else None, ratio, BUDGET if ratio else None
-            )
-        )
-    walls = _scene(directory / "busy", workload.UPDATE, hosts=100, threads=50)
-    one = walls[1].wall
-    for count, run in walls.items():
-        name = f"workers, {count}: update of 100 hosts"
-        ratio = run.wall / one if count > 1 else None
-        figures.append(Figure(name, "s", run.wall, one if count > 1 else None, ratio))
+    for run in spreads:
+        figure = partial(Figure, "workers", hosts=run.hosts)
+        part = f"{run.work}, {run.workers}"
+        more = run is not one
         figures += [
-            Figure(f"{name}: CPU of {part}", "ms/host", seconds * 10)
-            for part, seconds in run.cpu.items()
+            figure(
+                "s",
+                run.wall,
+                part,
+                peer="one worker" if more else "",
+                theirs=one.wall if more else None,
+                ratio=run.wall / one.wall if more else None,
+                budget=budget if more else None,
+            ),
+            *(
+                figure("ms/host", seconds / run.hosts * 1000, f"{part}, CPU of {whose}")
+                for whose, seconds in run.cpu.items()
+            ),
         ]
     return figures
 
 
-class Spread:
-    """``wall`` and, by part, CPU in seconds."""
-
-    def __init__(self, wall: float, cpu: dict[str, float]) -> None:
-        self.wall, self.cpu = wall, cpu
-
-
-def _scene(directory: Path, work: Workload, *, hosts: int, threads: int) -> dict[int, Spread]:
+def _scene(directory: Path, work: Workload, *, hosts: int, threads: int) -> list[Spread]:
     """One job with one worker, one with two."""
     directory.mkdir()
-    found = {}
+    found = []
     with ExitStack() as ending:
         database_cpu = ending.enter_context(Cpu.group("database"))
         with database_cpu.joined():
@@ -78,8 +93,8 @@ def _scene(directory: Path, work: Workload, *, hosts: int, threads: int) -> dict
         stage = ending.enter_context(Stage(directory, hosts=hosts, work=work, **settings))
         stage.prepare(["warm-1", "r-1", "warm-2", "r-2"])
         workers: list[Instance] = []
-        for count in (1, 2):
-            worker = _worker(directory, stage.product.instance.home, count, shared, threads)
+        for count, machine in enumerate(([], ending.enter_context(second())), 1):
+            worker = _worker(directory / f"worker-{count}", stage, machine, shared, threads)
             worker.start()
             ending.callback(worker.stop)
             workers.append(worker)
@@ -88,7 +103,8 @@ def _scene(directory: Path, work: Workload, *, hosts: int, threads: int) -> dict
             )
             for release in (f"warm-{count}", f"r-{count}"):
                 stage.clear()
-                found[count] = _run(stage, release, workers, database_cpu)
+                run = _run(stage, release, workers, database_cpu)
+            found.append(run)
     return found
 
 
@@ -102,6 +118,9 @@ def _run(stage: Stage, release: str, workers: list[Instance], database: Cpu) -> 
     began = time.perf_counter()
     stage.await_end(stage.order(release, rollout={"parallel": stage.count, "canary": 0}))
     return Spread(
+        stage.work.name,
+        stage.count,
+        len(workers),
         time.perf_counter() - began,
         {
             "workers": sum(map(cpu_of, pids)) - cpu,
@@ -116,6 +135,8 @@ def _shared(directory: Path) -> Iterator[dict[str, str]]:
     """What all machines are told."""
     port = free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
+    # Who comes over the link is no longer loopback to it.
+    options += ["--protected-mode", "no"]
     with (
         postgres.server(port=free_port()) as database,
         subprocess.Popen([valkey.program(), *options], stdout=subprocess.DEVNULL) as broker,
@@ -130,12 +151,11 @@ def _shared(directory: Path) -> Iterator[dict[str, str]]:
 
 
 def _worker(
-    directory: Path, web: Path, number: int, shared: dict[str, str], threads: int
+    home: Path, stage: Stage, machine: list[str], shared: dict[str, str], threads: int
 ) -> Instance:
     """A machine that is a worker only, with the keys and the artifacts, as docs/INSTALL.md says."""
-    home = directory / f"worker-{number}"
+    web = stage.product.instance.home
     shutil.copytree(web / "keys", home / "keys")
     (home / "artifacts").symlink_to(web / "artifacts")
-    return Instance(
-        home, **shared, PATCHWAVE_PROGRAMS="worker", PATCHWAVE_WORKER_THREADS=str(threads)
-    )
+    more = {**shared, "PATCHWAVE_PROGRAMS": "worker", "PATCHWAVE_WORKER_THREADS": str(threads)}
+    return Instance(home, within=machine, **more)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,16 @@ def refusal(home: Path, *arguments: str, **more: str) -> str:
 
 
 class Instance:
-    """``home`` and ``port`` of one; start it, ask it, stop it. What it prints is in ``said``."""
+    """``home`` and ``port`` of one; start it, ask it, stop it. What it prints is in ``said``.
 
-    def __init__(self, home: Path, *, bind: str = "127.0.0.1", **more: str) -> None:
+    ``within``: the words before its command, where it shall run elsewhere.
+    """
+
+    def __init__(
+        self, home: Path, *, bind: str = "127.0.0.1", within: Sequence[str] = (), **more: str
+    ) -> None:
         self.home, self.port, self.bind = home, free_port(), bind
-        self.more = more
+        self.within, self.more = within, more
         self.output = home.with_name(f"{home.name}.out")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -60,11 +66,22 @@ class Instance:
     def run_dir(self) -> Path:
         return Env(home=self.home).run_dir
 
+    @property
+    def command(self) -> list[str]:
+        return [str(BASE / "bin" / "serve"), "--port", str(self.port), "--bind", self.bind]
+
     def start(self) -> "Instance":
         """Returns when it says that it is ready."""
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [BASE / "bin" / "serve", "--port", str(self.port), "--bind", self.bind],
+                [
+                    *self.within,
+                    BASE / "bin" / "serve",
+                    "--port",
+                    str(self.port),
+                    "--bind",
+                    self.bind,
+                ],
                 env=environment(self.home, **self.more),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

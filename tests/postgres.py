@@ -40,7 +40,8 @@ def installed() -> bool:
 
 @contextlib.contextmanager
 def server(*, port: int | None = None) -> Iterator[str]:
-    """The URL of a new one; with a ``port`` it listens there, on loopback, too."""
+    """The URL of a new one; with a ``port`` it listens there, on loopback, too, and takes what
+    comes to that from a network of this machine."""
     # Not pytest's own temporary directory: a socket's path has 107 bytes.
     with tempfile.TemporaryDirectory(prefix="pw-pg-") as directory:
         place = Path(directory)
@@ -71,6 +72,9 @@ def _start(place: Path, port: int | None) -> "subprocess.Popen[bytes]":
     programs, data = packages / WHEEL / "pginstall18" / "bin", place / "data"
     initdb = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "utf8", "--locale=C", "--no-sync"]
     subprocess.run([programs / "initdb", *initdb], user=user, stdout=subprocess.DEVNULL, check=True)
+    if port is not None:
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
     listen = ["-h", ""] if port is None else ["-h", "127.0.0.1", "-p", str(port)]
     # -F: what a test run keeps need not survive a power cut.
     options = ["-D", data, "-k", place, *listen, "-F", "-c", "max_connections=200"]
