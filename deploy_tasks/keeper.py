@@ -21,7 +21,7 @@ from django.db.models import Q
 
 from deploy_tasks import bells, calls, clock, conductor, desk, disk, hosts, owner, soaking
 from deploy_tasks.failpoints import failpoint
-from deploy_tasks.journal import Writer
+from deploy_tasks.journal import Writer, change_host_runs
 from deploy_tasks.models import HostRun, Job, Worker
 from deploy_tasks.runner import LEASE, LONGEST_LEASE, Carriage, carry, claimable
 from deploy_tasks.states import JOB_ENDED, HostRunState
@@ -100,7 +100,7 @@ class Keeper:
         taken = self._take_free_hands(len(ids))
         self._hand_out(ids[:taken])
         if left := ids[taken:]:
-            HostRun.objects.filter(pk__in=left).update(rung_at=None)
+            change_host_runs(HostRun.objects.filter(pk__in=left), rung_at=None)
             self._some_are_left.set()
 
     def _take_left(self) -> None:
@@ -261,7 +261,8 @@ class Keeper:
         Worker.objects.filter(seen_at__lt=now - FORGET_WORKERS).delete()
         # A claim that somebody else has taken since has another owner, and is not renewed.
         held = HostRun.objects.filter(pk__in=self._mine(), owner=owner.me())
-        held.filter(state=HostRunState.RUNNING).update(lease_until=now + timedelta(seconds=LEASE))
+        running = held.filter(state=HostRunState.RUNNING)
+        change_host_runs(running, lease_until=now + timedelta(seconds=LEASE))
 
 
 def reconcile() -> None:
@@ -325,7 +326,7 @@ def _free_those_of_dead_owners() -> None:
     running = HostRun.objects.filter(state=HostRunState.RUNNING, lease_until__isnull=False)
     for name in running.exclude(owner="").values_list("owner", flat=True).distinct():
         if owner.is_dead(name):
-            running.filter(owner=name).update(lease_until=None, rung_at=None)
+            change_host_runs(running.filter(owner=name), lease_until=None, rung_at=None)
 
 
 def _jobs_that_stand_still() -> list[int]:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from deploy_tasks import bells, conductor, floors, orders
+from deploy_tasks import bells, conductor, floors, journal, orders
 from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import AuditEntry, Call, Host, HostRun, Instance, Job, Machine
-from tests import factories
+from tests import factories, waiting
 from tests.test_going_back import begun, pager
 
 pytestmark = [
@@ -175,3 +175,32 @@ def test_a_halting_job_is_rolled_back_once_by_whoever_is_first() -> None:
     job.refresh_from_db()
     assert job.state == "cancelled"
     assert Call.objects.filter(job=job, moment="halted").count() == 1
+
+
+def test_leases_are_renewed_while_the_journal_writes_the_same_host_runs() -> None:
+    """Whoever is second waits for the job, and holds nothing that the first still wants."""
+    job = factories.job(factories.game(), hosts=3, state="running", started_at=timezone.now())
+    job.host_runs.update(state="running")
+    rows = job.host_runs.order_by("pk")
+    first, _, last = rows.values_list("pk", flat=True)
+    until = timezone.now()
+
+    def renew() -> None:
+        journal.change_host_runs(job.host_runs.filter(state="running"), lease_until=until)
+
+    with ThreadPoolExecutor(1, initializer=connection.ensure_connection) as pool:
+        with transaction.atomic():
+            journal.lock(job.pk)
+            HostRun.objects.filter(pk=last).update(step=1)
+            renewing = pool.submit(renew)
+            waiting.until(somebody_waits, "the other one waits")
+            HostRun.objects.filter(pk=first).update(step=1)
+        renewing.result(LONGEST)
+        pool.submit(connections.close_all).result(LONGEST)
+    assert list(rows.values_list("step", "lease_until")) == [(1, until), (0, until), (1, until)]
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(cursor.fetchone()[0])

@@ -6,7 +6,14 @@ the job's row first, so commit order is ``seq`` order: a reader that saw N never
 """
 
 from deploy_tasks.journal.announce import group_of
-from deploy_tasks.journal.moves import close_gates, lock, move_gate, move_host_runs, move_job
+from deploy_tasks.journal.moves import (
+    change_host_runs,
+    close_gates,
+    lock,
+    move_gate,
+    move_host_runs,
+    move_job,
+)
 from deploy_tasks.journal.news import News, append
 from deploy_tasks.journal.writer import Entry, Writer
 
@@ -15,6 +22,7 @@ __all__ = [
     "News",
     "Writer",
     "append",
+    "change_host_runs",
     "close_gates",
     "group_of",
     "lock",

@@ -4,6 +4,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
 from deploy_tasks import calls
 from deploy_tasks.journal.news import News, append
 from deploy_tasks.models import Batch, Event, HostRun, Job, Moment
@@ -17,6 +20,24 @@ def lock(job_id: int) -> Job:
     On SQLite a transaction holds the whole database already.
     """
     return Job.objects.select_for_update().select_related("game", "release").get(pk=job_id)
+
+
+def lock_all(job_ids: Collection[int]) -> None:
+    """The rows of several jobs, in one order: two who want the same ones wait in turn."""
+    if connection.features.has_select_for_update:
+        jobs = Job.objects.select_for_update().filter(pk__in=job_ids)
+        list(jobs.order_by("pk").values_list("pk"))
+
+
+@transaction.atomic
+def change_host_runs(rows: QuerySet[HostRun], **changes: Any) -> None:
+    """What is no move and no news, for many host runs at once.
+
+    Their jobs are held like for a move: a statement takes the locks of its rows in any order, and
+    the journal, which changes the same ones, would wait for it while it waits for the journal.
+    """
+    lock_all(set(rows.order_by().values_list("job", flat=True).distinct()))
+    rows.update(**changes)
 
 
 def move_job(

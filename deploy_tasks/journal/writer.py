@@ -20,8 +20,9 @@ from deploy_tasks.errors import LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import sql
 from deploy_tasks.journal.announce import announce
+from deploy_tasks.journal.moves import lock_all
 from deploy_tasks.journal.news import News, store
-from deploy_tasks.models import Attempt, Event, HostRun, Job
+from deploy_tasks.models import Attempt, Event, HostRun
 from deploy_tasks.states import HostRunState
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ def flush(entries: Sequence[Entry]) -> Counter[int]:
     groups = _merge(entries)
     failpoint("flush.begun")
     with transaction.atomic():
-        _lock_jobs({group.job for group in groups})
+        lock_all({group.job for group in groups})
         won = [
             *_compare_and_set([group for group in groups if group.claim]),
             *_compare_and_set([group for group in groups if not group.claim]),
@@ -236,12 +237,6 @@ def _merge(entries: Iterable[Entry]) -> list[_Group]:
         group.entries.append(entry)
         group.add(entry)
     return sorted(groups.values(), key=lambda group: group.host_run)
-
-
-def _lock_jobs(ids: set[int]) -> None:
-    """In order of their ids, so that two flushes cannot wait for each other."""
-    if connection.features.has_select_for_update:
-        list(Job.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
 def _compare_and_set(groups: Sequence[_Group]) -> list[_Group]:
