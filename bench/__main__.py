@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from bench import fleet_jobs, page, profiling, update, watchers, workers
+from bench import fleet_jobs, page, profiling, shapes, update, watchers, workers
 from bench.figures import Figure, table
 from demo import openssh
 
@@ -31,8 +31,9 @@ ALL: Mapping[str, Measure] = {
     "workers": workers.measure,
     "scale": fleet_jobs.scale,
 }
-#: With --all: what takes longer than all others together.
+#: With --all: what goes further, and takes longer than all others together.
 SLOW: Mapping[str, Measure] = {
+    "shapes": shapes.measure,
     "ansible": partial(update.measure, hosts=100, rounds=1, peers=update.SLOW_PEERS),
 }
 #: Seconds for one, and for what it started to end.

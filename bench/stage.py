@@ -38,9 +38,18 @@ class Run:
 class Stage:
     """``with Stage(directory, hosts=100, work=UPDATE) as stage:``"""
 
-    def __init__(self, directory: Path, *, hosts: int, work: Workload, **settings: str) -> None:
-        """``settings``: ``PATCHWAVE_…`` of the product."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        hosts: int,
+        work: Workload,
+        payload: int = workload.PAYLOAD,
+        **settings: str,
+    ) -> None:
+        """``payload``: bytes of an artifact. ``settings``: ``PATCHWAVE_…`` of the product."""
         self.directory, self.count, self.work = directory, hosts, work
+        self._payload = payload
         self._settings = settings
         self._ending = ExitStack()
         self._releases: list[str] = []
@@ -52,7 +61,7 @@ class Stage:
             with self.fleet_cpu.joined():
                 self.fleet = ending.enter_context(Fleet(self.directory / "fleet", self.count))
             workload.make_ready(self.fleet.hosts)
-            self.payload = workload.make_payload(self.directory)
+            self.payload = workload.make_payload(self.directory, self._payload)
             home = self.directory / "home"
             self.product = ending.enter_context(Product(home, **self._settings))
             self._ending = ending.pop_all()
@@ -160,7 +169,7 @@ class Stage:
         while (counts := self.product.get(f"/jobs/{job}")["counts"]) | wanted != counts:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the hosts of job {job} stand so: {counts}")
-            time.sleep(1)
+            time.sleep(LOOK_EVERY)
 
 
 def _less(after: float | None, before: float | None) -> float | None:

@@ -15,6 +15,7 @@ import yaml
 
 from demo.fleet import Fleet, FleetHost
 
+#: Bytes of an artifact of an update.
 PAYLOAD = 256 * 1024
 SWITCHED = "echo switched"
 
@@ -107,10 +108,10 @@ CHATTY = Workload(
 )
 
 
-def make_payload(directory: Path) -> Path:
-    """A tar of random bytes, as small as the workload says."""
+def make_payload(directory: Path, size: int) -> Path:
+    """A tar of so many random bytes."""
     data, payload = directory / "data.bin", directory / "payload.tar"
-    data.write_bytes(os.urandom(PAYLOAD))
+    data.write_bytes(os.urandom(size))
     with tarfile.open(payload, "w") as tar:
         tar.add(data, "data.bin")
     return payload

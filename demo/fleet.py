@@ -8,6 +8,7 @@ import hashlib
 import os
 import pwd
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -131,6 +132,13 @@ class Fleet:
             process.kill()
             process.wait(10)
             processes.kill(connections)
+
+    def freeze(self, group: int = 0) -> None:
+        """Its hosts take connections, and not a word comes."""
+        self._running[group].send_signal(signal.SIGSTOP)
+
+    def thaw(self, group: int = 0) -> None:
+        self._running[group].send_signal(signal.SIGCONT)
 
     def cut(self, group: int = 0) -> None:
         """Cut the connections of one sshd; it takes new ones at once."""
