@@ -17,9 +17,20 @@ from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
-from django.db.models import Q
+from django.db.models import Q, prefetch_related_objects
 
-from deploy_tasks import bells, calls, clock, conductor, desk, disk, hosts, owner, soaking
+from deploy_tasks import (
+    bells,
+    calls,
+    clock,
+    conductor,
+    desk,
+    disk,
+    hosts,
+    owner,
+    refusals,
+    soaking,
+)
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Writer, change_host_runs
 from deploy_tasks.models import HostRun, Job, Worker
@@ -38,15 +49,11 @@ CONDUCT_EVERY = 0.1
 #: A queued host run whose bell was rung that long ago is rung for again.
 RING_AGAIN = timedelta(seconds=20)
 FROZEN_JOBS = 64
-#: What a host run asks of its host, read at once for those that begin together.
-PLACE = (
-    *("host__credential", "host__via__credential"),
-    *("host__game", "host__via__game", "undoes"),
-)
-KEYS = (
-    *("host__keys", "host__via__keys"),
-    *("host__game__key_rules", "host__via__game__key_rules"),
-)
+#: What a host run asks of its host, read at once for those that begin together …
+PLACE, KEYS = ("host__credential", "host__game"), ("host__keys", "host__game__key_rules")
+#: … and of the host that it is reached through: few are, and eight tables in one question cost
+#: twice as much.
+VIA = ("via__credential", "via__keys", "via__game__key_rules")
 FORGET_WORKERS = timedelta(days=1)
 
 
@@ -117,8 +124,11 @@ class Keeper:
             self._some_are_left.set()
         self._hand_out(ours)
 
-    def _take_next(self, ended: int, left: list[int], ids: list[int]) -> list[int]:
+    def _take_next(self, job_id: int, ended: int, left: list[int], ids: list[int]) -> list[int]:
         """Hands that host runs have left take the next ones; any worker may have those ``left``."""
+        with self._jobs_wait:
+            # Those of the last commit may not have been counted when their job's turn came.
+            ended += self._jobs.pop(job_id, 0)
         taken = self._take_free_hands(min(ended, len(ids)))
         self._hand_out(ids[:taken])
         left += ids[taken:]
@@ -129,12 +139,13 @@ class Keeper:
         if not ids:
             return
         try:
-            rows = _read(ids)
+            rows, burnt = _read(ids)
         except BaseException:
             self._free_hands.release(len(ids))
             raise
         for pk in ids:
-            self._hands.submit(self._run_and_free, rows.get(pk))
+            run = rows.get(pk)
+            self._hands.submit(self._run_and_free, run, burnt[run.job_id] if run else None)
 
     def _take_free_hands(self, wanted: int) -> int:
         """How many there are, of those wanted; none when the worker stops."""
@@ -144,11 +155,11 @@ class Keeper:
                 taken += 1
         return taken
 
-    def _run_and_free(self, run: HostRun | None) -> None:
+    def _run_and_free(self, run: HostRun | None, burnt: frozenset[str] | None) -> None:
         desk.use()
         try:
             if run:
-                self.run_host(run)
+                self.run_host(run, burnt=burnt)
         except Exception:
             log.exception("host run %s is left to the reconciler", run and run.pk)
         finally:
@@ -158,12 +169,16 @@ class Keeper:
                 with _tried_again("take host runs that were left"):
                     self._take_left()
 
-    def run_host(self, run: HostRun) -> None:
-        """Carry a host run, if nobody does. A second delivery of the same bell ends here."""
+    def run_host(self, run: HostRun, *, burnt: frozenset[str] | None = None) -> None:
+        """Carry a host run, if nobody does. A second delivery of the same bell ends here.
+
+        ``burnt``: see `Carriage`.
+        """
         if not claimable(run) or self.stopping.is_set():
             return
         run.job = self._job(run.job_id)
-        carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=Wish(run.wish))
+        wish = Wish(run.wish)
+        carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=wish, burnt=burnt)
         with self._carrying(carriage) as mine:
             if mine:
                 failpoint("run.begun")
@@ -216,7 +231,7 @@ class Keeper:
             for job_id, ended in jobs.items():
                 with _tried_again("conduct a job"):
                     left: list[int] = []
-                    take = partial(self._take_next, ended, left)
+                    take = partial(self._take_next, job_id, ended, left)
                     with self.writer.turn, bells.offered(take):
                         conductor.conduct(job_id)
                     # Nobody waits for a broker meanwhile.
@@ -302,8 +317,15 @@ def _lapsed(now: datetime) -> Q:
 
 
 @desk.asked
-def _read(ids: Sequence[int]) -> dict[int, HostRun]:
-    return HostRun.objects.select_related(*PLACE).prefetch_related(*KEYS).in_bulk(ids)
+def _read(ids: Sequence[int]) -> tuple[dict[int, HostRun], dict[int, frozenset[str]]]:
+    """Host runs by their ids, and by job the credentials that too many of its hosts refuse."""
+    rows = HostRun.objects.select_related(*PLACE).prefetch_related(*KEYS).in_bulk(ids)
+    runs = rows.values()
+    if reached := [run.host for run in runs if run.host and run.host.via_id]:
+        prefetch_related_objects(reached, *VIA)
+    if taking_back := [run for run in runs if run.undoes_id]:
+        prefetch_related_objects(taking_back, "undoes")
+    return rows, refusals.burnt({run.job_id for run in runs})
 
 
 @desk.asked

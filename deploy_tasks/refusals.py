@@ -3,6 +3,9 @@
 A wrong key tried on a whole fleet would lock this machine out of it: sshd penalises the address.
 """
 
+from collections import Counter
+from collections.abc import Collection
+
 from django.db.models import Count
 
 from deploy_tasks import desk
@@ -17,11 +20,12 @@ def credential_of(run: HostRun) -> str:
 
 
 @desk.asked
-def is_burnt(run: HostRun) -> bool:
-    """Whether enough hosts of its job have refused the credential of this host run."""
-    refused = HostRun.objects.filter(job=run.job_id).exclude(refused_credential="")
-    names = list(refused.values_list("refused_credential", flat=True)[: 10 * LIMIT])
-    return names.count(credential_of(run)) >= LIMIT
+def burnt(jobs: Collection[int]) -> dict[int, frozenset[str]]:
+    """The credentials that enough hosts have refused, by job."""
+    refused = HostRun.objects.filter(job__in=jobs).exclude(refused_credential="")
+    counted = Counter(refused.values_list("job", "refused_credential"))
+    found = [key for key, hosts in counted.items() if hosts >= LIMIT]
+    return {job: frozenset(name for of, name in found if of == job) for job in jobs}
 
 
 def burnt_credential(job: Job) -> str:

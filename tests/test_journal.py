@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
@@ -10,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from deploy_tasks import journal
 from deploy_tasks.errors import LostClaim
-from deploy_tasks.journal import Entry, News, Writer, writer
+from deploy_tasks.journal import Entry, News, Writer, sql, writer
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories
@@ -319,3 +321,20 @@ def test_an_error_of_ours_does_not_end_the_journal(
     monkeypatch.setattr(writer, "flush", Commits([]))
     thread.put(good)
     good.wait()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
+@pytest.mark.parametrize("microsecond", [0, 120_000])
+def test_times_are_written_as_django_writes_them(job: Job, zone: str, microsecond: int) -> None:
+    at = datetime(2026, 11, 1, 8, 30, 5, microsecond, ZoneInfo(zone))
+    at = at.astimezone(UTC) if zone == "UTC" else at
+    sql.update(Job, [], ["started_at", "wake_at"], [(job.pk, at, None)])
+    table = connection.ops.quote_name(Job._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT started_at FROM {table}")
+        ours = cursor.fetchall()
+        Job.objects.update(started_at=at)
+        cursor.execute(f"SELECT started_at FROM {table}")
+        assert cursor.fetchall() == ours
+    job.refresh_from_db()
+    assert (job.started_at, job.wake_at) == (at, None)

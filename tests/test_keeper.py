@@ -1,5 +1,6 @@
 """How a worker shares its threads out among host runs."""
 
+import gc
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from django.conf import LazySettings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from deploy_tasks import bells, clock, conductor, keeper
+from deploy_tasks import bells, clock, conductor, keeper, refusals, tasks
 from deploy_tasks.journal import Entry, writer
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import HostRun
-from deploy_tasks.runner import claimable
+from deploy_tasks.runner import Carriage, claimable
 from deploy_tasks.states import HostRunState
 from tests import factories
 from tests.waiting import until
@@ -183,7 +184,58 @@ def test_host_runs_that_begin_together_are_read_together(
         with CaptureQueriesContext(connection) as queries:
             worker.run_hosts(together)
         asked.append(len(queries))
-    assert asked == [3, 3]
+    # They with their hosts, keys, rules about keys, and credentials that hosts refuse.
+    assert asked == [4, 4]
+
+
+def test_who_begins_knows_which_credentials_hosts_refuse(
+    worker: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[int, frozenset[str] | None] = {}
+
+    def carry(run: HostRun, *, carriage: Carriage, **_: object) -> None:
+        told[run.pk] = carriage.burnt
+
+    monkeypatch.setattr(keeper, "carry", carry)
+    ids = queued(refusals.LIMIT + 1)
+    HostRun.objects.filter(pk__in=ids[:-1]).update(refused_credential="fleet")
+    HostRun.objects.filter(pk=ids[-1]).update(refused_credential="other")
+    worker.run_hosts(ids[-1:])
+    until(
+        lambda: told == {ids[-1]: frozenset({"fleet"})}, "enough hosts have refused one of the two"
+    )
+
+
+def test_what_has_ended_meanwhile_is_followed_here(
+    worker: Keeper, carrying: Carrying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit is counted after it was made: a job may be looked at in between."""
+    rung: list[int] = []
+    monkeypatch.setattr(bells, "_ring", lambda _task, messages: rung.extend(messages))
+    ids = queued(2)
+    job = HostRun.objects.get(pk=ids[0]).job_id
+
+    def conduct(_job: int) -> None:
+        if not carrying.begun:
+            worker.conduct_soon({job: 1})
+            bells.ring_host_runs(ids)
+
+    monkeypatch.setattr(conductor, "conduct", conduct)
+    worker.conduct_soon({job: 1})
+    until(lambda: len(carrying.begun) == 2, "both begin here")
+    carrying.go.release(2)
+    assert rung == []
+
+
+def test_what_a_worker_has_loaded_is_no_garbage_to_look_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "the_keeper", lambda: None)
+    try:
+        tasks._begin()
+        assert gc.get_freeze_count() > 10 * len(gc.get_objects())
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.django_db

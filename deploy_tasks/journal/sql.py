@@ -5,6 +5,7 @@ is what an update of 500 hosts waits for. SQLite and PostgreSQL read the same st
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -113,14 +114,22 @@ def _ready(field: "Field[Any, Any]", values: Sequence[Any]) -> Sequence[Any]:
     if isinstance(field, AS_THEY_ARE):
         return values
     if isinstance(field, DateTimeField):
-        adapt = connection.ops.adapt_datetimefield_value
-        return [None if one is None else adapt(one) for one in values]
+        return _moments(values)
     if isinstance(field, JSONField):
-        encoder = field.encoder
-        return [
-            None if one is None else connection.ops.adapt_json_value(one, encoder) for one in values
-        ]
+        adapt, encoder = connection.ops.adapt_json_value, field.encoder
+        return [None if one is None else adapt(one, encoder) for one in values]
     return [None if one is None else field.get_db_prep_save(one, connection) for one in values]
+
+
+def _moments(values: Sequence[datetime | None]) -> Sequence[Any]:
+    adapt = connection.ops.adapt_datetimefield_value
+    if connection.vendor == "sqlite":
+        # What Django makes of a time in UTC, which is what we have, without asking for its zone.
+        return [
+            str(one.replace(tzinfo=None)) if one is not None and one.tzinfo is UTC else adapt(one)
+            for one in values
+        ]
+    return [None if one is None else adapt(one) for one in values]
 
 
 def _fields(model: type[Model], names: Sequence[str]) -> list["Field[Any, Any]"]:

@@ -46,7 +46,11 @@ class Contact:
             raise Paused
 
     def _refuse_burnt(self) -> None:
-        if refusals.is_burnt(self._story.run):
+        run, carriage = self._story.run, self._story.carriage
+        burnt, carriage.burnt = carriage.burnt, None
+        if burnt is None:
+            burnt = refusals.burnt([run.job_id])[run.job_id]
+        if refusals.credential_of(run) in burnt:
             raise Failed(
                 _("not tried: %s hosts of this job refused the same credential") % refusals.LIMIT
             )

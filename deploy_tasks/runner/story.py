@@ -48,6 +48,9 @@ class Carriage:
     stopping: threading.Event
     wish: Wish = Wish.NONE
     lost: bool = False
+    #: Credentials that too many hosts of its job had refused when it was handed out; good for one
+    #: try. None: to be asked.
+    burnt: frozenset[str] | None = None
     #: Ends the read in which the thread waits for its host.
     wake: Callable[[], None] = lambda: None
 

@@ -83,7 +83,7 @@ def test_an_update_takes_one_channel_a_host_and_few_statements(
     asked = ledger.statements["clerk"]
     of_job = [text for text in asked if text.startswith('SELECT "deploy_tasks_job"."id"')]
     assert 1 <= len(of_job) <= 2, "read once; two that begin together may both read it"
-    assert len(asked) - len(of_job) == 2 * len(hosts), "a burnt credential, and other jobs' limits"
+    assert len(asked) - len(of_job) == len(hosts), "other jobs' limits"
     # Two hosts in three moments of their passages: set-wise, whatever the number of hosts.
     assert max(len(flush) for flush in ledger.transactions("journal")) <= 10
 
