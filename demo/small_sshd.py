@@ -1,7 +1,8 @@
 """An SSH server in Python, for machines on which OpenSSH's is not installed.
 
 ``python -m demo.small_sshd LOGIN HOST_KEY AUTHORIZED_KEY ADDRESS:PORT …``: whoever has the
-authorized key may run commands, each by ``LOGIN`` as OpenSSH would run its forced command.
+authorized key may run commands, each by ``LOGIN`` as OpenSSH would run its forced command, and
+bring files by SFTP to the home of the address that was called: of that name in ``homes`` beside it.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -35,6 +37,10 @@ async def serve(login: str, host_key: str, authorized_key: str, *listen: str) ->
         client.exit(await command.wait())
         feeding.cancel()
 
+    def files(channel: "asyncssh.SSHServerChannel[bytes]") -> asyncssh.SFTPServer:
+        home = Path(login).parent / "homes" / channel.get_extra_info("sockname")[0]
+        return asyncssh.SFTPServer(channel, chroot=os.fsencode(home))
+
     for address in listen:
         host, _, port = address.rpartition(":")
         await asyncssh.listen(
@@ -43,6 +49,7 @@ async def serve(login: str, host_key: str, authorized_key: str, *listen: str) ->
             server_host_keys=[host_key],
             authorized_client_keys=authorized_key,
             process_factory=run,
+            sftp_factory=files,
             encoding=None,
             allow_pty=False,
             agent_forwarding=False,

@@ -1,8 +1,10 @@
 """The hosts of the demo where no sshd is installed, as the product meets them."""
 
 from collections.abc import Iterator
+from io import BytesIO, StringIO
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from demo.fleet import Fleet
@@ -56,3 +58,15 @@ def test_what_a_command_leaves_behind_goes_on_without_the_connection(
     told = with_new.run("echo >go; until [ -e went ]; do sleep 0.05; done", timeout=10)
     assert told.exit_status == 0
     with_new.close()
+
+
+def test_files_brought_by_sftp_stay_in_the_home_of_their_host(small: Fleet) -> None:
+    host = small.hosts[1]
+    key = paramiko.Ed25519Key.from_private_key(StringIO(small.private_key))
+    with paramiko.Transport((host.address, host.port)) as transport:
+        transport.connect(username=small.user, pkey=key)
+        with paramiko.SFTPClient.from_transport(transport) or pytest.fail("no SFTP") as sftp:
+            sftp.putfo(BytesIO(b"brought"), "new")
+            sftp.putfo(BytesIO(b"brought"), "/../../newer")
+    assert (host.home / "new").read_bytes() == b"brought"
+    assert (host.home / "newer").read_bytes() == b"brought"
