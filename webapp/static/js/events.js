@@ -2,8 +2,8 @@
 
 const ANSWER_WITHIN = 30_000; // milliseconds
 /** Bytes of a page: as many as the server gives, and as few as still bring us on. */
-export const PAGE = 1024 * 1024;
-export const SMALLEST = 16 * 1024;
+const PAGE = 1024 * 1024;
+const SMALLEST = 16 * 1024;
 
 /** The server will not tell us: the log-in, the right or the job is gone. */
 export class Refused extends Error {}
@@ -11,10 +11,36 @@ export class Refused extends Error {}
 export class Away extends Error {}
 
 /** It answers, but not so much in so short a time. */
-export class Slow extends Away {}
+class Slow extends Away {}
 
-/** `{events, to, last_seq}` after a cursor, with the output of "all", "none" or named hosts. */
-export async function readEvents(fetch, url, after, output, limit = PAGE) {
+/** Reads page after page: smaller ones on a line that cannot bring as much in time. */
+export class Pages {
+  #fetch;
+  #url;
+  #bytes = PAGE;
+
+  constructor(fetch, url) {
+    this.#fetch = fetch;
+    this.#url = url;
+  }
+
+  /**
+   * `{events, to, last_seq}` after a cursor, with the output of "all", "none" or named hosts. Throws
+   * Refused, or Away: then one may try again.
+   */
+  async read(after, output) {
+    try {
+      const page = await readEvents(this.#fetch, this.#url, after, output, this.#bytes);
+      this.#bytes = Math.min(PAGE, this.#bytes * 2);
+      return page;
+    } catch (error) {
+      if (error instanceof Slow) this.#bytes = Math.max(SMALLEST, this.#bytes / 8);
+      throw error;
+    }
+  }
+}
+
+async function readEvents(fetch, url, after, output, limit) {
   const query = new URLSearchParams({ after });
   if (limit < PAGE) query.set("limit", limit);
   if (output !== "all") for (const host of named(output)) query.append("host", host);
