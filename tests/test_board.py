@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from webapp.cli import board
+from webapp.cli import board, screen
 from webapp.cli.board import Board, cut, told
-from webapp.cli.screen import Screen
 from webapp.cli.story import Link
 
 AT = "2026-01-31T12:00:00.000Z"
@@ -91,10 +90,14 @@ def test_the_link_is_told_apart_from_the_job(link: Link, gaps: int, words: str) 
     assert told(link, seq=48112, gaps=gaps) == words
 
 
-def test_the_table_is_drawn_anew_in_place_and_lines_pass_above_it() -> None:
+def test_the_table_is_drawn_anew_in_place_and_lines_pass_above_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # However long this machine takes, all of it is one moment.
+    monkeypatch.setattr(screen.time, "monotonic", lambda: 0.0)
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as stream:
-        table = Screen(stream, lambda width, height: ["one", "two"])
+        table = screen.Screen(stream, lambda width, height: ["one", "two"])
         table.paint()
         table.pass_by("news")
         table.paint()  # only a moment later
