@@ -1,0 +1,98 @@
+"""The JSON shapes that programs rely on: they type the reports and are the API's documentation.
+
+Times are ISO 8601 UTC with milliseconds and ``Z``; sizes are bytes.
+"""
+
+from webapp.shapes.calls import (
+    CallList,
+    CallReport,
+    PagerList,
+    PagerReport,
+)
+from webapp.shapes.inventory import (
+    CheckItem,
+    CheckReport,
+    GameList,
+    GameReport,
+    HostList,
+    HostReport,
+    KeyReport,
+    KeyRuleReport,
+    ListedKeys,
+    RefusedKeys,
+    ReleaseList,
+    ReleaseReport,
+    TruthReport,
+)
+from webapp.shapes.jobs import (
+    BatchReport,
+    CauseReport,
+    FailureList,
+    FailureReport,
+    FindingPart,
+    HostFinding,
+    HostRunList,
+    HostRunReport,
+    JobPage,
+    JobReport,
+    PaceReport,
+    PreflightReport,
+    StepPace,
+)
+from webapp.shapes.refusals import (
+    ErrorReport,
+    Refusal,
+)
+from webapp.shapes.story import (
+    AttemptList,
+    AttemptReport,
+    EventPage,
+    LinePage,
+    LineReport,
+    OutputPage,
+    SearchHit,
+    SearchPage,
+)
+
+__all__ = [
+    "AttemptList",
+    "AttemptReport",
+    "BatchReport",
+    "CallList",
+    "CallReport",
+    "CauseReport",
+    "CheckItem",
+    "CheckReport",
+    "ErrorReport",
+    "EventPage",
+    "FailureList",
+    "FailureReport",
+    "FindingPart",
+    "GameList",
+    "GameReport",
+    "HostFinding",
+    "HostList",
+    "HostReport",
+    "HostRunList",
+    "HostRunReport",
+    "JobPage",
+    "JobReport",
+    "KeyReport",
+    "KeyRuleReport",
+    "LinePage",
+    "LineReport",
+    "ListedKeys",
+    "OutputPage",
+    "PaceReport",
+    "PagerList",
+    "PagerReport",
+    "PreflightReport",
+    "Refusal",
+    "RefusedKeys",
+    "ReleaseList",
+    "ReleaseReport",
+    "SearchHit",
+    "SearchPage",
+    "StepPace",
+    "TruthReport",
+]

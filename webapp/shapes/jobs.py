@@ -1,0 +1,165 @@
+"""What is said of a job, and of its hosts in it."""
+
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
+
+
+class BatchReport(TypedDict):
+    """``budget``: how many hosts of the job may fail before it halts, 0 for a canary batch; null:
+    no limit. ``batch_budget``: the same of this batch alone. ``excluded``: of those that failed,
+    how many were set aside and count in no budget. ``state``: waiting, running, soaking (until
+    ``soak_until``), gate (waits to be promoted), or how it ended: succeeded, failed, cancelled."""
+
+    n: int
+    canary: bool
+    state: str
+    soak_until: str | None
+    hosts: int
+    failed: int
+    excluded: int
+    budget: int | None
+    batch_budget: int | None
+
+
+class JobReport(TypedDict):
+    """``counts`` has every host state, zeros too; ``can`` what its reader may order now;
+    ``pause`` what a person has asked for: after the batch, host or step; empty: nothing.
+    ``rolls_back``: the job that it takes back; ``rolled_back_by``: the one that does so to it.
+    ``limit``: how many hosts may fail; null: any number. ``slow`` hosts take much longer than is
+    usual; ``left``: about how many seconds; null: who knows. ``rollout``: its terms as they are.
+    ``check``, of the hosts before the first batch: empty, ``soaking`` (under way), or ``gate``,
+    which waits for a person. ``start_at`` is when the job starts; where its hosts stage ahead,
+    when they may begin to go down, null: when a person says so."""
+
+    id: int
+    state: str
+    reason: str
+    pause: str
+    verdict: str
+    game: str
+    version: str
+    by: str
+    rolls_back: int | None
+    rolled_back_by: int | None
+    start_at: str | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    last_seq: int
+    counts: dict[str, int]
+    batches: list[BatchReport]
+    limit: int | None
+    slow: int
+    left: float | None
+    rollout: dict[str, Any]
+    check: str
+    can: list[str]
+    url: str
+
+
+class JobPage(TypedDict):
+    """Newest first; go on with ``before`` until it is null."""
+
+    jobs: list[JobReport]
+    before: int | None
+
+
+class HostRunReport(TypedDict):
+    """One host in one job. ``attempt`` counts the attempts of ``step``, null before the first."""
+
+    name: str
+    state: str
+    reason: str
+    error: str
+    step: str | None
+    batch: int
+    attempt: int | None
+    version: str | None
+    previous: str | None
+    link: str | None
+    down: bool
+    excluded: bool
+    labels: dict[str, Any]
+    started_at: str | None
+    ended_at: str | None
+
+
+class HostRunList(TypedDict):
+    """The stream goes on after ``as_of_seq``."""
+
+    as_of_seq: int
+    hosts: list[HostRunReport]
+
+
+class FailureReport(TypedDict):
+    """A host that failed. ``line``: of what it printed last, what tells most of why."""
+
+    name: str
+    line: str
+    down: bool
+    excluded: bool
+
+
+class CauseReport(TypedDict):
+    """Hosts with the same trouble in the same step. ``cause``: their lines with all that differs
+    from host to host folded to ``…``; ``sample``: the line of the first. ``step`` is null where no
+    step had failed."""
+
+    step: str | None
+    cause: str
+    sample: str
+    hosts: list[FailureReport]
+
+
+class FailureList(TypedDict):
+    """Most hosts first."""
+
+    as_of_seq: int
+    causes: list[CauseReport]
+
+
+class StepPace(TypedDict):
+    """Seconds: half of the hosts took at most ``p50``, all but a twentieth ``p95``; null while
+    nobody knows. ``hosts`` of this job are through it, ``running`` are at it, ``failed`` in it."""
+
+    step: str
+    p50: float | None
+    p95: float | None
+    hosts: int
+    running: int
+    failed: int
+
+
+class PaceReport(TypedDict):
+    """``slow``: hosts that take much longer than is usual. ``left``: seconds; null: who knows."""
+
+    steps: list[StepPace]
+    slow: list[str]
+    left: float | None
+
+
+class FindingPart(TypedDict):
+    """``part`` is one of a look at a host, or job (another one has it), or order."""
+
+    part: str
+    says: str
+
+
+class HostFinding(TypedDict):
+    """``state``: pending, fit, unfit. Warnings are in no job's way."""
+
+    host: str
+    state: str
+    problems: list[FindingPart]
+    warnings: list[FindingPart]
+    checked_at: str | None
+
+
+class PreflightReport(TypedDict):
+    """Ask again until ``pending`` is 0."""
+
+    pending: int
+    fit: int
+    unfit: int
+    hosts: list[HostFinding]
