@@ -3,7 +3,7 @@
 from ninja import NinjaAPI
 
 from webapp import converters
-from webapp.api import calls, hosts, inventory, jobs, missing, output
+from webapp.api import calls, hosts, inventory, jobs, missing, orders, output, story
 from webapp.api.auth import Session, Token
 from webapp.api.errors import answer_errors
 from webapp.api.parser import StrictParser
@@ -19,6 +19,8 @@ api = NinjaAPI(
     parser=StrictParser(),
 )
 api.add_router("/jobs", jobs.router)
+api.add_router("/jobs", story.router)
+api.add_router("/jobs", orders.router)
 api.add_router("/jobs", output.router)
 api.add_router("/hosts", hosts.router)
 api.add_router("/games", inventory.games)

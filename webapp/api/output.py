@@ -2,21 +2,20 @@
 
 from typing import Annotated
 
-from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from ninja import Query
 from pydantic import StringConstraints
 
 from deploy_tasks import lines, searching
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import HostRun, Job
 from deploy_tasks.names import Name
 from deploy_tasks.states import AttemptKind
 from deploy_tasks.times import iso
-from webapp import access, reports
+from webapp import reports
 from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS
+from webapp.api.named import host_run, visible_job
 from webapp.api.routing import Router
 from webapp.shapes import LinePage, Refusal, SearchPage
 
@@ -40,8 +39,7 @@ def list_lines(
 ) -> LinePage:
     """Lines of an attempt's output from number ``first`` on; without ``step``, of the newest one
     that printed anything. ``offset`` asks for the number of the line at that byte."""
-    job = get_object_or_404(access.visible_jobs(request.auth), pk=job_id)
-    run = get_object_or_404(HostRun, job=job, name=name)
+    run = host_run(visible_job(request, job_id), name)
     found = reports.attempt(run, step=step, number=attempt, kind=kind)
     told, colours = lines.read(found, first, count) if found and count else ([], "")
     return {
@@ -64,7 +62,7 @@ def search(
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> SearchPage:
     """Lines that hold ``text``, whatever its case; go on with ``after`` until it is null."""
-    job: Job = get_object_or_404(access.visible_jobs(request.auth), pk=job_id)
+    job = visible_job(request, job_id)
     try:
         place = searching.Place.parse(after)
     except (ValueError, TypeError):
