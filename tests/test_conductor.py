@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from deploy_tasks import bells, conductor, orders
@@ -48,6 +50,19 @@ def test_no_more_start_than_may_run_at_a_time() -> None:
     assert made.state == "running"
     assert conduct(made) == ["queued", "queued", "waiting", "waiting"]
     assert conduct(made, "succeeded") == ["succeeded", "queued", "queued", "waiting"]
+
+
+def test_to_let_the_next_host_begin_takes_few_statements() -> None:
+    """A large job is looked at ten times a second: this is most of what a conductor costs."""
+    made = job(9, parallel=4)
+    conduct(made)
+    HostRun.objects.filter(position=0).update(state="succeeded", holds_host=False)
+    with CaptureQueriesContext(connection) as asked:
+        conductor.conduct(made.pk)
+    assert made.host_runs.filter(state="queued").count() == 4
+    # The job, its tally (2), who waits, who is moved (2), their events (2).
+    own = [one["sql"] for one in asked if "SAVEPOINT" not in one["sql"]]
+    assert len(own) == 8
 
 
 def test_the_canary_goes_first_and_alone() -> None:

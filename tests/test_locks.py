@@ -110,6 +110,15 @@ def test_hosts_stage_and_switch_one_after_the_other(squid: Game) -> None:
     assert stand(job) == {"a": "queued", "b": "staged"}
 
 
+def test_those_behind_a_host_that_stays_staged_go_down_in_its_place(squid: Game) -> None:
+    hosts = [host(squid, name, "/srv/x") for name in "ab"] + [host(squid, "c", "/srv/y")]
+    job = order(squid, *hosts, stage="ahead", parallel=2)
+    job.host_runs.update(state="staged", fence=1)
+    orders.switch(job, by=User.objects.get())
+    conductor.conduct(job.pk)
+    assert stand(job) == {"a": "queued", "b": "staged", "c": "queued"}
+
+
 def test_a_recipe_without_a_lock_keeps_nobody_apart(squid: Game) -> None:
     paper = factories.game("paper")
     factories.release(paper)
