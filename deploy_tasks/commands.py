@@ -33,8 +33,13 @@ FOLLOWERS: Mapping[Follower, str] = {
     ),
 }
 
-#: What the runner starts runs as its child alone: without it nobody would learn how it ended.
-OF_THE_RUNNER = '[ "$PPID" = "$1" ]||exit;shift;'
+#: What the runner starts, with its number and what the watchdog must know, runs as its child alone:
+#: without it nobody would learn how it ended. It notes who it is: nobody else need look for that.
+OF_THE_RUNNER = (
+    '[ "$PPID" = "$1" ]||exit;exec 2>&1;read -r patchwave </proc/self/stat;'
+    'set -- "$2" "$3" ${patchwave##*) };unset patchwave;'
+    'printf \'%s\\n\' "$1 $$ $2 ${22}" 1<>"${0%/*}/now";set --;'
+)
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,8 @@ def launch(
         place = {"PATH": artifact.path, "SIZE": str(artifact.size), "SUM": artifact.sha256}
         stage = _source("stage.sh", **place) + "stage\n"
     for number, script in enumerate(scripts, 1):
-        files |= _files_of(number, script, mark, with_secrets=bool(variables.secret))
+        if not _is_said(script):
+            files |= _files_of(number, script, mark, with_secrets=bool(variables.secret))
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
         "launch.sh",
@@ -145,9 +151,9 @@ def attach(plan: str, nonce: str, offset: int, *, follower: Follower = "tail") -
     return _program(plan, nonce, _source("attach.sh") + _follow(follower, offset))
 
 
-def abandon(plan: str, nonce: str, number: int) -> Program:
-    """Make it true that script ``number`` and those after it never start, or learn they have."""
-    return _program(plan, nonce, _source("abandon.sh", NUMBER=str(number)))
+def abandon(plan: str, nonce: str) -> Program:
+    """Make it true that nothing of the plan ever starts, or learn that it has."""
+    return _program(plan, nonce, _source("abandon.sh"))
 
 
 def staged() -> str:
@@ -251,18 +257,23 @@ def _runner(scripts: Sequence[Script], variables: Variables, mark: str) -> str:
         wrapped = script.probe is not None or script.done_if is not None
         flags, name = ("-u", f"{number}.try") if wrapped else ("-eu", f"{number}.sh")
         optional = "optional" if script.optional else "needed"
-        if script.brings and script.done_if is None:
+        if _is_said(script):
             steps.append(f"bring {number} {optional}")
             continue
         steps.append(
             f"step {number} {flags} {name} {ceil(script.limit)} {script.interrupt} {optional}"
         )
-    give = "3</dev/null 4</dev/null"
+    give = ""
     if variables.secret:
         document = f"\n$secrets\n{mark}"
         give = f"3<<{mark} 4<<{mark}{document}{document}"
     given = shlex.quote(variables.secret_assignments)
     return _source("run.sh", STEPS="\n".join(steps), SECRETS=given, GIVE_SECRETS=give)
+
+
+def _is_said(script: Script) -> bool:
+    """Whether the runner itself says how it went: the artifact was brought before."""
+    return script.brings and script.done_if is None
 
 
 def _files_of(number: int, script: Script, mark: str, *, with_secrets: bool) -> dict[str, str]:

@@ -1,8 +1,8 @@
-# Makes "from this step on, nothing will ever start" true, or says that it has started. Says
-# nothing where neither is certain. A directory, so that it is told from the runner's own mark;
+# Makes "nothing of this plan will ever start" true, or says that it has started. Says nothing where
+# neither is certain. A directory, so that it is told from the runner's own mark;
 # and the plan's is made where it is missing: a launch that arrives late finds its claim taken.
 umask 077
 mkdir -p "$D" && cd "$D" || exit 75
-if mkdir "go.@NUMBER@" 2>/dev/null || [ -d "go.@NUMBER@" ]; then head_ abandoned
-elif [ -e "go.@NUMBER@" ]; then head_ started
+if mkdir "go.1" 2>/dev/null || [ -d "go.1" ]; then head_ abandoned
+elif [ -e "go.1" ]; then head_ started
 fi

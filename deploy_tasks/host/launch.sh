@@ -6,7 +6,7 @@ for name in @NOTES@; do printf '0 0\n%60s' '' >"$name" || return 1; done
 printf '%-63s\n' @SLOTS@ >st && : >log
 }
 # Nobody else may enter these: what lies in them may have the modes of the log-in.
-own() { [ -d "$1" ] || (umask 077; mkdir -p "$1"); } 2>/dev/null
+own() { [ -d "$1" ] || mkdir -m 700 "$HOME/.patchwave" "$1"; [ -d "$1" ]; } 2>/dev/null
 can_write() { [ -w "$HOME" ] && { [ ! -e "$HOME/.patchwave" ] || [ -w "$HOME/.patchwave" ]; }; }
 command -v setsid >/dev/null || { head_ nosetsid; exit 75; }
 for d in "$HOME/.patchwave" "${D%/*}"; do

@@ -1,7 +1,8 @@
 # The runner of one plan: a child of the launcher that outlives it, and has nothing of its
-# connection. Each step is: take go.K (O_EXCL: "started", or somebody made it "will never start"),
-# note the start in a slot whose room is reserved, run the script in a session of its own, note the
-# end. Secrets stay in memory. sh reads one byte at a time: what is read often is kept short.
+# connection. It begins with go.1 (O_EXCL: "started", or somebody made it "will never start"). Each
+# step is: note the start in a slot whose room is reserved, run the script in a session of its own,
+# note the end. Secrets stay in memory. sh reads one byte at a time: what is read often is kept
+# short; and where it waits for what it starts it need not copy itself first.
 slot() { printf '%-63s\n' "$*" >&8; }
 # In place, where room is reserved: also on a full disk. Only the first line counts.
 write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
@@ -17,7 +18,7 @@ look_at_self() {
 }
 finish() {
   printf '%b\036%s Z %s\n' "$E" "$N" "$1"
-  kill "$watchdog"
+  kill -s KILL "$watchdog"
   wait "$watchdog"
   exit 0
 }
@@ -25,24 +26,10 @@ finish() {
 # step NUMBER FLAGS FILE LIMIT INTERRUPT OPTIONAL
 step() {
   begin "$1"
-  {
-    look_at_self
-    write now "$1 $me $((${up%.*} + $4)) $5 $ticks"
-    # The script itself looks whose child it is.
-    exec setsid sh "$2" "$D/$3" "$runner" 8>&- @GIVE_SECRETS@
-  } &
-  script=$!
-  wait "$script"
+  # The script looks whose child it is, and notes itself. Our own standard error is no part of the
+  # log: sh would tell there that a signal has ended it.
+  setsid sh "$2" "$D/$3" "$runner" "$1" "$((${up%.*} + $4)) $5" 8>&- @GIVE_SECRETS@
   status=$?
-  # A signal that is trapped ends a wait early, also that for a script which has just ended: asked
-  # once more the shell says how it did, or 127 where it has said so before.
-  while [ "$status" -gt 128 ]; do
-    if kill -s 0 "$script" 2>/dev/null; then lives=yes; else lives=; fi
-    wait "$script"
-    last=$?
-    if [ "$lives" ] || [ "$last" != 127 ]; then status=$last; fi
-    if [ -z "$lives" ]; then break; fi
-  done
   note=-
   read -r whose why <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi
   # It ended well in the very moment in which it was to be ended.
@@ -74,8 +61,8 @@ bring() {
 
 begin() {
   if [ -e "$D/cancel" ] || [ -e "$D/pause" ]; then finish cancelled; fi
-  { true >"$D/go.$1"; } 2>/dev/null || finish abandoned
-  uptime_
+  # What was begun goes on for as long as its directory is there.
+  case $1 in 1) true >"$D/go.1";; *) [ -e "$D/go.1" ];; esac || finish abandoned
   slot S "$1" "$up"
   printf '%b\036%s S %s %s\n' "$E" "$N" "$1" "$up"
 }
@@ -93,6 +80,7 @@ over() {
 # A script was ended; what it has started may take longer, and is ended by the watchdog, too. Not
 # for ever: where nobody reaps, the dead stay in their group.
 wait_for_group() {
+  read -r _ script _ <"$D/now" || return 0
   tries=150
   while [ "$tries" -gt 0 ] && kill -s 0 -- "-$script"; do
     sleep .1 || sleep 1
@@ -102,15 +90,12 @@ wait_for_group() {
 
 # Ends a step that has outlived its limit, also while nobody follows, and one that shall be ended.
 watch_over() {
-  trap 'kill $nap; exit' TERM
   trap '' HUP
   ending=
   script=0
   probe=0
   while :; do
-    sleep 1 &
-    nap=$!
-    wait "$nap"
+    sleep 1
     uptime_
     now=${up%.*}
     look_at_self
@@ -154,7 +139,7 @@ script_lives() {
 {
   # A trap with a command, unlike an ignored signal, is not passed on to the scripts.
   trap : HUP PIPE
-  exec </dev/null 2>&1
+  exec </dev/null 2>/dev/null 3</dev/null 4</dev/null
   set -C
   E=
   secrets=@SECRETS@
@@ -166,6 +151,7 @@ script_lives() {
   watch_over >/dev/null 2>&1 8>&- &
   watchdog=$!
   cd
+  uptime_
 @STEPS@
   finish done
 } | {

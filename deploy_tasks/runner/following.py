@@ -330,7 +330,7 @@ def abandon(session: ssh.Session, plan: LivePlan) -> str:
     ``abandoned``, or ``started`` where it has; empty where the host does not say. Raises LinkLost.
     """
     failpoint("abandon.before")
-    said = _answer(session, commands.abandon(plan.id, plan.nonce, 1), plan.nonce)
+    said = _answer(session, commands.abandon(plan.id, plan.nonce), plan.nonce)
     failpoint("abandon.answered")
     return said
 

@@ -113,7 +113,7 @@ class Host(RuleBasedStateMachine):
 
     @rule(plan=plans)
     def give_up(self, plan: Plan) -> None:
-        said = self._word(commands.abandon(plan.id, plan.nonce, 1), plan)
+        said = self._word(commands.abandon(plan.id, plan.nonce), plan)
         begun = self.host.plan(plan.id) / "go.1"
         assert said == ("started" if begun.is_file() else "abandoned")
         if said == "abandoned":

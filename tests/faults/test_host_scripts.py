@@ -301,7 +301,7 @@ def test_a_directory_that_is_taken_away_ends_the_plan_after_its_step(
 
 def test_the_limit_is_kept_without_the_directory(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 3)).wait_until_begun()
-    first = naps(host)
+    first = until(lambda: naps(host), "its watchdog naps")
     until(lambda: naps(host) - first, "its watchdog has looked, and naps again")
     runner = plan.runner
     shutil.rmtree(host.home / ".patchwave")
@@ -340,7 +340,7 @@ def test_what_was_given_up_and_must_not_be_interrupted_is_waited_for(
 ) -> None:
     held = Script(HELD, 60, interrupt="after")
     plan = launch(dash, held, Script("touch never", 60)).wait_until_begun()
-    first = naps(dash)
+    first = until(lambda: naps(dash), "its watchdog naps")
     assert end(plan) == "busy"
     until(lambda: naps(dash) - first, "its watchdog has looked")
     assert end(plan) == "busy"
@@ -353,7 +353,7 @@ def test_what_was_given_up_and_must_not_be_interrupted_is_waited_for(
 
 def test_what_was_given_up_is_found_without_its_directory(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
-    first = naps(host)
+    first = until(lambda: naps(host), "its watchdog naps")
     until(lambda: naps(host) - first, "its watchdog has looked, and naps again")
     runner = plan.runner
     shutil.rmtree(host.home / ".patchwave")
@@ -446,9 +446,9 @@ def test_a_plan_is_given_up_for_certain_or_not_at_all(small_disk: Path, shell: s
     host = HostShell(small_disk, shell)
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    assert host.run(commands.abandon(plan, nonce, 1)) == b""
+    assert host.run(commands.abandon(plan, nonce)) == b""
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
-    assert b"H abandoned " in host.run(commands.abandon(plan, nonce, 1))
+    assert b"H abandoned " in host.run(commands.abandon(plan, nonce))
 
 
 # Shells
