@@ -2,8 +2,10 @@
 
 import logging
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 
 from django.utils.translation import gettext as _
@@ -34,6 +36,9 @@ class Contact:
     def __init__(self, target: ssh.Target, story: Story, claim: Entry) -> None:
         self._target, self._story, self._claim = target, story, claim
         self._session: ssh.Session | None = None
+        self._began = time.monotonic()
+        #: Seconds that the host was out of reach for an earlier thread.
+        self._away_before = _seconds_since(story.run.link_since)
 
     def look(self, *, launched: bool) -> None:
         """Raise what ends the host run, or this thread's part in it."""
@@ -71,7 +76,7 @@ class Contact:
             except ConnectFailed as failure:
                 # It may be our own doing.
                 self.look(launched=launched)
-                self._story.link(Link.UNREACHABLE, str(failure))
+                self._note_away(failure)
                 self._wait_after(failure, launched=launched)
                 continue
             self._claim.wait()
@@ -140,15 +145,20 @@ class Contact:
         self.close()
         # A host counts as connected once it has answered. One that lets us in and does not is
         # not tried again at once.
-        again = self._story.run.link == Link.UNREACHABLE
-        self._story.link(Link.UNREACHABLE, str(error))
-        if again:
+        if self._note_away(error):
             self._wait_after(error, launched=launched)
 
+    def _note_away(self, error: LinkLost | ConnectFailed) -> bool:
+        """Whether it was away before."""
+        again = self._story.run.link == Link.UNREACHABLE
+        if not again:
+            self._began, self._away_before = time.monotonic(), 0.0
+            self._story.link(Link.UNREACHABLE, str(error))
+        return again
+
     def _wait_after(self, failure: LinkLost | ConnectFailed, *, launched: bool) -> None:
-        """Longer and longer, with jitter; how long it is away already is in the row."""
-        since = self._story.run.link_since or clock.now()
-        away = (clock.now() - since).total_seconds()
+        """Longer and longer, with jitter. What a clock is set to meanwhile changes nothing."""
+        away = self._away_before + time.monotonic() - self._began
         limit = UNREACHABLE_AFTER if launched else CONNECT_WITHIN
         if away < limit and (isinstance(failure, LinkLost) or failure.retryable):
             pause = min(max(away, 0.5), LONGEST_PAUSE)
@@ -164,3 +174,7 @@ class Contact:
     def close(self) -> None:
         if self._session:
             self._session.close()
+
+
+def _seconds_since(moment: datetime | None) -> float:
+    return max(0.0, (clock.now() - moment).total_seconds()) if moment else 0.0

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from contextlib import suppress
+from datetime import timedelta
 from typing import NoReturn
 
 from django.utils.translation import gettext as _
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 UNDOING = "undoing"
 #: Seconds after which a host run goes on that had a question to a database that was away.
 AWAY_FOR = 2.0
+#: A host run that goes on so much later than it wanted has not been looked after.
+OVERSLEPT = timedelta(seconds=30)
 
 
 def claimable(run: HostRun) -> bool:
@@ -122,6 +125,10 @@ class Passage:
             news = [self._story.news(Event.Kind.NOTE, {"text": text})]
         began = run.started_at or clock.now()
         changes = {"started_at": began, "target": run.target}
+        if run.link_since and run.wake_at and (late := clock.now() - run.wake_at) > OVERSLEPT:
+            # Nobody has tried to reach it since: no worker lived, or a clock was set forward.
+            run.link_since += late
+            changes["link_since"] = run.link_since
         if self._border is not None and not self._is_let_in:
             # Counted while nobody has looked yet, so that a job with limits sees it.
             run.held, run.out = True, not self._limited

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from demo.fleet import Fleet, FleetHost
-from deploy_tasks import failpoints, frames, orders
+from deploy_tasks import clock, failpoints, frames, orders
 from deploy_tasks.models import Event, Game, HostRun, Job
 from deploy_tasks.runner import contact, following, story
 from tests.faults.crew import Crew
@@ -391,6 +391,31 @@ def test_a_cancel_and_the_end_of_a_step_may_meet(
     # One that comes after the last step, and before the end was told, still counts.
     assert job.state == "cancelled" or done
     assert_world_ok(fleet, job)
+
+
+def test_a_clock_that_is_set_forward_gives_up_no_host_that_is_away(
+    own_fleet: Fleet, crew: Crew, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours, while it naps between two tries."""
+    monkeypatch.setattr(story, "LONGEST_NAP", 0.1)
+    host = own_fleet.hosts[0]
+    crew.start()
+    run = start_and_wait(make_slow(own_fleet, host, RECIPE), host)
+    own_fleet.stop(host.group)
+
+    def tried() -> int:
+        run.refresh_from_db()
+        return run.fence if run.wake_at else 0
+
+    until(tried, "it naps")
+    before = tried()
+    monkeypatch.setattr(clock, "_ahead", timedelta(hours=1))
+    until(lambda: tried() > before + 1, "it was tried again, twice")
+    assert (run.state, run.link) == ("running", "unreachable")
+    own_fleet.start(host.group)
+    (host.home / "go").touch()
+    wait_for_end(run.job, "succeeded")
+    assert_world_ok(own_fleet, run.job)
 
 
 @pytest.mark.parametrize("then", ["another job", "a retry"])

@@ -1,6 +1,9 @@
-"""R01: a worker is killed, ``kill -9``, at every failpoint there is; another one goes on."""
+"""R01: a worker is killed, ``kill -9``, at every failpoint there is; another one goes on. And one
+that freezes there, in a transaction or out of it, and thaws beside the other."""
 
 import signal
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +25,7 @@ pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 
 @dataclass
 class Scene:
-    """A worker that will be killed at ``point``, and one that comes after it."""
+    """A worker that is killed at ``point``, or frozen, and one that comes after it."""
 
     point: str
     nursery: Nursery
@@ -31,19 +34,29 @@ class Scene:
 
     #: The how manieth time it comes there.
     times: int = 1
+    how: str = "kill"
+    thaw: threading.Timer | None = None
 
     @property
     def host(self) -> FleetHost:
         return self.fleet.hosts[0]
 
     def doomed(self, **more: Any) -> Worker:
-        return self.nursery.worker(failpoint=f"{self.point}:kill:{self.times}", **more)
+        return self.nursery.worker(failpoint=f"{self.point}:{self.how}:{self.times}", **more)
+
+    def strike(self, worker: Worker) -> None:
+        """Or, in a long walk, let it come to its end."""
+        until(lambda: worker.state in ("", *"ZXTt") or is_over(), f"{self.point} is reached")
+        if self.how == "kill":
+            worker.end()
+            return
+        self.thaw = threading.Timer(FROZEN, worker.send, [signal.SIGCONT])
+        self.thaw.start()
+        # In a transaction it is waited for, as it would be where its lease runs out by itself.
+        HostRun.objects.update(lease_until=None, rung_at=None)
 
     def kill(self) -> None:
-        """Or, in a long walk, let it come to its end."""
-        worker = self.doomed()
-        until(lambda: worker.is_gone or is_over(), f"{self.point} is reached")
-        worker.end()
+        self.strike(self.doomed())
 
     def game(self, text: str = RECIPE) -> Game:
         return make_game(self.fleet, text)
@@ -113,10 +126,9 @@ def a_cancel(scene: Scene) -> Job:
     (scene.host.home / "version").write_text("1.0\n")
     job = start(game, scene.host)
     worker = scene.doomed()
-    until(lambda: is_working(scene.host) or worker.is_gone, "it works")
+    until(lambda: is_working(scene.host) or worker.state in ("", *"ZXTt"), "it works")
     orders.cancel(job, by=mira())
-    until(lambda: worker.is_gone or is_over(), f"{scene.point} is reached")
-    worker.end()
+    scene.strike(worker)
     scene.crew.start()
     wait_for_end(job, "cancelled")
     # Where the cancel came before the first step there is nothing to take back.
@@ -164,6 +176,8 @@ def a_plan_given_up(scene: Scene) -> Job:
     return job
 
 
+#: Seconds.
+FROZEN = 3.0
 STORIES: dict[str, Callable[[Scene], Job]] = {
     "order.written": an_order,
     "reconcile.marked": a_lost_bell,
@@ -175,6 +189,10 @@ STORIES: dict[str, Callable[[Scene], Job]] = {
     "abandon.before": a_plan_that_never_began,
     "abandon.answered": a_plan_that_never_began,
 }
+
+
+#: Of an order, and of a worker that ends anyway.
+NO_PASSAGE = ("order.written", "let-go.before")
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -215,4 +233,18 @@ def test_a_worker_killed_at_any_later_time_costs_nothing(
     fleet: Fleet,
 ) -> None:
     job = story(Scene(point, nursery, crew, fleet, times))
+    assert_world_ok(fleet, job)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2, 4])
+@pytest.mark.parametrize("point", [one for one in POINTS if one not in NO_PASSAGE])
+def test_a_worker_that_freezes_anywhere_does_nothing_more_that_counts(
+    point: str, times: int, nursery: Nursery, crew: Crew, fleet: Fleet
+) -> None:
+    scene = Scene(point, nursery, crew, fleet, times, how="stop")
+    job = STORIES.get(point, update)(scene)
+    if scene.thaw:
+        scene.thaw.join()
+        time.sleep(1.0)
     assert_world_ok(fleet, job)
