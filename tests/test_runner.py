@@ -18,6 +18,7 @@ from deploy_tasks.models import Attempt, Credential, Event, Game, HostRun, Job
 from deploy_tasks.orders import JobOrder
 from deploy_tasks.states import Pause
 from tests import factories
+from tests.faults.crew import hasten
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
@@ -74,7 +75,9 @@ class Worker:
 
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Worker]]:
-    """Bells go to the last worker of the list, at once."""
+    """Bells go to the last worker of the list, at once; what is looked at is looked at soon."""
+    for module, name, value in hasten():
+        monkeypatch.setattr(module, name, value)
     staff = [Worker()]
     monkeypatch.setattr(bells, "ring_host_runs", lambda pks: [staff[-1].run_host(pk) for pk in pks])
     monkeypatch.setattr(bells, "ring_job", conductor.conduct)
@@ -609,7 +612,6 @@ def test_a_host_that_was_never_reached_fails_and_asks_nobody(
     """Also where its thread was given to another host between two tries."""
     monkeypatch.setattr("deploy_tasks.runner.story.LONGEST_NAP", 0.2)
     monkeypatch.setattr("deploy_tasks.runner.contact.CONNECT_WITHIN", 1)
-    monkeypatch.setattr("deploy_tasks.keeper.RENEW_EVERY", 0.5)
     settings.HOME = tmp_path
     vault.ensure_keys()
     # Without ``current``, so that the plan is what it is reached for.

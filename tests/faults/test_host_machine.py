@@ -327,7 +327,7 @@ PATIENT = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     stateful_step_count=12,
-    max_examples=6,
+    max_examples=4,
     derandomize=True,
 )
 

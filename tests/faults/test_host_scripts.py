@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -37,10 +38,14 @@ HELD = "echo began; touch begun; while [ ! -e go ]; do sleep .05; done; echo ove
 class Plan:
     """One plan that was launched on a host, and the follower that is still there."""
 
-    def __init__(self, host: HostShell, *scripts: Script) -> None:
+    def __init__(self, host: HostShell, *scripts: Script, patience: int = 10) -> None:
+        """``patience``: seconds between TERM and KILL, which are 10."""
         self.host = host
         self.id, self.nonce = commands.new_plan_id(), commands.new_nonce()
         program = commands.launch(self.id, self.nonce, scripts, NONE, follower=host.follower)
+        waits = b"kill_at=$((now + %d))"
+        assert waits % 10 in program.stdin
+        program = replace(program, stdin=program.stdin.replace(waits % 10, waits % patience))
         self.process = host.exec(program)
 
     @property
@@ -99,15 +104,15 @@ class Plan:
 
 
 class Launch(Protocol):
-    def __call__(self, host: HostShell, *scripts: Script) -> Plan: ...
+    def __call__(self, host: HostShell, *scripts: Script, patience: int = 10) -> Plan: ...
 
 
 @pytest.fixture
 def launch() -> Iterator[Launch]:
     launched: list[Plan] = []
 
-    def do(host: HostShell, *scripts: Script) -> Plan:
-        launched.append(Plan(host, *scripts))
+    def do(host: HostShell, *scripts: Script, patience: int = 10) -> Plan:
+        launched.append(Plan(host, *scripts, patience=patience))
         return launched[-1]
 
     yield do
@@ -250,7 +255,8 @@ def test_what_ignores_the_end_of_its_step_is_killed_before_that_is_told(
     launch: Launch, dash: HostShell
 ) -> None:
     stubborn = "trap '' TERM; echo $$ >child; touch begun; while :; do sleep .1; done"
-    plan = launch(dash, Script(f"sh -c {stubborn!r} & wait", 60)).wait_until_begun()
+    script = Script(f"sh -c {stubborn!r} & wait", 60)
+    plan = launch(dash, script, patience=1).wait_until_begun()
     child = int((dash.home / "child").read_text())
     plan.run(commands.cancel(plan.id, plan.nonce))
     found = plan.follow()

@@ -4,6 +4,7 @@ What is allowed is read from the hosts' own timelines: each step writes down whe
 and came up again, on the one clock that all of them share.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -153,9 +154,9 @@ def on_one_machine(*games: Game) -> None:
     Host.objects.filter(game__in=games).update(machine=Machine.objects.create(name="box"))
 
 
-def share(fleet: Fleet, game: Game) -> Game:
+def share(fleet: Fleet, game: Game, text: str = RECIPE) -> Game:
     """A second game, which gets every other host."""
-    chess = factories.game("chess", text=RECIPE.replace("recipe: timeline", "recipe: chess"))
+    chess = factories.game("chess", text=text.replace("recipe: timeline", "recipe: chess"))
     factories.release(chess)
     for host in fleet.hosts[::2]:
         Host.objects.filter(name=host.name).update(game=chess)
@@ -183,6 +184,31 @@ def test_two_jobs_that_share_a_machine_take_turns_on_it(
     wait_for_end(free, "succeeded", seconds=60)
     assert most_down(fleet.hosts) == 1
     assert len(went_down(fleet.hosts)) == len(fleet.hosts)
+
+
+def test_hosts_that_share_an_installation_are_under_way_one_after_the_other(
+    fleet: Fleet, nursery: Nursery, crew: Crew, transactional_db: None
+) -> None:
+    """From the first step to the last, of whichever job, also over a worker's death."""
+    shared = "vars: {root: {type: path, default: /srv/game}}\nlock: root\nsteps:\n"
+    text = RECIPE.replace("steps:\n", shared)
+    game = make_game(fleet, text)
+    chess = share(fleet, game, text)
+    on_one_machine(game, chess)
+    first = fleet.hosts[1]
+    slow(first)
+    jobs = [start(game, *fleet.hosts[1::2], rollout={"canary": 0})]
+    doomed = nursery.worker()
+    until(lambda: (first.home / "working").exists(), "it works", seconds=20)
+    jobs.append(start(chess, *fleet.hosts[::2], rollout={"canary": 0}))
+    doomed.end()
+    crew.start()
+    until(lambda: jobs[1].host_runs.filter(reason__contains="share an installation"), "they wait")
+    (first.home / "go").touch()
+    for job in jobs:
+        wait_for_end(job, "succeeded")
+    under_way = sorted([at for at, _what in timeline(host)] for host in fleet.hosts)
+    assert all(before[-1] <= after[0] for before, after in itertools.pairwise(under_way))
 
 
 def test_two_workers_at_once_keep_the_floor_of_two_jobs(
