@@ -95,6 +95,35 @@ def read(
     return Page(lines, to, last_seq, state)
 
 
+def chapters(
+    job_id: int,
+    *,
+    before: int | None = None,
+    rows: int,
+    kinds: Collection[str] = (),
+    host: str | None = None,
+) -> list[Item]:
+    """All but output, newest first: ``rows`` before a cursor, of these kinds, about this host."""
+    # Asking for data lets the index be used that leaves output out.
+    told = Event.objects.filter(job_id=job_id, data__isnull=False)
+    if before is not None:
+        told = told.filter(seq__lt=before)
+    if kinds:
+        told = told.filter(kind__in=kinds)
+    if host is not None:
+        told = told.filter(host_run__name=host)
+    return [_item(*row) for row in told.order_by("-seq").values_list(*_COLUMNS)[:rows]]
+
+
+def jsonl(job_id: int) -> Iterator[bytes]:
+    """The whole story as far as it has come, with its output, an item a line."""
+    after, (last, _state) = 0, head(job_id)
+    while after < last:
+        page = read(job_id, after=after)
+        yield "".join(f"{item.text}\n" for item in page.lines if item.seq <= last).encode()
+        after = page.to
+
+
 def head(job_id: int) -> tuple[int, str]:
     """The number of the newest event, and the job's state then. Raises Job.DoesNotExist."""
     return Job.objects.values_list("last_seq", "state").get(pk=job_id)

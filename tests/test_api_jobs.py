@@ -466,6 +466,35 @@ class TestStory:
         ]
         assert (answer["to"], answer["last_seq"]) == (3, 3)
 
+    def test_the_story_is_read_backwards_by_kind_and_host(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=2)
+        one, two = job.host_runs.order_by("name")
+        printed(one, b"hello\n")
+        for run in (one, two):
+            journal.append(job.pk, [News(Event.Kind.HOST, {"to": "running"}, host_run=run.pk)])
+        journal.append(job.pk, [News(Event.Kind.NOTE, {"text": "three"})])
+
+        def told(**query: Any) -> tuple[list[str], int | None]:
+            page = operator.get(f"/jobs/{job.pk}/story", **query).json()
+            assert page["last_seq"] == 4
+            return [item.get("h", item["k"]) for item in page["events"]], page["before"]
+
+        assert told() == (["note", two.name, one.name], None)
+        assert told(limit=1) == (["note"], 4)
+        assert told(before=4, limit=1) == ([two.name], 3)
+        assert told(host=one.name) == ([one.name], None)
+        assert told(kind=["note", "order"]) == (["note"], None)
+        assert told(host="nowhere") == ([], None)
+
+    def test_the_whole_story_is_a_file_of_lines(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=1)
+        printed(job.host_runs.get(), b"hello\n")
+        journal.append(job.pk, [News(Event.Kind.NOTE, {"text": "one\ntwo"})])
+        lines = body(operator.get(f"/jobs/{job.pk}/events.jsonl")).decode().splitlines()
+        assert [json.loads(line)["k"] for line in lines] == ["output", "note"]
+
     def test_pages_can_be_small(self, operator: Caller, squid: Game) -> None:
         job = factories.job(squid)
         for text in ("one", "two"):

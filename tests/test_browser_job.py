@@ -125,7 +125,21 @@ def test_a_cause_appears_as_soon_as_a_host_fails_of_it(tab: Tab, large: Job) -> 
     expect(haunted).to_have_count(0)
     page.get_by_role("button", name="Show all 5").press("Enter")
     expect(page.get_by_role("button", name="Show fewer")).to_be_focused()
+    # Below the fold stands every event, newest first, and what a host was given.
+    page.locator("#story").scroll_into_view_if_needed()
+    newest = page.locator("#story [role=row]").first
+    expect(newest).to_contain_text(f"{run.name}failed, the map is haunted")
+    tell(large, News(Event.Kind.LINK, {"to": "unreachable", "reason": "rain"}, host_run=run.pk))
+    expect(newest).to_contain_text("unreachable, rain")
+    page.get_by_label("Only events of a host").fill(run.name)
+    page.get_by_label("Only events of a kind").select_option("host")
+    expect(page.locator("#story [role=row]")).to_have_count(1)
+    newest.click()
+    page.keyboard.press("Enter")
+    expect(page.locator("#variables [data-variables=name]")).to_have_text(run.name)
+    expect(page.locator("#variables tr", has_text="root")).to_contain_text("/srv/paper")
     expect(haunted.get_by_role("button", name="Retry")).to_be_visible()
+    assert tab.complaints() == []
     expect(page.locator("#acts").get_by_role("button", name=re.compile("^Retry"))).to_be_visible()
 
 

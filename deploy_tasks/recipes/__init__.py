@@ -14,7 +14,7 @@ from deploy_tasks.recipes.schema import (
     Wait,
     json_schema,
 )
-from deploy_tasks.recipes.values import Values, missing, resolve, unfit
+from deploy_tasks.recipes.values import Values, missing, resolve, to_text, unfit
 
 __all__ = [
     "MAX_BYTES",
@@ -30,5 +30,6 @@ __all__ = [
     "missing",
     "parse",
     "resolve",
+    "to_text",
     "unfit",
 ]

@@ -3,7 +3,7 @@
 from ninja import NinjaAPI
 
 from webapp import converters
-from webapp.api import calls, hosts, inventory, jobs, missing, orders, output, story
+from webapp.api import calls, chapters, hosts, inventory, jobs, missing, orders, output, story
 from webapp.api.auth import Session, Token
 from webapp.api.errors import answer_errors
 from webapp.api.parser import StrictParser
@@ -22,6 +22,7 @@ api.add_router("/jobs", jobs.router)
 api.add_router("/jobs", story.router)
 api.add_router("/jobs", orders.router)
 api.add_router("/jobs", output.router)
+api.add_router("/jobs", chapters.router)
 api.add_router("/hosts", hosts.router)
 api.add_router("/games", inventory.games)
 api.add_router("/releases", inventory.releases)

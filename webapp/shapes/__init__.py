@@ -52,6 +52,9 @@ from webapp.shapes.story import (
     OutputPage,
     SearchHit,
     SearchPage,
+    StoryPage,
+    VariableList,
+    VariableReport,
 )
 
 __all__ = [
@@ -94,5 +97,8 @@ __all__ = [
     "SearchHit",
     "SearchPage",
     "StepPace",
+    "StoryPage",
     "TruthReport",
+    "VariableList",
+    "VariableReport",
 ]

@@ -82,3 +82,29 @@ class EventPage(TypedDict):
     events: list[dict[str, Any]]
     to: int
     last_seq: int
+
+
+class StoryPage(TypedDict):
+    """Newest first; go on with ``before`` until it is null."""
+
+    events: list[dict[str, Any]]
+    before: int | None
+    last_seq: int
+
+
+class VariableReport(TypedDict):
+    """``value`` is null for a secret, and for what is not known before the host begins. ``source``:
+    ``job`` (asked for), ``host``, ``game``, ``recipe`` (its default), ``given`` (to every script),
+    or ``earlier``: fixed when the host began, and changed since."""
+
+    name: str
+    value: str | None
+    secret: bool
+    source: str
+
+
+class VariableList(TypedDict):
+    """``fixed``: the host has begun, and goes on with these."""
+
+    fixed: bool
+    variables: list[VariableReport]

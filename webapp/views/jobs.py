@@ -41,6 +41,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
             "job": api,
             "hosts": f"{api}/hosts",
             "events": f"{api}/events",
+            "story": f"{api}/story",
             "failures": f"{api}/failures",
             "pace": f"{api}/pace",
             "stream": f"/ws/jobs/{job.pk}/",

@@ -17,9 +17,11 @@ import { Rail } from "./rail.js";
 import { ReadOut } from "./readout.js";
 import { retoldIn } from "./retelling.js";
 import { Score } from "./score.js";
+import { Story } from "./story.js";
 import { JobStream } from "./stream.js";
 import { Steps } from "./steps.js";
 import { Timeline } from "./timeline.js";
+import { Variables } from "./variables.js";
 import { isBeforeSwitch } from "./verdict.js";
 
 const PAINT_WITHIN = 1000; // milliseconds
@@ -90,6 +92,15 @@ const timeline = new Timeline(
   { model, here },
   { onPick: pick, needSteps, onTurn: () => place.write(here) },
 );
+const story = new Story(
+  byId("story"),
+  { url: page.urls.story },
+  { has: (name) => model.hosts.has(name), onPick: pick, onRefused: refused },
+);
+const variables = new Variables(byId("variables"), {
+  url: (host) => `${page.urls.job}/hosts/${encodeURIComponent(host)}`,
+  onRefused: refused,
+});
 const chosen = new Chosen(
   { page, model, here, orders, aside },
   {
@@ -109,10 +120,17 @@ const stream = new JobStream({
   output: "none",
   onItems: take,
   onLink: (state) => paintLink(byId("link"), state),
-  onBehind: readList,
+  onBehind: () => {
+    story.skipped();
+    return readList();
+  },
   onReset: () => location.reload(),
 });
 chosen.begin();
+requestAnimationFrame(() => {
+  story.begin();
+  variables.begin();
+});
 setInterval(tick, TICK);
 asked.again();
 asked.why();
@@ -134,6 +152,7 @@ function take(items) {
   retoldIn(...items);
   const changed = model.apply(items);
   activity.add(changed.told);
+  story.add(items);
   if (changed.failed) asked.why();
   chosen.addLive(items);
   if (changed.job || changed.failed) asked.again();
@@ -194,6 +213,7 @@ function paint() {
   fleet.paint(names, { all });
   timeline.paint(fleet.listed(), { all });
   chosen.paint(asked.can);
+  variables.of(chosen.name, Boolean(model.hosts.get(chosen.name)?.started_at));
   look(looked);
 }
 
