@@ -1,5 +1,5 @@
-"""``bin/in-venv --dev python -m demo.pictures docs/job.png``: the picture of the README, taken of
-a demo as it runs. Needs Chromium.
+"""``bin/in-venv --dev python -m demo.pictures docs/job.png``: the pictures of the README, light and
+dark (``docs/job-dark.png``), taken of a demo as it runs. Needs Chromium.
 """
 
 import contextlib
@@ -38,6 +38,8 @@ def main(file: Path) -> None:
             page.goto(f"{instance.address}/jobs/{show.job}/")
             _wait_for_the_failure(client, show.job, page)
             page.screenshot(path=file)
+            page.emulate_media(color_scheme="dark")
+            page.screenshot(path=file.with_stem(f"{file.stem}-dark"))
 
 
 def _wait_for_the_failure(client: Client, job: int, page: Page) -> None:

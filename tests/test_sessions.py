@@ -92,3 +92,13 @@ def test_logging_in_gives_another_session_and_begins_its_age_anew(
     second = Session.objects.get()
     assert second.session_key != first.session_key
     assert second.get_decoded()["began"] != first.get_decoded()["began"]
+
+
+def test_whoever_logs_in_takes_away_what_has_ended(
+    client: Client, mira: User, at: list[timedelta]
+) -> None:
+    ended = client.session.session_key
+    at.append(settings.SESSION_IDLE + timedelta(minutes=1))
+    Client().post("/login", {"username": "mira", "password": "correct horse"})
+    assert Session.objects.exclude(pk=ended).count() == 1
+    assert not Session.objects.filter(pk=ended).exists()

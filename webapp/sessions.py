@@ -19,12 +19,22 @@ from webapp import live
 BEGAN = "began"
 #: The end is moved in steps of this part of the idle time, not with every request.
 STEP = 20
+#: Rows that whoever logs in takes away.
+SWEPT = 1000
 
 
 def begin(session: SessionBase) -> None:
     """From now on, whatever was before."""
     session[BEGAN] = timezone.now().isoformat()
     _move_end(session)
+    sweep()
+
+
+def sweep() -> None:
+    """Take away the rows of sessions that have ended, the oldest first. Whoever comes in does it:
+    that is how rows come to be, and only the web process may touch them."""
+    over = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
+    Session.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:SWEPT])).delete()
 
 
 def end_all(user: AbstractBaseUser, *, but: str = "") -> None:

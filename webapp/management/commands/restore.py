@@ -29,7 +29,10 @@ class Command(BaseCommand):
         here = {"hosts": Host.objects.count(), "jobs": Job.objects.count()}
         if any(here.values()) and not replace:
             raise CommandError(
-                _("There are %(hosts)s hosts and %(jobs)s jobs here; --replace gives them up.")
+                _(
+                    "This instance is not empty (hosts: %(hosts)s, jobs: %(jobs)s); --replace "
+                    "gives them up."
+                )
                 % here
             )
         # Nobody watches now, so it is no news that no watcher can be rung.
