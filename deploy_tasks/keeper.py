@@ -2,7 +2,7 @@
 
 Two threads: one renews leases, reads wishes and reconciles, by its own timer; one conducts jobs
 of which a host run has ended, each job once for however many ended in that moment. Host runs
-have threads of their own, as many as the settings allow.
+have threads of their own (`deploy_tasks.hands`) while something happens on their hosts.
 """
 
 import logging
@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,6 +31,7 @@ from deploy_tasks import (
     soaking,
 )
 from deploy_tasks.failpoints import failpoint
+from deploy_tasks.hands import Hands
 from deploy_tasks.journal import Writer, change_host_runs
 from deploy_tasks.models import HostRun, Job, Worker
 from deploy_tasks.runner import LEASE, LONGEST_LEASE, Carriage, carry, claimable
@@ -49,6 +49,8 @@ CONDUCT_EVERY = 0.1
 #: A queued host run whose bell was rung that long ago is rung for again.
 RING_AGAIN = timedelta(seconds=20)
 FROZEN_JOBS = 64
+#: For host runs to be let go of, when the worker ends.
+CLOSE_WITHIN = 30.0
 #: What a host run asks of its host, read at once for those that begin together …
 PLACE, KEYS = ("host__credential", "host__game"), ("host__keys", "host__game__key_rules")
 #: … and of the host that it is reached through: few are, and eight tables in one question cost
@@ -69,7 +71,7 @@ class Keeper:
         #: Jobs to be conducted, and how many of their host runs have ended here since.
         self._jobs: Counter[int] = Counter()
         self._jobs_wait = threading.Condition()
-        self._hands = ThreadPoolExecutor(settings.WORKER_THREADS, thread_name_prefix="host")
+        self._hands = Hands(name="host", begin=desk.use)
         self._free_hands = threading.Semaphore(settings.WORKER_THREADS)
         self._some_are_left = threading.Event()
         self._threads = [
@@ -94,7 +96,7 @@ class Keeper:
         self.stop()
         for thread in self._threads:
             thread.join(5)
-        self._hands.shutdown()
+        self._hands.close(within=CLOSE_WITHIN)
         self.writer.close()
 
     def run_hosts(self, host_run_ids: Iterable[int]) -> None:
@@ -145,7 +147,7 @@ class Keeper:
             raise
         for pk in ids:
             run = rows.get(pk)
-            self._hands.submit(self._run_and_free, run, burnt[run.job_id] if run else None)
+            self._hands.take(self._run_and_free(run, burnt[run.job_id] if run else None))
 
     def _take_free_hands(self, wanted: int) -> int:
         """How many there are, of those wanted; none when the worker stops."""
@@ -155,11 +157,10 @@ class Keeper:
                 taken += 1
         return taken
 
-    def _run_and_free(self, run: HostRun | None, burnt: frozenset[str] | None) -> None:
-        desk.use()
+    async def _run_and_free(self, run: HostRun | None, burnt: frozenset[str] | None) -> None:
         try:
             if run:
-                self.run_host(run, burnt=burnt)
+                await self._run_host(run, burnt=burnt)
         except Exception:
             log.exception("host run %s is left to the reconciler", run and run.pk)
         finally:
@@ -169,7 +170,7 @@ class Keeper:
                 with _tried_again("take host runs that were left"):
                     self._take_left()
 
-    def run_host(self, run: HostRun, *, burnt: frozenset[str] | None = None) -> None:
+    async def _run_host(self, run: HostRun, *, burnt: frozenset[str] | None) -> None:
         """Carry a host run, if nobody does. A second delivery of the same bell ends here.
 
         ``burnt``: see `Carriage`.
@@ -182,7 +183,7 @@ class Keeper:
         with self._carrying(carriage) as mine:
             if mine:
                 failpoint("run.begun")
-                carry(run, writer=self.writer, carriage=carriage)
+                await carry(run, writer=self.writer, carriage=carriage)
 
     @desk.asked
     def _job(self, job_id: int) -> Job:

@@ -62,7 +62,7 @@ class Worker:
 
     def _run(self, pk: int) -> None:
         try:
-            self.keeper.run_host(HostRun.objects.get(pk=pk))
+            self.keeper.run_hosts([pk])
         finally:
             connection.close()
 
@@ -644,7 +644,7 @@ def test_a_host_that_goes_away_keeps_its_step_and_no_thread(
     run = job.host_runs.get()
     until(lambda: run.attempts.filter(name="work", state="running").exists(), "it works")
     own_fleet.stop(host.group)
-    until(lambda: not workers[0].threads[0].is_alive(), "the thread is free")
+    until(lambda: not workers[0].keeper._mine(), "nobody carries it")
     run.refresh_from_db()
     assert (run.state, run.link, run.holds_host) == ("running", "unreachable", True)
     (host.home / "go").touch()
@@ -654,6 +654,33 @@ def test_a_host_that_goes_away_keeps_its_step_and_no_thread(
     assert len(log(run, "work").splitlines()) == 2000
     links = [e.data["to"] for e in Event.objects.filter(job=job, kind="link") if e.data]
     assert links == ["connected", "unreachable", "connected"]
+
+
+def test_quiet_hosts_hold_no_thread_of_ours(
+    fleet: Fleet, settings: LazySettings, tmp_path: Path, workers: list[Worker]
+) -> None:
+    settings.HOME = tmp_path
+    vault.ensure_keys()
+    game = make_game(fleet, RECIPE)
+    for host in fleet.hosts:
+        (host.home / "slow").touch()
+    before = {thread.ident for thread in threading.enumerate()}
+
+    def of_hosts() -> list[str]:
+        """Threads that are here for the hosts' sake: paramiko's are, one for each."""
+        fresh = [one for one in threading.enumerate() if one.ident not in before]
+        return [one.name for one in fresh if one.name == "host"]
+
+    job = start(game)
+    running = Attempt.objects.filter(host_run__job=job, name="work", state="running")
+    until(lambda: running.count() == len(fleet.hosts), "they work")
+    assert len(workers[0].keeper._mine()) == len(fleet.hosts)
+    until(lambda: not of_hosts(), "their threads are given back")
+    assert len(workers[0].keeper._mine()) == len(fleet.hosts)
+    for host in fleet.hosts:
+        (host.home / "go").touch()
+    until(ended(job, "succeeded"), "news of a host gives it a thread again")
+    assert len(log(job.host_runs.first(), "work").splitlines()) == 2000
 
 
 def test_an_artifact_arrives_whole_and_once(

@@ -122,7 +122,7 @@ class Follower:
         lines = words(self._noise, self._mask).splitlines()
         return lines[-1][:300] if lines else _("no answer")
 
-    def follow(self, session: ssh.Session, program: Program) -> End:
+    async def follow(self, session: ssh.Session, program: Program) -> End:
         """Raises LinkLost, ConnectFailed for a host that takes no more commands, and HostFailed
         for one that cannot run plans."""
         # A host that opens no channel need not be waited for.
@@ -136,11 +136,11 @@ class Follower:
             failpoint("launch.sent")
             # A thousand quiet hosts would keep a thousand of them.
             del program
-            end = self._read(channel, answer_within=ANSWER_LIMIT)
+            end = await self._read(channel, answer_within=ANSWER_LIMIT)
             if end == End.WANTED:
                 # It does not begin before it has the last byte.
                 self._plan.sent = self._sent_before
-                end = self._bring(session, channel) or self._read_on(channel)
+                end = self._bring(session, channel) or await self._read_on(channel)
             if end == End.REFUSED:
                 self._plan.sent = self._sent_before
         except TimeoutError as error:
@@ -192,12 +192,12 @@ class Follower:
         self.refusal = why
         return End.REFUSED
 
-    def _read_on(self, channel: ssh.Channel) -> End:
+    async def _read_on(self, channel: ssh.Channel) -> End:
         """The host sums up what was brought before it says a word: as slowly as its disk is."""
         assert self._upload
-        return self._read(channel, answer_within=self._upload.time_left + ANSWER_LIMIT)
+        return await self._read(channel, answer_within=self._upload.time_left + ANSWER_LIMIT)
 
-    def _read(self, channel: ssh.Channel, *, answer_within: float) -> End:
+    async def _read(self, channel: ssh.Channel, *, answer_within: float) -> End:
         """Raises TimeoutError where the host does not say that it has the plan."""
         began = time.monotonic()
         ask_at = began + ASK_AFTER
@@ -211,7 +211,7 @@ class Follower:
             next_at = ask_at if self._reader.header else began + answer_within
             if not self._reader.header and time.monotonic() >= next_at:
                 raise TimeoutError(_("the host gave no answer within %s s") % round(answer_within))
-            data = channel.read(max(next_at - time.monotonic(), 0.0), or_stderr=True)
+            data = await channel.listen(max(next_at - time.monotonic(), 0.0))
             if data:
                 ask_at = time.monotonic() + ASK_AFTER
                 if end := self._take(data):

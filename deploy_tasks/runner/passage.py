@@ -48,14 +48,14 @@ def claimable(run: HostRun) -> bool:
     return free or owner.is_dead(run.owner)
 
 
-def carry(run: HostRun, *, writer: Writer, carriage: Carriage) -> None:
+async def carry(run: HostRun, *, writer: Writer, carriage: Carriage) -> None:
     """Claim a host run and bring it as far as it goes. Ends quietly where another has it.
 
     ``carriage.fence`` is the token that the claim takes: one more than the row's.
     """
     story = Story(run, writer, carriage)
     try:
-        Passage(run, story).go()
+        await Passage(run, story).go()
     except LostClaim:
         return
     except LetGo:
@@ -85,7 +85,7 @@ class Passage:
         #: The conductor has to let it in.
         self._limited = terms.limits_others or terms.stages_ahead
 
-    def go(self) -> None:
+    async def go(self) -> None:
         refusal = self._set_target()
         claim = self._claim()
         if refusal:
@@ -101,7 +101,7 @@ class Passage:
         self._work = Work(self._run, self._recipe, self._story, self._contact)
         self._work.use(variables)
         try:
-            self._pass_through()
+            await self._pass_through()
         finally:
             self._contact.close()
 
@@ -137,9 +137,9 @@ class Passage:
         failpoint("claim.told")
         return claim
 
-    def _pass_through(self) -> None:
+    async def _pass_through(self) -> None:
         try:
-            self._do()
+            await self._do()
         except Skipped:
             self._story.end(HostRunState.SKIPPED, reason=_("already at it"))
         except Unknown as unknown:
@@ -152,20 +152,20 @@ class Passage:
             wish = Wish(self._story.carriage.wish)
             left_out = wish == Wish.LEAVE_OUT
             end = HostRunState.SKIPPED if left_out else HostRunState.CANCELLED
-            self._wind_up(end, "", undo=wish.undoes)
+            await self._wind_up(end, "", undo=wish.undoes)
         except (Failed, HostFailed) as failure:
             if self._run.undoes_id:
-                left = self._left_for_the_hand()
-                self._wind_up(HostRunState.FAILED, "; ".join(filter(None, [str(failure), left])))
+                error = "; ".join(filter(None, [str(failure), self._left_for_the_hand()]))
+                await self._wind_up(HostRunState.FAILED, error)
                 return
             undo = self._recipe.on_failure == "undo"
-            self._wind_up(HostRunState.FAILED, str(failure), undo=undo)
+            await self._wind_up(HostRunState.FAILED, str(failure), undo=undo)
         else:
             self._story.end(HostRunState.SUCCEEDED, version=self._run.version)
 
-    def _do(self) -> None:
+    async def _do(self) -> None:
         run = self._run
-        self._work.finish_open_plan()
+        await self._work.finish_open_plan()
         unended.end(self._story, self._contact, launched=self._work.launched)
         if run.activity == UNDOING and not run.error:
             raise Cancelled
@@ -173,22 +173,22 @@ class Passage:
             raise Failed(run.error)  # found by an earlier worker, which got no further
         if run.undoes_id:
             self._go_down()
-            self._work.back()
+            await self._work.back()
         else:
-            self._go_forward()
-        self._work.last_things()
+            await self._go_forward()
+        await self._work.last_things()
         self._check_version()
         self._check_running()
 
-    def _go_forward(self) -> None:
+    async def _go_forward(self) -> None:
         if self._recipe.current and self._run.previous is None:
             self._ask_previous()
         steps = enumerate(self._recipe.steps)
         left = [n for n, step in steps if not step.always and n >= self._run.step]
         if not self._may_go_down():
-            self._work.forward([n for n in left if self._border is None or n < self._border])
+            await self._work.forward([n for n in left if self._border is None or n < self._border])
             self._hold()
-        self._work.forward(left)
+        await self._work.forward(left)
 
     def _go_down(self) -> None:
         if not self._may_go_down():
@@ -217,13 +217,13 @@ class Passage:
         """By the conductor, or because nothing limited it, or it is down from before a retry."""
         return self._run.out and not self._run.held
 
-    def _wind_up(self, state: HostRunState, error: str, *, undo: bool = False) -> None:
+    async def _wind_up(self, state: HostRunState, error: str, *, undo: bool = False) -> None:
         """After an end that is no success: take back what is to be taken back, then the rest."""
         undo = undo or self._run.activity == UNDOING
         self._story.tell(changes={"error": error})
         if self._work.launched:
             try:
-                if undo and self._take_back() and state != HostRunState.SKIPPED:
+                if undo and await self._take_back() and state != HostRunState.SKIPPED:
                     state = HostRunState.ROLLED_BACK
             except Unknown as unknown:
                 self._leave_unknown(unknown, activity=UNDOING)
@@ -231,19 +231,19 @@ class Passage:
             except (Failed, HostFailed, Cancelled) as problem:
                 state = HostRunState.FAILED
                 error = "; ".join(filter(None, [error, str(problem), self._left_for_the_hand()]))
-            error = "; ".join(filter(None, [error, self._do_last_things()]))
+            error = "; ".join(filter(None, [error, await self._do_last_things()]))
         told = {"reason": _("left out")} if state == HostRunState.SKIPPED else {}
         self._story.end(state, error=error, down=self._is_down(state), **told)
 
-    def _take_back(self) -> bool:
+    async def _take_back(self) -> bool:
         self._story.activity(UNDOING)
         failpoint("undo.begun")
-        return self._work.back()
+        return await self._work.back()
 
-    def _do_last_things(self) -> str:
+    async def _do_last_things(self) -> str:
         """The ``always`` steps; gives what went wrong with them."""
         try:
-            self._work.last_things()
+            await self._work.last_things()
         except (Failed, HostFailed, Unknown, Cancelled) as problem:
             return str(problem)
         return ""

@@ -60,25 +60,25 @@ class Work:
     def launched(self) -> bool:
         return any(has_begun(one) for one in self.attempts)
 
-    def forward(self, steps: Sequence[int]) -> None:
+    async def forward(self, steps: Sequence[int]) -> None:
         """Do steps, in this order. A cancel ends it: see `Cancelled`."""
-        self._carry_through(steps, Way.FORWARD)
+        await self._carry_through(steps, Way.FORWARD)
 
-    def last_things(self) -> None:
+    async def last_things(self) -> None:
         """Do the ``always`` steps that have not been done; a cancel that is known ends nothing."""
         standing = {one.step for one in self.attempts if one.state in STANDING}
         steps = enumerate(self._recipe.steps)
         self._told_wish = Wish(self._story.carriage.wish)
-        self._carry_through(
+        await self._carry_through(
             [n for n, step in steps if step.always and n not in standing], Way.ASIDE
         )
 
-    def back(self) -> bool:
+    async def back(self) -> bool:
         """Undo what was launched, last first; False where nothing was undone, now or before."""
         steps = self.to_undo()
         self._told_wish = Wish(self._story.carriage.wish)
         self._refuse_undo_without_previous(steps)
-        self._carry_through(steps, Way.BACK)
+        await self._carry_through(steps, Way.BACK)
         # Also by a worker before us, which died before it could tell the end.
         return any(
             one.kind == AttemptKind.UNDO and one.state == AttemptState.SUCCEEDED
@@ -101,7 +101,7 @@ class Work:
                     % self._recipe.steps[n].name
                 )
 
-    def finish_open_plan(self) -> None:
+    async def finish_open_plan(self) -> None:
         """A plan of an earlier worker that may be running still: the host tells how it ended."""
         run = self._run
         plan = plans.stored_plan(run, self.attempts)
@@ -113,17 +113,17 @@ class Work:
             plan.way = Way.ASIDE
         if plan.way != Way.FORWARD:
             self._told_wish = Wish(self._story.carriage.wish)
-        done = self._sum_up(self._carry_out(plan))
+        done = self._sum_up(await self._carry_out(plan))
         if plan.way == Way.FORWARD:
             run.step = max([run.step, *(n + 1 for n in done)])
 
-    def _carry_through(self, steps: Sequence[int], way: Way) -> None:
+    async def _carry_through(self, steps: Sequence[int], way: Way) -> None:
         left = list(steps)
         while left:
             self._story.carriage.look()
             if way == Way.FORWARD:
                 self.heed_wish()
-            done = self._sum_up(self._carry_out(self._new_plan(left, way)))
+            done = self._sum_up(await self._carry_out(self._new_plan(left, way)))
             left = [n for n in left if n not in done]
 
     # Plans
@@ -138,7 +138,7 @@ class Work:
         failpoint("plan.committed")
         return plan
 
-    def _carry_out(self, plan: LivePlan) -> list[Attempt]:
+    async def _carry_out(self, plan: LivePlan) -> list[Attempt]:
         """Launch or attach, and follow until the runner is through, however often it takes."""
         end = None
         upload = self._upload(plan)
@@ -147,7 +147,7 @@ class Work:
                 plan, self._story, self._mask, told_wish=self._told_wish, upload=upload
             )
             try:
-                end = self._go_on_with(plan, follower, upload)
+                end = await self._go_on_with(plan, follower, upload)
             except (Cancelled, Failed, Paused):
                 # Of the contact, and only where the host has nothing of the plan.
                 follower.teller.abandon_the_rest()
@@ -162,7 +162,9 @@ class Work:
             raise Cancelled
         return plan.attempts
 
-    def _go_on_with(self, plan: LivePlan, follower: Follower, upload: Upload | None) -> End | None:
+    async def _go_on_with(
+        self, plan: LivePlan, follower: Follower, upload: Upload | None
+    ) -> End | None:
         """As far as one connection goes; None where it broke."""
         launched = self.launched or plan.sent
         session = self._contact.session(launched=launched)
@@ -170,7 +172,7 @@ class Work:
             # What shall end is not launched once more, only to learn whether it was.
             end = End.WISH
             if plan.seen or self._wish == self._told_wish:
-                end = follower.follow(session, self._program(plan, upload))
+                end = await follower.follow(session, self._program(plan, upload))
             if end == End.WISH:
                 end = self._pass_on_wish(session, plan, follower)
             elif end == End.REFUSED and upload:

@@ -3,13 +3,14 @@
 import contextlib
 import time
 from collections.abc import Callable
-from threading import Event
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import paramiko
 from django.utils.translation import gettext as _
 
 from deploy_tasks.errors import ConnectFailed, LinkLost
+from deploy_tasks.ssh.silence import News, Silence
 
 if TYPE_CHECKING:
     from deploy_tasks.ssh.session import Session
@@ -23,6 +24,14 @@ STDERR_KEPT = 64 * 1024
 
 #: A command that takes no input may wait for us to read: we look so often (seconds).
 _STALL = 0.1
+#: After so much silence `Channel.listen` keeps its thread no longer (seconds).
+LINGER = 0.5
+
+
+class _Nothing(Enum):
+    """Nothing came, and nothing has ended."""
+
+    YET = "yet"
 
 
 class Channel:
@@ -34,9 +43,9 @@ class Channel:
         self._stderr = bytearray()
         self._woken = False
         # Rings for both streams, so that a full stderr cannot hold up a reader of stdout.
-        self._news = Event()
-        raw.in_buffer.set_event(self._news)
-        raw.in_stderr_buffer.set_event(self._news)
+        self._news = News()
+        raw.in_buffer.set_event(self._news)  # type: ignore[arg-type]
+        raw.in_stderr_buffer.set_event(self._news)  # type: ignore[arg-type]
 
     def read(self, timeout: float, *, or_stderr: bool = False) -> bytes | None:
         """Output as it comes; ``b""`` at its end, None if nothing came within ``timeout`` seconds.
@@ -44,26 +53,50 @@ class Channel:
         With ``or_stderr`` it also ends, with None, as soon as there is something on stderr.
         Raises LinkLost as soon as the connection is known to be dead.
         """
-        if self._early:
-            early, self._early = bytes(self._early), bytearray()
-            return early
         deadline = time.monotonic() + timeout
-        while True:
-            self._news.clear()
-            self._drain_stderr()
-            over = self._raw.eof_received or self._raw.closed  # before we look for a rest
-            if self._raw.recv_ready():
-                return self._taken(self._raw.recv)
-            if over:
-                if not self._raw.eof_received:
-                    self._session.require_link()
-                return b""
+        while (found := self._found(or_stderr=or_stderr)) is _Nothing.YET:
             now = time.monotonic()
-            if now >= deadline or self._woken or (or_stderr and self._stderr):
-                self._woken = False
+            if now >= deadline:
                 return None
             self._news.wait(min(deadline, self._session.next_check) - now)
             self._session.check()
+        return found
+
+    async def listen(self, within: float) -> bytes | None:
+        """`read` with ``or_stderr`` and a time limit of ``within`` seconds, which keeps its thread
+        only while the host talks."""
+        began = time.monotonic()
+        deadline, lingers_until = began + within, began + LINGER
+        while (found := self._found(or_stderr=True)) is _Nothing.YET:
+            now = time.monotonic()
+            if now >= deadline:
+                return None
+            until = min(deadline, self._session.next_check)
+            if now < lingers_until:
+                self._news.wait(min(until, lingers_until) - now)
+            else:
+                await Silence(self._news, until)
+            self._session.check()
+        return found
+
+    def _found(self, *, or_stderr: bool) -> bytes | _Nothing | None:
+        """What `read` ends with, as far as there is something now."""
+        if self._early:
+            early, self._early = bytes(self._early), bytearray()
+            return early
+        self._news.clear()
+        self._drain_stderr()
+        over = self._raw.eof_received or self._raw.closed  # before we look for a rest
+        if self._raw.recv_ready():
+            return self._taken(self._raw.recv)
+        if over:
+            if not self._raw.eof_received:
+                self._session.require_link()
+            return b""
+        if self._woken or (or_stderr and self._stderr):
+            self._woken = False
+            return None
+        return _Nothing.YET
 
     def wake(self) -> None:
         """End a `read` that waits, from another thread; the next one, if none waits now."""
