@@ -25,7 +25,7 @@ STDERR_KEPT = 64 * 1024
 #: A command that takes no input may wait for us to read: we look so often (seconds).
 _STALL = 0.1
 #: After so much silence `Channel.listen` keeps its thread no longer (seconds).
-LINGER = 0.5
+LINGER = 0.25
 
 
 class _Nothing(Enum):

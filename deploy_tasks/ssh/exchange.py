@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import paramiko
 from django.utils.translation import gettext as _
-from paramiko.kex_gex import KexGexSHA256
 from paramiko.ssh_exception import IncompatiblePeer
 
 from deploy_tasks.errors import ConnectFailed
 from deploy_tasks.ssh.channel import WINDOW
 from deploy_tasks.ssh.keys import public_text
 from deploy_tasks.ssh.target import Limits
-from deploy_tasks.ssh.wire import Packets, Wire
+from deploy_tasks.ssh.transport import Transport
+from deploy_tasks.ssh.wire import Wire
 from deploy_tasks.visible import spelled
 
 # The fastest first; the others are for older hosts. No CBC, no SHA-1, no MD5.
@@ -50,27 +50,6 @@ class Shown:
     certificate: str = ""
 
 
-class _LargeGroups(KexGexSHA256):
-    """Asks for groups of 2048 bits and more, and takes none that is smaller all the same."""
-
-    def _parse_kexdh_gex_group(self, m: paramiko.Message) -> None:
-        if m.get_mpint().bit_length() < self.min_bits:
-            raise paramiko.SSHException("a group that is too small")
-        m.rewind()
-        super()._parse_kexdh_gex_group(m)  # type: ignore[misc]
-
-
-class Transport(paramiko.Transport):
-    _kex_info = {**paramiko.Transport._kex_info, _LargeGroups.name: _LargeGroups}  # type: ignore[attr-defined]
-    # An idle connection wakes its thread so often; 0.1 s would eat a core per 5,000 of them.
-    _active_check_timeout = 10.0
-
-    @property
-    def preferred_keys(self) -> tuple[str, ...]:
-        # Those alone that we asked for: paramiko adds the certificates of each.
-        return tuple(self.get_security_options().key_types)
-
-
 class NoSuchHostKey(Exception):
     """The host has no key of the types we asked for."""
 
@@ -79,16 +58,15 @@ def exchange_keys(
     wire: Wire, algorithms: tuple[str, ...], limits: Limits
 ) -> tuple[Transport, Shown]:
     """Banner and key exchange. The host has proven that the key it showed is its own."""
-    transport = Transport(wire, packetizer_class=Packets, default_window_size=WINDOW)  # type: ignore[arg-type]
+    transport = Transport(wire, window=WINDOW)
     options = transport.get_security_options()
     options.kex = tuple(name for name in KEX if name in options.kex)
     options.ciphers, options.digests = CIPHERS, MACS
     options.key_types = algorithms
     done = threading.Event()
     transport.start_client(event=done)
-    packets: Packets = transport.packetizer  # type: ignore[assignment]
     try:
-        if not packets.banner_over.wait(limits.banner):
+        if not transport.packetizer.banner_over.wait(limits.banner):
             raise ConnectFailed(_("no SSH banner within %g s") % limits.banner)
         if not done.wait(limits.kex):
             raise ConnectFailed(_("key exchange did not end within %g s") % limits.kex)

@@ -1,5 +1,10 @@
-"""What is waited for while a host says nothing, without a thread for each."""
+"""What is waited for while hosts say nothing, without a thread for each.
 
+To be awaited by what `deploy_tasks.hands` carries.
+"""
+
+import selectors
+import socket
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -33,7 +38,7 @@ class News:
         """Have ``go_on`` called once: when something comes, or has come, or at ``until``."""
         with self._lock:
             self._go_on = go_on
-        _clock.add(self, until)
+        _watch.add(self, until)
         if self._event.is_set():
             self.ring()
 
@@ -42,12 +47,12 @@ class News:
         with self._lock:
             go_on, self._go_on = self._go_on, None
         if go_on:
-            _clock.drop(self)
+            _watch.drop(self)
             go_on()
 
 
 class Silence:
-    """Awaited until there is news, or ``until`` (monotonic seconds); see `deploy_tasks.hands`."""
+    """Until there is news, or ``until`` (monotonic seconds)."""
 
     def __init__(self, news: News, until: float) -> None:
         self._news, self._until = news, until
@@ -59,38 +64,64 @@ class Silence:
         self._news.then(go_on, self._until)
 
 
-class _Clock:
-    """Rings for those whose time has come. Its thread is there from the first of them on."""
+class Readable:
+    """Until there is something to read, or a shutdown. Nobody closes the socket meanwhile."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+
+    def __await__(self) -> Generator["Readable", None, None]:
+        yield self
+
+    def then(self, go_on: Callable[[], None]) -> None:
+        _watch.look_at(self._link, go_on)
+
+
+class _Watch:
+    """One thread for all that is awaited; it is there from the first of it on."""
 
     def __init__(self) -> None:
         self._until: dict[News, float] = {}
+        self._links = selectors.DefaultSelector()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def add(self, news: News, until: float) -> None:
         with self._changed:
             self._until[news] = until
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="silence", daemon=True)
-                self._thread.start()
-            if len(self._until) == 1:
-                self._changed.notify()
+            self._begin()
 
     def drop(self, news: News) -> None:
         with self._changed:
             self._until.pop(news, None)
 
+    def look_at(self, link: socket.socket, go_on: Callable[[], None]) -> None:
+        with self._changed:
+            self._links.register(link, selectors.EVENT_READ, go_on)
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="silence", daemon=True)
+            self._thread.start()
+        self._changed.notify()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._until)
+                self._changed.wait_for(lambda: self._until or self._links.get_map())
+            heard = [key for key, _events in self._links.select(LOOK_EVERY)]
+            with self._changed:
+                for key in heard:
+                    self._links.unregister(key.fileobj)
                 now = time.monotonic()
                 due = [news for news, until in self._until.items() if until <= now]
                 for news in due:
                     del self._until[news]
+            for key in heard:
+                key.data()
             for news in due:
                 news.ring()
-            time.sleep(LOOK_EVERY)
 
 
-_clock = _Clock()
+_watch = _Watch()

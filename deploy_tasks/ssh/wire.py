@@ -1,12 +1,15 @@
 """The bytes below SSH: paramiko's view of a socket, quick and with limits."""
 
 import contextlib
+import select
 import socket
 import threading
 import time
 
 from paramiko import Channel, SSHException
 from paramiko.packet import Packetizer
+
+from deploy_tasks.ssh.silence import Readable
 
 #: More text than this before the SSH banner is no host we know (bytes).
 GREETING_LIMIT = 2 * 1024 * 1024
@@ -18,7 +21,16 @@ STALLED_AFTER = 30.0
 READ_SIZE = 64 * 1024
 SMALL_READ = 4 * 1024
 
+#: After so much silence a connection keeps its thread no longer (seconds).
+LINGER = 0.25
+#: The thread that reads, where there is none just now.
+_NOBODY = 0
+
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Silent(BaseException):
+    """Nothing comes: whoever reads may leave. Passes through all that catches errors."""
 
 
 class Wire:
@@ -35,6 +47,7 @@ class Wire:
         self._read_size = SMALL_READ
         self._reader: int | None = None
         self._stuck_since: float | None = None
+        self._acknowledges = False
         #: How the connection was broken, if it was; paramiko does not always tell.
         self.error: ConnectionError | None = None
         #: The first of what came before the SSH banner was complete; None from then on.
@@ -51,6 +64,27 @@ class Wire:
             self._buffer, start = self._receive(), 0
         self._offset = start + size
         return self._buffer[start : start + size]
+
+    def is_silent(self) -> bool:
+        """Whether nothing comes for a while. Never of a channel through a jump host."""
+        if self._socket is None or self._offset < len(self._buffer):
+            return False
+        self._reader = threading.get_ident()
+        self._acknowledge_at_once()
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        if poll.poll(LINGER * 1000):
+            return False
+        self._buffer, self._offset = b"", 0
+        self._acknowledges = False
+        return True
+
+    async def news(self) -> None:
+        """After `is_silent`, by the one that reads; nobody does meanwhile."""
+        assert self._socket is not None
+        self._reader = _NOBODY
+        await Readable(self._socket)
+        self._reader = threading.get_ident()
 
     def send(self, data: bytes) -> int:
         try:
@@ -89,9 +123,10 @@ class Wire:
 
     def _receive(self) -> bytes:
         self._reader = threading.get_ident()
-        if self._socket is not None and _QUICKACK is not None:
-            # The kernel forgets this by itself.
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        if not self._acknowledges:
+            self._acknowledge_at_once()
+        # The kernel forgets it by itself.
+        self._acknowledges = False
         try:
             data = self._link.recv(self._read_size)
         except ConnectionError as error:
@@ -106,6 +141,11 @@ class Wire:
                 raise EOFError
         return data
 
+    def _acknowledge_at_once(self) -> None:
+        if self._socket is not None and _QUICKACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._acknowledges = True
+
 
 class Packets(Packetizer):
     """paramiko's packet reader with limits, which also tells when the banner has been read.
@@ -116,6 +156,8 @@ class Packets(Packetizer):
     def __init__(self, wire: Wire) -> None:
         super().__init__(wire)  # type: ignore[arg-type]
         self._wire = wire
+        #: From the log-in on: with nothing to read, `read_message` raises `Silent`.
+        self.may_fall_silent = False
         #: Set once the banner was read, or will never be.
         self.banner_over = threading.Event()
 
@@ -128,6 +170,9 @@ class Packets(Packetizer):
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > PACKET_LIMIT:
             raise SSHException(f"a packet of {n} bytes")
+        # Before the first byte of a packet, and only there, it wants to know about new keys.
+        if check_rekey and self.may_fall_silent and self._wire.is_silent():
+            raise Silent
         return super().read_all(n, check_rekey)
 
     def start_handshake(self, timeout: float) -> None:
