@@ -129,6 +129,7 @@ def test_two_followers_cannot_store_the_same_bytes(host_run: HostRun) -> None:
     host_run.refresh_from_db()
     assert host_run.plan_offset == 10
     assert Event.objects.count() == 1
+    assert not first.news, "a quiet host keeps its last entry, and would keep its output"
 
 
 def test_entries_of_one_moment_become_one(host_run: HostRun, bells: list[tuple[int, int]]) -> None:

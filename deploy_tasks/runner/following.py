@@ -214,7 +214,10 @@ class Follower:
             data = await channel.listen(max(next_at - time.monotonic(), 0.0))
             if data:
                 ask_at = time.monotonic() + ASK_AFTER
-                if end := self._take(data):
+                end = self._take(data)
+                # A host that falls silent now would keep what it said last.
+                del data
+                if end:
                     return end
                 continue
             for answer in self._answers(channel):
@@ -253,6 +256,7 @@ class Follower:
             if end := self._answered(self._reader.header):
                 return end
         self.teller.tell(found, self._reader.consumed, begin=begin)
+        self._reader.consumed = b""
         if found and isinstance(found[-1], frames.Finished):
             self.teller.abandon_the_rest()
             failpoint("plan.through")

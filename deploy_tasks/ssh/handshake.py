@@ -142,7 +142,7 @@ def _connect_by(
             opened.callback(transport.close)
             vouched = _require_known(target, shown)
             log_in(transport, target, key, limits.auth)
-            transport.packetizer.may_fall_silent = True
+            transport.settle()
         close = opened.pop_all().close
         return Session(transport, wire, channel_limit=limits.channel, close=close, vouched=vouched)
 

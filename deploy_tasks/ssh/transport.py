@@ -70,6 +70,13 @@ class Transport(paramiko.Transport):
         # Those alone that we asked for: paramiko adds the certificates of each.
         return tuple(self.get_security_options().key_types)
 
+    def settle(self) -> None:
+        """The log-in is over: what only that needed goes, and the thread whenever nothing comes."""
+        self.completion_event = None
+        if self.auth_handler:
+            self.auth_handler.auth_event = None
+        self.packetizer.may_fall_silent = True
+
     def run(self) -> None:
         try:
             super().run()
