@@ -38,6 +38,8 @@ class Hands:
         self._changed = threading.Condition()
         #: Where threads wait that have nothing to do.
         self._idle: list[_Seat] = []
+        #: For which there was no thread to be had.
+        self._left: list[Work] = []
         self._open = 0
         self._closed = False
 
@@ -62,10 +64,16 @@ class Hands:
         with self._changed:
             # The one that was busy last: the others come to their end.
             seat = self._idle.pop() if self._idle else None
-        if seat is None:
-            threading.Thread(target=self._serve, args=(work,), name=self._name, daemon=True).start()
-        else:
+        if seat is not None:
             seat.put(work)
+            return
+        fresh = threading.Thread(target=self._serve, args=(work,), name=self._name, daemon=True)
+        try:
+            fresh.start()
+        except RuntimeError as error:
+            log.warning("waits for a thread that is free: %s", error)
+            with self._changed:
+                self._left.append(work)
 
     def _serve(self, first: Work) -> None:
         self._begin()
@@ -80,6 +88,8 @@ class Hands:
 
     def _next(self, seat: _Seat) -> Work | None:
         with self._changed:
+            if self._left:
+                return self._left.pop(0)
             if self._closed:
                 return None
             self._idle.append(seat)

@@ -116,6 +116,28 @@ def test_a_mistake_ends_what_made_it_and_nothing_else(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_who_finds_no_thread_waits_for_one_that_is_free(
+    crew: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, done = threading.Event(), threading.Event()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def busy() -> None:
+        go.wait(10)
+
+    async def work() -> None:
+        done.set()
+
+    crew.take(busy())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    crew.take(work())
+    assert not done.is_set()
+    go.set()
+    assert done.wait(10)
+
+
 def test_closing_waits_no_longer_than_it_was_told_to(crew: Hands) -> None:
     bell = Bell()
 

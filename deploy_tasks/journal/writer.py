@@ -182,7 +182,7 @@ def flush(entries: Sequence[Entry]) -> Counter[int]:
         error = None if id(group) in winners else LostClaim(f"host run {group.host_run}")
         for entry in group.entries:
             entry.error = error
-            # Whoever handed it over may keep it, a quiet host for hours, and its last output with it.
+            # Whoever handed it over keeps it, a quiet host for hours: not its output, too.
             entry.news = []
             entry.done.set()
     for job, to in grown.items():

@@ -1,6 +1,6 @@
 """What is waited for while hosts say nothing, without a thread for each.
 
-To be awaited by what `deploy_tasks.hands` carries.
+To be awaited by what `deploy_tasks.hands` carries; see docs/adr/0006.
 """
 
 import selectors
