@@ -15,7 +15,7 @@ import pytest
 from demo.fleet import Fleet
 from deploy_tasks import hands, ssh
 from deploy_tasks.errors import LinkLost
-from deploy_tasks.ssh import wire
+from deploy_tasks.ssh import transport, wire
 from deploy_tasks.ssh.session import open_forward
 from tests.fleet_fixtures import target_of
 from tests.waiting import until
@@ -108,6 +108,19 @@ def test_a_close_in_a_silence_ends_all(link: ssh.Session) -> None:
     assert not link.is_alive
     until(lambda: descriptors_of(link) == -1, "its socket is closed")
     until(lambda: not threads(), "no thread is left")
+
+
+def test_a_close_while_the_thread_is_given_back_ends_all(
+    link: ssh.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[object] = []
+    monkeypatch.setattr(transport._readers, "take", given_back.append)
+    link.open("sleep 60")
+    until(lambda: given_back, "its thread is given back")
+    link.close()
+    monkeypatch.undo()
+    transport._readers.take(given_back[0])
+    until(lambda: descriptors_of(link) == -1, "its socket is closed")
 
 
 def test_keys_are_made_anew_after_a_silence(tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ class Passage:
         run = self._run
         await self._work.finish_open_plan()
         unended.end(self._story, self._contact, launched=self._work.launched)
+        self._forget_its_host()
         if run.activity == UNDOING and not run.error:
             raise Cancelled
         if run.error:
@@ -179,6 +180,13 @@ class Passage:
         await self._work.last_things()
         self._check_version()
         self._check_running()
+
+    def _forget_its_host(self) -> None:
+        """All that is asked of it from here on was fixed at the claim; with its keys and its game it
+        would lie here for as long as a step takes."""
+        field = HostRun._meta.get_field("host")
+        if field.is_cached(self._run):
+            field.delete_cached_value(self._run)
 
     async def _go_forward(self) -> None:
         if self._recipe.current and self._run.previous is None:

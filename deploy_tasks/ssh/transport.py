@@ -86,6 +86,7 @@ class Transport(paramiko.Transport):
 
     async def _read_on(self) -> None:
         """What the rest of paramiko's ``run`` does, without a thread while the host is silent."""
+        self._wire.be_read_here()
         try:
             while self.active:
                 if self.packetizer.need_rekey() and not self.in_kex:

@@ -84,6 +84,10 @@ class Wire:
         assert self._socket is not None
         self._reader = _NOBODY
         await Readable(self._socket)
+        self.be_read_here()
+
+    def be_read_here(self) -> None:
+        """This thread is the one that reads, and may close, from here on."""
         self._reader = threading.get_ident()
 
     def send(self, data: bytes) -> int:
