@@ -15,7 +15,7 @@ import pytest
 from demo.fleet import Fleet
 from deploy_tasks import hands, ssh
 from deploy_tasks.errors import LinkLost
-from deploy_tasks.ssh import transport, wire
+from deploy_tasks.ssh import silence, transport
 from deploy_tasks.ssh.session import open_forward
 from tests.fleet_fixtures import target_of
 from tests.waiting import until
@@ -32,7 +32,7 @@ def test_paramiko_reads_as_it_did_when_ours_was_written() -> None:
 @pytest.fixture(autouse=True)
 def _threads_that_do_not_linger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hands, "IDLE", 0.01)
-    monkeypatch.setattr(wire, "LINGER", 0.05)
+    monkeypatch.setattr(silence, "LINGER", 0.05)
 
 
 @pytest.fixture

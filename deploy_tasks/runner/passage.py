@@ -182,8 +182,8 @@ class Passage:
         self._check_running()
 
     def _forget_its_host(self) -> None:
-        """All that is asked of it from here on was fixed at the claim; with its keys and its game it
-        would lie here for as long as a step takes."""
+        """What is needed of it from here on was fixed at the claim. With its keys and its game it
+        would be kept for as long as a step takes."""
         field = HostRun._meta.get_field("host")
         if field.is_cached(self._run):
             field.delete_cached_value(self._run)

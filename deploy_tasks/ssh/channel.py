@@ -10,7 +10,7 @@ import paramiko
 from django.utils.translation import gettext as _
 
 from deploy_tasks.errors import ConnectFailed, LinkLost
-from deploy_tasks.ssh.silence import News, Silence
+from deploy_tasks.ssh.silence import News, Patience, Silence
 
 if TYPE_CHECKING:
     from deploy_tasks.ssh.session import Session
@@ -24,8 +24,6 @@ STDERR_KEPT = 64 * 1024
 
 #: A command that takes no input may wait for us to read: we look so often (seconds).
 _STALL = 0.1
-#: After so much silence `Channel.listen` keeps its thread no longer (seconds).
-LINGER = 0.25
 
 
 class _Nothing(Enum):
@@ -42,6 +40,7 @@ class Channel:
         self._early = bytearray()
         self._stderr = bytearray()
         self._woken = False
+        self._patience = Patience()
         # Rings for both streams, so that a full stderr cannot hold up a reader of stdout.
         self._news = News()
         raw.in_buffer.set_event(self._news)  # type: ignore[arg-type]
@@ -66,7 +65,7 @@ class Channel:
         """`read` with ``or_stderr`` and a time limit of ``within`` seconds, which keeps its thread
         only while the host talks."""
         began = time.monotonic()
-        deadline, lingers_until = began + within, began + LINGER
+        deadline, lingers_until = began + within, began + self._patience.seconds
         while (found := self._found(or_stderr=True)) is _Nothing.YET:
             now = time.monotonic()
             if now >= deadline:
@@ -75,7 +74,9 @@ class Channel:
             if now < lingers_until:
                 self._news.wait(min(until, lingers_until) - now)
             else:
+                self._patience.ends()
                 await Silence(self._news, until)
+                self._patience.begins()
             self._session.check()
         return found
 

@@ -11,6 +11,26 @@ from collections.abc import Callable, Generator
 
 #: One thread looks so often whose time has come (seconds).
 LOOK_EVERY = 0.1
+#: For so long a thread waits for a host that talks, and for one that was silent for longer than
+#: that: it has given a sign of life, and no more is to come (seconds).
+LINGER, TALKING, BRIEFLY = 0.25, 1.0, 0.02
+
+
+class Patience:
+    """How long a thread is kept for whom it waits: ``seconds``."""
+
+    def __init__(self) -> None:
+        self.seconds = LINGER
+        self._since = 0.0
+
+    def ends(self) -> None:
+        """The thread is given back."""
+        self._since = time.monotonic()
+
+    def begins(self) -> None:
+        """There is news."""
+        lasted = time.monotonic() - self._since
+        self.seconds = LINGER if lasted < TALKING else BRIEFLY
 
 
 class News:

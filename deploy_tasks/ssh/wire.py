@@ -9,7 +9,7 @@ import time
 from paramiko import Channel, SSHException
 from paramiko.packet import Packetizer
 
-from deploy_tasks.ssh.silence import Readable
+from deploy_tasks.ssh.silence import Patience, Readable
 
 #: More text than this before the SSH banner is no host we know (bytes).
 GREETING_LIMIT = 2 * 1024 * 1024
@@ -21,8 +21,6 @@ STALLED_AFTER = 30.0
 READ_SIZE = 64 * 1024
 SMALL_READ = 4 * 1024
 
-#: After so much silence a connection keeps its thread no longer (seconds).
-LINGER = 0.25
 #: The thread that reads, where there is none just now.
 _NOBODY = 0
 
@@ -48,6 +46,7 @@ class Wire:
         self._reader: int | None = None
         self._stuck_since: float | None = None
         self._acknowledges = False
+        self._patience = Patience()
         #: How the connection was broken, if it was; paramiko does not always tell.
         self.error: ConnectionError | None = None
         #: The first of what came before the SSH banner was complete; None from then on.
@@ -73,7 +72,7 @@ class Wire:
         self._acknowledge_at_once()
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
-        if poll.poll(LINGER * 1000):
+        if poll.poll(self._patience.seconds * 1000):
             return False
         self._buffer, self._offset = b"", 0
         self._acknowledges = False
@@ -83,7 +82,9 @@ class Wire:
         """After `is_silent`, by the one that reads; nobody does meanwhile."""
         assert self._socket is not None
         self._reader = _NOBODY
+        self._patience.ends()
         await Readable(self._socket)
+        self._patience.begins()
         self.be_read_here()
 
     def be_read_here(self) -> None:
