@@ -24,8 +24,9 @@ START_BUDGET = 2.0
 LAG_BUDGETS = (0.05, 0.25)
 #: Of 1,000 hosts in a quiet step, on one worker: MB, and a share of a core.
 IDLE_MEMORY, IDLE_CPU = 200.0, 0.05
-#: Seconds of a quiet step in which nothing is measured, and then what is.
-SETTLED, LOOKED = 5.0, 10.0
+#: Seconds of a quiet step in which nothing is measured, and then what is: each host is asked for
+#: its runner every 30.
+SETTLED, LOOKED = 10.0, 30.0
 
 #: Five lines a second, each the moment in which it was written.
 TICKING = Workload(
