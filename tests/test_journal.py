@@ -273,6 +273,27 @@ def test_threads_are_served_in_few_commits(thread: Writer, monkeypatch: pytest.M
     connection.close()
 
 
+def test_what_follows_a_loss_is_lost_whatever_its_own_guard_says(host_run: HostRun) -> None:
+    HostRun.objects.filter(pk=host_run.pk).update(state="running", fence=1, plan_offset=7)
+    first = Entry(host_run.job_id, host_run.pk, 1, cursor=(0, 10), news=[note("ten bytes")])
+    end = Entry(host_run.job_id, host_run.pk, 1, changes={"state": "failed"}, before=first)
+    writer.flush([first])
+    writer.flush([end])
+    with pytest.raises(LostClaim):
+        end.wait()
+    assert HostRun.objects.get(pk=host_run.pk).state == "running"
+
+
+def test_who_loses_a_claim_writes_nothing_under_the_winners_token(host_run: HostRun) -> None:
+    HostRun.objects.filter(pk=host_run.pk).update(state="running", fence=1)
+    lost = claim(host_run)
+    end = Entry(host_run.job_id, host_run.pk, 1, changes={"state": "failed"}, before=lost)
+    writer.flush([lost, end])
+    with pytest.raises(LostClaim):
+        end.wait()
+    assert HostRun.objects.get(pk=host_run.pk).state == "running"
+
+
 @pytest.mark.parametrize(
     "failure",
     [

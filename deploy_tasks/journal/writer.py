@@ -44,7 +44,8 @@ class Entry:
     ``fence`` is the token of the claim; with ``claim`` the entry is the claim itself and takes
     ``fence`` from ``fence - 1``. ``changes`` are columns of the host run, ``cursor`` moves
     ``plan_offset`` from one value to another, ``attempts`` are new rows, which have their
-    ids after the commit; ``attempt_changes`` are columns by attempt id.
+    ids after the commit; ``attempt_changes`` are columns by attempt id. ``before`` is the entry
+    that it follows: where that one has lost, so has this, whatever its own guard says.
     """
 
     job: int
@@ -56,12 +57,26 @@ class Entry:
     attempts: list[Attempt] = field(default_factory=list)
     attempt_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
     news: list[News] = field(default_factory=list)
+    before: "Entry | None" = field(default=None, repr=False)
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
     @property
     def size(self) -> int:
         return sum(len(one.output) for one in self.news if one.output)
+
+    @property
+    def follows_a_loss(self) -> bool:
+        return self.before is not None and isinstance(self.before.error, LostClaim)
+
+    def settle(self, error: BaseException | None) -> None:
+        self.error, self.before = error, None
+        # Whoever handed it over keeps it, a quiet host for hours: not its output, too.
+        self.news = []
+        self.done.set()
+
+    def lose(self) -> None:
+        self.settle(LostClaim(f"host run {self.host_run}"))
 
     def check(self) -> None:
         """Raise what went wrong with it, if it is known by now."""
@@ -139,8 +154,7 @@ class Writer:
                 self._commit(entries[middle:])
                 return
             log.exception("an entry of host run %s cannot be stored", entries[0].host_run)
-            entries[0].error = error
-            entries[0].done.set()
+            entries[0].settle(error)
         else:
             if ended:
                 self._on_ended(ended)
@@ -164,8 +178,8 @@ def flush(entries: Sequence[Entry]) -> Counter[int]:
     with transaction.atomic():
         lock_all({group.job for group in groups})
         won = [
-            *_compare_and_set([group for group in groups if group.claim]),
-            *_compare_and_set([group for group in groups if not group.claim]),
+            *(claimed := _compare_and_set([group for group in groups if group.claim])),
+            *_compare_and_set(_others(groups, claimed)),
         ]
         _write_attempts(won)
         failpoint("flush.moved")
@@ -179,12 +193,11 @@ def flush(entries: Sequence[Entry]) -> Counter[int]:
     failpoint("flush.committed")
     winners = {id(group) for group in won}
     for group in groups:
-        error = None if id(group) in winners else LostClaim(f"host run {group.host_run}")
         for entry in group.entries:
-            entry.error = error
-            # Whoever handed it over keeps it, a quiet host for hours: not its output, too.
-            entry.news = []
-            entry.done.set()
+            if id(group) in winners:
+                entry.settle(None)
+            else:
+                entry.lose()
     for job, to in grown.items():
         announce(job, to)
     return Counter(group.job for group in won if group.changes.get("state", "running") != "running")
@@ -228,17 +241,26 @@ class _Group:
 
 def _merge(entries: Iterable[Entry]) -> list[_Group]:
     groups: dict[tuple[int, int, bool], _Group] = {}
-    for entry in entries:
+    # A flush that is tried again does not ask about what had lost by then.
+    for entry in (one for one in entries if not one.done.is_set()):
         key = (entry.host_run, entry.fence, entry.claim)
-        if entry.claim and key in groups:
-            # Two threads want the same token: the second has lost without asking the database.
-            entry.error = LostClaim(f"host run {entry.host_run}")
-            entry.done.set()
+        # Two threads want the same token: the second has lost without asking the database.
+        if entry.follows_a_loss or (entry.claim and key in groups):
+            entry.lose()
             continue
         group = groups.setdefault(key, _Group([]))
         group.entries.append(entry)
         group.add(entry)
     return sorted(groups.values(), key=lambda group: group.host_run)
+
+
+def _others(groups: Sequence[_Group], claimed: Sequence[_Group]) -> list[_Group]:
+    """Those that claim nothing; not of a claim that was lost just now, whose token another has."""
+    mine = {(group.host_run, group.fence) for group in claimed}
+    lost = {
+        id(e) for g in groups if g.claim and (g.host_run, g.fence) not in mine for e in g.entries
+    }
+    return [g for g in groups if not g.claim and id(g.entries[0].before) not in lost]
 
 
 def _compare_and_set(groups: Sequence[_Group]) -> list[_Group]:

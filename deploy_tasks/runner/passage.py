@@ -87,7 +87,11 @@ class Passage:
 
     async def go(self) -> None:
         refusal = self._set_target()
+        was_claimed = self._run.fence > 0
         claim = self._claim()
+        if was_claimed:
+            # Frozen, it may have gone on after we had read, and until this very claim.
+            self._story.catch_up()
         if refusal:
             self._story.end(HostRunState.FAILED, error=refusal)
             return

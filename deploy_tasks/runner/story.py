@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from deploy_tasks import clock, owner
+from deploy_tasks import clock, desk, owner
 from deploy_tasks.errors import LostClaim
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, News, Writer
@@ -97,6 +97,13 @@ class Story:
         }
         return self._put(claim=True, changes={**changes, **held}, news=list(news))
 
+    def catch_up(self) -> None:
+        """Read what whoever had it before has written until our claim: from here on it cannot."""
+        if self._last:
+            self._last.wait()
+        _refresh(self.run)
+        self._offset = self.run.plan_offset
+
     def tell(
         self,
         *,
@@ -125,7 +132,7 @@ class Story:
         if self._last and self._last.done.is_set():
             self._last.check()
         self._last = self.writer.put(
-            Entry(self.run.job_id, self.run.pk, self.carriage.fence, **entry)
+            Entry(self.run.job_id, self.run.pk, self.carriage.fence, before=self._last, **entry)
         )
         return self._last
 
@@ -210,3 +217,12 @@ class Story:
         news = self.news(Event.Kind.STEP, data, attempt)
         news.at = at or news.at
         return news
+
+
+#: Not what was read together with it.
+_COLUMNS = [one.attname for one in HostRun._meta.concrete_fields if not one.is_relation]
+
+
+@desk.asked
+def _refresh(run: HostRun) -> None:
+    run.refresh_from_db(fields=_COLUMNS)

@@ -243,7 +243,7 @@ def test_a_worker_that_freezes_anywhere_does_nothing_more_that_counts(
     point: str, times: int, nursery: Nursery, crew: Crew, fleet: Fleet
 ) -> None:
     scene = Scene(point, nursery, crew, fleet, times, how="stop")
-    job = STORIES.get(point, update)(scene)
+    job = (STORIES.get(point, update) if times == 1 else update)(scene)
     if scene.thaw:
         scene.thaw.join()
         time.sleep(1.0)

@@ -75,6 +75,30 @@ def test_a_worker_that_was_frozen_past_its_lease_changes_nothing_any_more(
     assert_world_ok(fleet, job)
 
 
+def test_what_was_written_until_a_claim_is_not_done_again(
+    nursery: Nursery, crew: Crew, host: FleetHost, fleet: Fleet, transactional_db: None
+) -> None:
+    """A frozen worker goes on after the next one has read the row, and before that claims it."""
+    held = "current: while [ -e hold ]; do sleep .02; done; cat"
+    job = start(make_game(fleet, RECIPE.replace("current: cat", held)), host)
+    (host.home / "slow").touch()
+    thawed = nursery.worker()
+    until(lambda: is_working(host), "it works")
+    (host.home / "hold").touch()
+    read = job.host_runs.select_related(*keeper.PLACE).prefetch_related(*keeper.KEYS).get()
+    (host.home / "go").touch()
+    told = read.attempts.filter(name="tidy", state="succeeded")
+    until(told.exists, "all steps are told, and the version is asked for")
+    thawed.end()
+    read.lease_until = None
+    (host.home / "hold").unlink()
+    crew.keeper.run_host(read)
+    assert job.host_runs.get().state == "succeeded", "nobody has to wait for its lease"
+    crew.start()
+    wait_for_end(job, "succeeded")
+    assert_world_ok(fleet, job)
+
+
 def test_a_step_that_ended_while_no_worker_lived_is_told_as_it_was(
     nursery: Nursery, crew: Crew, game: Game, host: FleetHost, fleet: Fleet
 ) -> None:
