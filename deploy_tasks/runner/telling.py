@@ -26,6 +26,8 @@ from deploy_tasks.states import AttemptState
 PIECE = 8192
 #: Bytes kept of the end of an output that is too long to be stored whole.
 TAIL = 1 << 20
+#: Of an attempt, whichever of them have changed: those of all hosts are then one statement.
+TOLD = ("state", "reason", "exit_status", "log_offset", "started_at", "ended_at")
 #: Bytes at the end of an output in which the operator's word for a failure is looked for.
 LAST_WORDS = 2048
 
@@ -91,15 +93,17 @@ class Teller:
                 news.append(self._end_news(attempt, frame, told))
             _apply(attempt, told)
         end = self.told_to
-        attempt_changes = {pk: told for pk, told in attempt_changes.items() if told}
-        if end == begin and not attempt_changes:
+        changed = [one for one in self._plan.attempts if attempt_changes.get(one.pk)]
+        if end == begin and not changed:
             return
         stored, self._unstored = self._unstored[: end - begin], self._unstored[end - begin :]
         self._plan.cksum = changes["plan_cksum"] = cksum.add(self._plan.cksum, stored)
         self._story.tell(
             changes=changes,
             offset=end,
-            attempt_changes=attempt_changes,
+            attempt_changes={
+                one.pk: {name: getattr(one, name) for name in TOLD} for one in changed
+            },
             news=news,
         )
         failpoint("log.told")

@@ -85,7 +85,10 @@ def test_an_update_takes_one_channel_a_host_and_few_statements(
     assert 1 <= len(of_job) <= 2, "read once; two that begin together may both read it"
     assert len(asked) - len(of_job) == len(hosts), "other jobs' limits"
     # Two hosts in three moments of their passages: set-wise, whatever the number of hosts.
-    assert max(len(flush) for flush in ledger.transactions("journal")) <= 10
+    flushes = ledger.transactions("journal")
+    assert max(len(flush) for flush in flushes) <= 10
+    changed = 'UPDATE "deploy_tasks_attempt"'
+    assert max(sum(text.startswith(changed) for text in flush) for flush in flushes) == 1
 
 
 def test_a_conductor_asks_as_much_for_many_hosts_as_for_one(
