@@ -16,7 +16,7 @@ from bench import others
 from tests.instances import Instance
 
 PROGRAMS = ("worker", "web")
-HOW = ("--threads", "--gil", "--nonblocking")
+HOW = ("--gil", "--nonblocking")
 #: Samples a second.
 RATE = 100
 #: Seconds it may take to write down what it has seen.

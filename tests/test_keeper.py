@@ -141,7 +141,7 @@ def test_a_hand_that_is_free_again_takes_the_next_host(
     job = factories.job(factories.game(), 5, rollout={"parallel": 3})
     conductor.conduct(job.pk)
     ids = list(job.host_runs.order_by("position").values_list("pk", flat=True))
-    assert rung == ids[:3]
+    until(lambda: rung == ids[:3], "they are rung for, by us or by the reconciler")
     ended = {"state": HostRunState.SUCCEEDED, "holds_host": False}
     HostRun.objects.filter(pk__in=ids[:2]).update(**ended)
     rung.clear()
@@ -216,7 +216,8 @@ def test_what_has_ended_meanwhile_is_followed_here(
     job = HostRun.objects.get(pk=ids[0]).job_id
 
     def conduct(_job: int) -> None:
-        if not carrying.begun:
+        # The reconciler, in its own thread, takes nothing for itself.
+        if threading.current_thread().name == "conductor" and not carrying.begun:
             worker.conduct_soon({job: 1})
             bells.ring_host_runs(ids)
 
