@@ -11,9 +11,9 @@ from collections.abc import Callable, Generator
 
 #: One thread looks so often whose time has come (seconds).
 LOOK_EVERY = 0.1
-#: For so long a thread waits for a host that talks, and for one that was silent for longer than
-#: that: it has given a sign of life, and no more is to come (seconds).
-LINGER, TALKING, BRIEFLY = 0.25, 1.0, 0.02
+#: For so long a thread waits for a host that talks; and for one that was silent for longer than
+#: that, for it has but given a sign of life (seconds).
+LINGER, BRIEFLY = 1.0, 0.02
 
 
 class Patience:
@@ -30,7 +30,7 @@ class Patience:
     def begins(self) -> None:
         """There is news."""
         lasted = time.monotonic() - self._since
-        self.seconds = LINGER if lasted < TALKING else BRIEFLY
+        self.seconds = LINGER if lasted < LINGER else BRIEFLY
 
 
 class News:
