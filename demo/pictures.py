@@ -39,6 +39,7 @@ def main(file: Path) -> None:
             _wait_for_the_failure(client, show.job, page)
             page.screenshot(path=file)
             page.emulate_media(color_scheme="dark")
+            page.wait_for_timeout(1000)  # colours go over slowly
             page.screenshot(path=file.with_stem(f"{file.stem}-dark"))
 
 
