@@ -74,10 +74,9 @@ class Channel:
             if now < lingers_until:
                 self._news.wait(min(until, lingers_until) - now)
             else:
-                self._patience.ends()
                 await Silence(self._news, until)
-                self._patience.begins()
             self._session.check()
+        self._patience.heard()
         return found
 
     def _found(self, *, or_stderr: bool) -> bytes | _Nothing | None:

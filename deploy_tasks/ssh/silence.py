@@ -21,16 +21,13 @@ class Patience:
 
     def __init__(self) -> None:
         self.seconds = LINGER
-        self._since = 0.0
+        self._heard_at = time.monotonic()
 
-    def ends(self) -> None:
-        """The thread is given back."""
-        self._since = time.monotonic()
-
-    def begins(self) -> None:
+    def heard(self) -> None:
         """There is news."""
-        lasted = time.monotonic() - self._since
-        self.seconds = LINGER if lasted < LINGER else BRIEFLY
+        now = time.monotonic()
+        self.seconds = LINGER if now - self._heard_at < LINGER else BRIEFLY
+        self._heard_at = now
 
 
 class News:

@@ -82,9 +82,7 @@ class Wire:
         """After `is_silent`, by the one that reads; nobody does meanwhile."""
         assert self._socket is not None
         self._reader = _NOBODY
-        self._patience.ends()
         await Readable(self._socket)
-        self._patience.begins()
         self.be_read_here()
 
     def be_read_here(self) -> None:
@@ -138,6 +136,7 @@ class Wire:
             self.error = error
             raise
         self.heard_at = time.monotonic()
+        self._patience.heard()
         self._read_size = READ_SIZE if len(data) >= SMALL_READ else SMALL_READ
         if self.greeting is not None:
             self.greeting = (self.greeting + data)[:1024]
