@@ -354,11 +354,12 @@ def test_an_answer_for_several_leads_each_on_from_where_it_stood(game: Game, mir
     HostRun.objects.filter(pk=two.pk).update(plan="q", step=1)
     Attempt.objects.create(host_run=two, uid="q.1", step=1, name="start", number=1, state="lost")
     orders.answer(job, by=mira, hosts=["eu-1", "eu-2", "eu-1"], answer="it_ran")
-    for run, step in ((one, 1), (two, 2)):
+    for run, step, plan in ((one, 1, "p"), (two, 2, "q")):
         run.refresh_from_db()
         assert run.host
         run.host.refresh_from_db()
-        assert (run.state, run.step, run.host.unended_plan) == ("queued", step, run.plan)
+        assert (run.state, run.step, run.plan) == ("queued", step, "")
+        assert run.host.unended_plan == plan
     told = Event.objects.filter(job=job, kind="order").latest("seq").data or {}
     assert (told["hosts"], told["names"]) == (2, ["eu-1", "eu-2"])
 

@@ -58,6 +58,8 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
     for step, ids in _by_value(steps).items():
         fenced: dict[str, Any] = {"fence": F("fence") + 1, "step": step}
         journal.move_host_runs(job, ids, UNKNOWN, HostRunState.QUEUED, **fenced)
+    # What the last plan came to is decided: nobody asks about it again.
+    HostRun.objects.filter(pk__in=[pk for pk, found in lost.items() if found]).update(plan="")
     transaction.on_commit(partial(bells.ring_host_runs, list(steps)), robust=True)
     journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
     return rung(job)

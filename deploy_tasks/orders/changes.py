@@ -54,6 +54,8 @@ def retry(
         "wish": "",
         "activity": "",
         "refused_credential": "",
+        # What the last one came to is decided: nobody asks about it again.
+        "plan": "",
         # Until it has gone through: its host is not up again by being tried again.
         "out": F("down"),
         "held": False,

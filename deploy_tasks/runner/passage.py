@@ -84,6 +84,8 @@ class Passage:
         self._stages_ahead = terms.stages_ahead
         #: The conductor has to let it in.
         self._limited = terms.limits_others or terms.stages_ahead
+        # The last words of a worker that has not let go of it may be missing.
+        self._was_let_go = run.state != HostRunState.RUNNING or not run.owner
 
     async def go(self) -> None:
         refusal = self._set_target()
@@ -169,7 +171,8 @@ class Passage:
 
     async def _do(self) -> None:
         run = self._run
-        await self._work.finish_open_plan()
+        is_told = self._was_let_go or bool(run.error or run.activity)
+        await self._work.finish_open_plan(is_told=is_told)
         unended.end(self._story, self._contact, launched=self._work.launched)
         self._forget_its_host()
         if run.activity == UNDOING and not run.error:

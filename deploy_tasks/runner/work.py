@@ -101,11 +101,17 @@ class Work:
                     % self._recipe.steps[n].name
                 )
 
-    async def finish_open_plan(self) -> None:
-        """A plan of an earlier worker that may be running still: the host tells how it ended."""
+    async def finish_open_plan(self, *, is_told: bool) -> None:
+        """A plan of an earlier worker that may be running still: the host tells how it ended.
+
+        ``is_told``: of one that has ended, what follows from it is stored as well. An earlier
+        worker may have died between the two.
+        """
         run = self._run
         plan = plans.stored_plan(run, self.attempts)
         if not plan.is_open:
+            if not is_told and not self._wish.cancels:
+                self._conclude(plan)
             return
         if plan.attempts[0].kind == AttemptKind.UNDO:
             plan.way = Way.BACK
@@ -116,6 +122,13 @@ class Work:
         done = self._sum_up(await self._carry_out(plan))
         if plan.way == Way.FORWARD:
             run.step = max([run.step, *(n + 1 for n in done)])
+
+    def _conclude(self, plan: LivePlan) -> None:
+        """A step that failed, or is lost, is not done again before somebody has said so."""
+        is_undo = any(one.kind == AttemptKind.UNDO for one in plan.attempts)
+        if not is_undo and not all(self._recipe.steps[one.step].always for one in plan.attempts):
+            done = self._sum_up(plan.attempts)
+            self._run.step = max([self._run.step, *(n + 1 for n in done)])
 
     async def _carry_through(self, steps: Sequence[int], way: Way) -> None:
         left = list(steps)

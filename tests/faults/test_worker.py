@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from demo.fleet import Fleet, FleetHost
 from demo.keys import make_key
-from deploy_tasks import desk, failpoints, keeper, orders, revisions
+from deploy_tasks import desk, failpoints, keeper, orders, owner, revisions
 from deploy_tasks.journal import Entry, writer
 from deploy_tasks.models import Event, Game, HostRun, Job
 from deploy_tasks.runner import passage
@@ -92,10 +92,32 @@ def test_what_was_written_until_a_claim_is_not_done_again(
     thawed.end()
     read.lease_until = None
     (host.home / "hold").unlink()
-    crew.keeper.run_host(read)
-    assert job.host_runs.get().state == "succeeded", "nobody has to wait for its lease"
+    crew.keeper._take_free_hands(1)
+    crew.keeper._hands.take(crew.keeper._run_and_free(read, None))
+    until(lambda: job.host_runs.get().state == "succeeded", "it waits for no lease", seconds=10)
     crew.start()
     wait_for_end(job, "succeeded")
+    assert_world_ok(fleet, job)
+
+
+def test_a_failure_whose_consequence_was_not_stored_is_not_tried_again(
+    nursery: Nursery, crew: Crew, host: FleetHost, fleet: Fleet, transactional_db: None
+) -> None:
+    """A worker died between the two, as the rows tell."""
+    job = start(make_game(fleet, RECIPE.partition("  - name: tidy")[0]), host)
+    (host.home / "broken").touch()
+    worker = nursery.worker()
+    wait_for_end(job, "failed")
+    worker.end()
+    error = job.host_runs.get().error
+    dead = f"{owner.me().partition(':')[0]}:{worker.pid}:1"
+    lost = {"error": "", "owner": dead, "holds_host": True, "ended_at": None}
+    HostRun.objects.update(state="running", **lost)
+    Job.objects.update(state="running", ended_at=None)
+    (host.home / "broken").unlink()
+    crew.start()
+    wait_for_end(job, "failed")
+    assert job.host_runs.get().error == error
     assert_world_ok(fleet, job)
 
 
