@@ -157,7 +157,7 @@ class TestWhatFollows:
         assert run.step == 2, "a retry begins at its health"
         assert rung["runs"] == [run.pk]
         told = Event.objects.get(kind="host").data
-        assert told == {"to": "queued", "reason": run.error}
+        assert told == {"to": "queued", "reason": run.error, "error": run.error}
         self.probe(run)
         assert HostRun.objects.get(pk=run.pk).state == HostRunState.QUEUED
 
