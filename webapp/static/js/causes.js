@@ -72,7 +72,7 @@ export class Causes {
     const all = [...hosts];
     const [unknown, away] = [inDoubt(all), outOfReach(all)];
     const may = Object.fromEntries(["retry", "exclude", "answer"].map((one) => [one, can.includes(one)]));
-    const few = this.#few(ended);
+    const few = this.#few(ended, shown);
     const rows = [
       ...this.list.slice(0, few).map((cause, i) => {
         const alone = key(cause) === shown;
@@ -94,10 +94,11 @@ export class Causes {
     this.#arrange(rows);
   }
 
-  /** How many causes show; a single one is not worth a button. */
-  #few(ended) {
+  /** How many causes show: that which is shown alone is among them, and no button hides one row. */
+  #few(ended, shown) {
     const few = ended ? CAUSES.ended : CAUSES.running;
-    return this.#all || this.list.length <= few + 1 ? this.list.length : few;
+    const alone = this.list.findIndex((cause) => key(cause) === shown);
+    return this.#all || alone >= few || this.list.length <= few + 1 ? this.list.length : few;
   }
 
   #paintMore(few, ended) {
@@ -140,23 +141,22 @@ export class Causes {
     if (this.#root.matches(":hover, :focus-within"))
       names = [...[...before.keys()].filter((name) => this.#rows.has(name)), ...names];
     this.#rows = new Map([...new Set(names)].map((name) => [name, this.#rows.get(name)]));
+    const focused = document.activeElement;
+    const held = [...before].find(([, { node }]) => node.contains(focused))?.[0];
     this.#place([...this.#rows.values()].map(({ node }) => node));
+    if (held === undefined || focused.isConnected) return;
+    // The same button of the same row, or none at all: Enter pressed twice orders nothing else.
+    const now = this.#rows.get(held)?.node;
+    const same = now?.querySelector(`[data-does="${CSS.escape(focused.dataset.does)}"]`);
+    (same ?? this.#parts.title).focus();
   }
 
   #place(nodes) {
     const list = this.#parts.rows;
-    const focused = list.contains(document.activeElement) ? document.activeElement : null;
-    const row = focused && [...list.children].find((node) => node.contains(focused));
-    const [at, does] = [row && [...list.children].indexOf(row), focused?.dataset.does];
     for (const node of [...list.children]) if (!nodes.includes(node)) node.remove();
     nodes.forEach((node, i) => {
       if (list.children[i] !== node) list.insertBefore(node, list.children[i] ?? null);
     });
-    if (!focused || focused.isConnected) return;
-    // What was focused is another now, or gone: the keyboard stays where it was.
-    const next = list.children[Math.min(at, list.children.length - 1)];
-    const to = next?.querySelector(`[data-does="${does}"]`) ?? next?.querySelector("button");
-    (to ?? this.#parts.title).focus();
   }
 }
 

@@ -1,6 +1,7 @@
 // The hosts of the job: as squares or as a table, grouped, and only those that one wants to see.
 // What one wants to see is the place, which lives in the address.
 
+import { CopyNames } from "./copy.js";
 import { setText } from "./dom.js";
 import { HostMap } from "./map.js";
 import * as place from "./place.js";
@@ -18,6 +19,7 @@ export class Fleet {
   #on;
   #map;
   #table;
+  #copy;
 
   /**
    * @param here the place, see place.js @param on `onPick` and `onLook` of a host by its name,
@@ -30,6 +32,7 @@ export class Fleet {
     this.#on = on;
     this.#map = new HostMap(byId("map"), { model, ...on });
     this.#table = new HostTable(byId("table"), { model, ...on });
+    this.#copy = new CopyNames(byId("copy"), () => this.listed());
     byId("show-all").addEventListener("click", () => this.showAll());
     byId("view").addEventListener("click", ({ target }) => {
       here.view = target.dataset.view ?? here.view;
@@ -98,6 +101,7 @@ export class Fleet {
     for (const button of byId("view").children)
       button.setAttribute("aria-pressed", String((button.dataset.view === "table") === asTable));
     this.#count(listed.length);
+    this.#copy.paint(listed.length > 0 && listed.length < this.#model.hosts.size);
     if (asTable) {
       this.#table.list(listed);
       this.#table.paint(all || turned ? listed : names);

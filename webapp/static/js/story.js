@@ -29,6 +29,7 @@ export class Story {
   #items = [];
   #before = undefined; // where older ones begin; null: there are none, undefined: none was read
   #newest = 0;
+  #filter = null; // of what is shown
   #asked = 0; // which question the page waits for
   #reading = false;
   #late = []; // what came while the first page was read
@@ -47,8 +48,7 @@ export class Story {
     const { grid, kind, host } = this.#parts;
     this.#rows = new Rows(grid, { row: ROW, draw: (i) => this.#row(i) });
     kind.append(...KINDS.map(([value, text]) => new Option(text, value)));
-    kind.addEventListener("change", () => this.reload());
-    host.addEventListener("change", () => this.reload());
+    for (const filter of [kind, host]) filter.addEventListener("change", () => this.#turn());
     grid.addEventListener("scroll", () => this.#more());
     grid.addEventListener("focus", () => this.#look(this.#at));
     grid.addEventListener("keydown", (event) => this.#key(event));
@@ -70,7 +70,8 @@ export class Story {
 
   /** Read anew: another filter, or some events went by unseen. */
   reload() {
-    const { host, none } = this.#parts;
+    const { kind, host, none } = this.#parts;
+    this.#filter = `${kind.value} ${host.value}`;
     const known = !host.value || this.#on.has(host.value);
     host.setAttribute("aria-invalid", String(!known));
     this.#asked += 1;
@@ -109,6 +110,12 @@ export class Story {
       grid.scrollTop += fresh.length * ROW;
     }
     this.#paint();
+  }
+
+  /** A field tells its change when one leaves it: by then it may have been read with another's. */
+  #turn() {
+    const { kind, host } = this.#parts;
+    if (this.#filter !== `${kind.value} ${host.value}`) this.reload();
   }
 
   #fits({ k, h }) {
@@ -159,10 +166,14 @@ export class Story {
     this.#rows.count = count;
     grid.setAttribute("aria-rowcount", this.#before === null ? count : -1);
     none.hidden = count > 0;
+    grid.hidden = count === 0;
     const many = ngettext("%(n)s event", "%(n)s events", count);
     const some = ngettext("the newest %(n)s", "the newest %(n)s", count);
     setText(n, count ? fill(this.#before === null ? many : some, { n: number(count) }) : "");
+    const room = grid.clientHeight;
     this.#rows.paint();
+    // The list grows with its rows: only now there is room for more of them.
+    if (grid.clientHeight > room) this.#rows.paint();
   }
 
   #row(i) {
