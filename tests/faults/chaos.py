@@ -244,16 +244,16 @@ class Chaos:
     def _answer_for(self, run: HostRun) -> None:
         """Honestly, after a look at the host."""
         lost = run.attempts.filter(state="lost", uid__startswith=f"{run.plan}.").order_by("pk")
-        said: orders.changes.Answer = "it_did_not_run"
+        said: orders.answering.Answer = "it_did_not_run"
         if attempt := lost.last():
             if attempt.uid in ended(self.hosts[run.name].home):
                 said = "it_ran"
             elif self.dice.random() < 0.4:
                 said = "give_up"
         try:
-            orders.answer(self.job, by=mira(), host=run.name, answer=said)
+            orders.answer(self.job, by=mira(), hosts=[run.name], answer=said)
         except OrderRefused:
-            orders.answer(self.job, by=mira(), host=run.name, answer="give_up")
+            orders.answer(self.job, by=mira(), hosts=[run.name], answer="give_up")
 
     # What befalls workers
 
