@@ -4,7 +4,8 @@ Works on a stream in pieces: what may be the beginning of a secret is held back,
 state is the offset up to which bytes were given out, so a crash cannot break it.
 
 Looked through is what a reader sees: ends of lines and terminal codes are left out first, so a
-secret is found also where something folds it (base64 does) or colours a part of it.
+secret is found also where something folds it (base64 does) or colours a part of it. And once more
+with the codes: what looks like the end of one may be the beginning of a secret.
 """
 
 import re
@@ -24,7 +25,9 @@ HELD = 4096
 
 #: What separates the parts of a secret and is no part of it: ends of lines, codes of terminals.
 _CODE = rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|[()*+][0-9A-Za-z])"
-_CODES, _FOLDS = re.compile(_CODE), re.compile(rb"[\r\n]+|" + _CODE)
+_LINE_ENDS = rb"[\r\n]+"
+_CODES, _LINES = re.compile(_CODE), re.compile(_LINE_ENDS)
+_FOLDS = re.compile(_LINE_ENDS + rb"|" + _CODE)
 #: Where such a code may go on in what comes next.
 _CUT_CODE = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|[()*+])?\Z")
 #: So many bytes of a spelling are looked for by one search; none is shorter.
@@ -55,12 +58,19 @@ class Mask:
         at, end = 0, len(data)
         if not last and (cut := _CUT_CODE.search(data, max(0, end - 40))):
             end = cut.start()
-        text = _Unfolded(data[:end])
-        matches = [(text.begin(a), text.end(b)) for a, b in known.matches(text.plain)]
+        text = data[:end]
+        codes = [code.span() for code in _CODES.finditer(text)]
+        views = [_Unfolded(text, without=_LINES)]
+        if codes:
+            views.append(_Unfolded(text, without=_FOLDS))
+        matches = _joined(
+            (view.begin(a), view.end(b)) for view in views for a, b in known.matches(view.plain)
+        )
         if not last:
-            end = known.safe_end(text, end)
-            # A match that has begun before the end belongs together.
-            end = next((start for start, stop in matches if start < end < stop), end)
+            end = min(known.safe_end(view, end) for view in views)
+            # What has begun before the end belongs together; a code would be none without its head.
+            while cut_apart := [a for a, b in (*matches, *codes) if a < end < b]:
+                end = min(cut_apart)
         for start, stop in matches:
             if start >= end:
                 break
@@ -75,10 +85,9 @@ class Mask:
 class _Unfolded:
     """Bytes as a reader sees them, and where each of them stood."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        shown = _CODES.sub(b"", data) if b"\x1b" in data else data
-        self.plain = shown.translate(None, b"\r\n")
+    def __init__(self, data: bytes, *, without: re.Pattern[bytes]) -> None:
+        self._data, self._without = data, without
+        self.plain = without.sub(b"", data)
         self._spans: tuple[list[int], list[int]] | None = None
 
     def begin(self, index: int) -> int:
@@ -96,10 +105,21 @@ class _Unfolded:
 
     def _folds(self) -> tuple[list[int], list[int]]:
         """Before which of the bytes something was left out, and how much in all."""
-        lengths = [fold.end() - fold.start() for fold in _FOLDS.finditer(self._data)]
-        left_out = [0, *accumulate(lengths)]
-        starts = (fold.start() for fold in _FOLDS.finditer(self._data))
+        spans = [fold.span() for fold in self._without.finditer(self._data)]
+        left_out = [0, *accumulate(stop - start for start, stop in spans)]
+        starts = (start for start, _ in spans)
         return [start - gone for start, gone in zip(starts, left_out, strict=False)], left_out
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """In their order; those that overlap as one."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        if joined and start < joined[-1][1]:
+            start, last = joined.pop()
+            stop = max(stop, last)
+        joined.append((start, stop))
+    return joined
 
 
 class _Known:

@@ -136,6 +136,12 @@ def test_without_secrets_everything_passes_at_once(secrets: list[str]) -> None:
     assert [piece.output for piece in Mask(secrets).pieces(b"sho", last=False)] == [b"sho"]
 
 
+def test_what_looks_like_the_end_of_a_code_may_begin_a_secret() -> None:
+    """No terminal would show it, but whoever reads the bytes."""
+    output, _ = through(Mask(["hunter2-hunter2"]), [b"\x1b[hunter2-hunter2\x1b[0m"])
+    assert output == b"\x1b[[MASKED]\x1b[0m"
+
+
 PARTS = [b"abcdefgh", b"abcdef", b"abc", b"x", b"\0\xff", b"\n", b"\x1b[1m", b"\x1b", b"[", b"fgh"]
 
 
