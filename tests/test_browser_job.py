@@ -205,12 +205,12 @@ def test_every_key_is_told_and_does_what_is_told(tab: Tab, large: Job) -> None:
     expect(page.locator("#keys-help")).to_be_hidden()
     page.keyboard.press("e")
     expect(page.locator("#map .sq.failed:focus")).to_have_count(1)
-    above = page.locator("#map .sq:focus").bounding_box()
+    # On the page, not in its view: what is focused may be scrolled to.
+    place = "at => [at.getBoundingClientRect().x, at.getBoundingClientRect().y + scrollY]"
+    above = page.locator("#map .sq:focus").evaluate(place)
     page.keyboard.press("ArrowDown")
-    below = page.locator("#map .sq:focus").bounding_box()
-    assert above
-    assert below
-    assert (above["x"], True) == (below["x"], above["y"] < below["y"])
+    below = page.locator("#map .sq:focus").evaluate(place)
+    assert (above[0], True) == (below[0], above[1] < below[1])
     page.keyboard.press("1")
     expect(page.locator("#score .chip").first).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Escape")

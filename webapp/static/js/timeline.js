@@ -70,7 +70,7 @@ export class Timeline {
       const name = this.#hosts[this.#at.row];
       if (name && event.target !== grid) this.#on.onPick(name);
     });
-    new IntersectionObserver(([entry]) => this.#see(entry.isIntersecting)).observe(root);
+    new IntersectionObserver((told) => this.#see(told.at(-1).isIntersecting)).observe(root);
   }
 
   /** As GET /jobs/{id}/pace tells them. */
@@ -113,7 +113,7 @@ export class Timeline {
   }
 
   #paint({ sort }) {
-    if (!this.#seen || !this.#listed.length) return;
+    if (!(this.#seen || sort) || !this.#listed.length) return;
     this.#moved = false;
     this.#on.needSteps();
     const { grid, lay, n } = this.#parts;
