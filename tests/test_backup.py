@@ -224,7 +224,7 @@ def test_a_file_that_is_not_of_a_backup_is_refused(
 
 def test_what_is_here_is_given_up_only_when_that_is_said(job: Job, file: Path) -> None:
     call_command("backup", file, stdout=io.StringIO())
-    with pytest.raises(CommandError, match="There are 4 hosts and 1 jobs here; --replace"):
+    with pytest.raises(CommandError, match=r"not empty \(hosts: 4, jobs: 1\); --replace"):
         call_command("restore", file)
     call_command("restore", file, replace=True, stdout=io.StringIO())
 

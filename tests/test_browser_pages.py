@@ -415,6 +415,17 @@ def test_a_retry_shows_by_what_comes_back_over_the_stream(tab: Tab, small: Job) 
     expect(page.locator("#acts").get_by_role("button", name="Retry")).to_be_hidden()
 
 
+def test_a_host_is_retried_from_where_a_person_says(tab: Tab, small: Job) -> None:
+    failed = run_in(small, HostRunState.FAILED)
+    page = tab.open_job(small, f"?host={failed.name}")
+    page.get_by_label("From which step").select_option("over again from “stage”")
+    page.get_by_role("button", name="Retry this host").click()
+    expect(page.locator("#activity li").first).to_contain_text("retried 1 host from “stage”")
+    expect(page.get_by_label("From which step")).to_be_hidden()
+    failed.refresh_from_db()
+    assert (failed.state, failed.step) == ("waiting", 1)
+
+
 def test_a_cancel_is_asked_about_first(tab: Tab, small: Job) -> None:
     page = tab.open_job(small)
     page.get_by_role("button", name="Cancel…").click()

@@ -82,6 +82,7 @@ const ANSWER = {
 
 function order(item) {
   const { at, who, what, hosts, host, note, after, batch, terms, by_job, opens, answer } = item;
+  const { from_step: step } = item;
   const many =
     hosts === undefined
       ? ""
@@ -90,7 +91,9 @@ function order(item) {
   const text =
     {
       start: fill(gettext("%(who)s started the update of %(hosts)s."), values),
-      retry: fill(gettext("%(who)s retried %(hosts)s."), values),
+      retry: step
+        ? fill(gettext("%(who)s retried %(hosts)s from “%(step)s”."), { ...values, step })
+        : fill(gettext("%(who)s retried %(hosts)s."), values),
       cancel: fill(gettext("%(who)s cancelled the job."), values),
       pause: fill(PAUSE[after] ?? PAUSE.host, values),
       skip: fill(gettext("%(who)s left out %(hosts)s."), values),

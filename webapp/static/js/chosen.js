@@ -4,8 +4,8 @@ import { LogPane } from "./log.js";
 import { Past } from "./past.js";
 import * as place from "./place.js";
 import { Refused } from "./reading.js";
+import { Retrying } from "./retrying.js";
 import { Search } from "./search.js";
-import { RETRYABLE } from "./states.js";
 import { Transcript } from "./transcript.js";
 
 /** While it has not gone down. */
@@ -26,6 +26,7 @@ export class Chosen {
   #past = null;
   #log;
   #search;
+  #retrying;
 
   /**
    * @param here the place, see place.js @param on `watch(name)`: the socket tells of this host,
@@ -120,7 +121,7 @@ export class Chosen {
     this.#log.paint();
     const host = this.#model.hosts.get(this.name);
     if (!host) return;
-    byId("retry-host").hidden = !can.includes("retry") || !RETRYABLE.has(host.state);
+    this.#retrying.paint(this.name, can);
     byId("leave-out").hidden = !can.includes("skip") || !LEFT_OUT.includes(host.state);
     byId("answer").hidden = !can.includes("answer") || host.state !== "unknown";
   }
@@ -130,9 +131,10 @@ export class Chosen {
   }
 
   #takeOrders() {
-    byId("retry-host").addEventListener("click", ({ target }) => {
-      const refusal = byId("host-refusal");
-      this.#orders.give("retry", { hosts: [this.name] }, target, { refusal });
+    this.#retrying = new Retrying(byId("retry-host"), byId("retry-from"), {
+      model: this.#model,
+      onRetry: (body, button) =>
+        this.#orders.give("retry", body, button, { refusal: byId("host-refusal") }),
     });
     byId("leave-out").addEventListener("click", ({ target }) =>
       this.#aside.leaveOut(this.name, target, byId("host-refusal")),

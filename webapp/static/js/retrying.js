@@ -1,0 +1,41 @@
+// A retry of the one host that is looked at: from where it stopped, or over again from a step before.
+
+import { element } from "./dom.js";
+import { RETRYABLE } from "./states.js";
+import { fill, gettext } from "./words.js";
+
+export class Retrying {
+  #of = "";
+
+  /** @param button gives the order @param from a select: "" or the name of a step
+   * @param onRetry is given the order's body and the button */
+  constructor(button, from, { model, onRetry }) {
+    Object.assign(this, { button, from, model });
+    button.addEventListener("click", () =>
+      onRetry({ hosts: [this.name], ...(from.value ? { from_step: from.value } : {}) }, button),
+    );
+  }
+
+  /** @param name of the host @param can what may be ordered now */
+  paint(name, can) {
+    this.name = name;
+    const host = this.model.hosts.get(name);
+    const may = can.includes("retry") && RETRYABLE.has(host.state);
+    const before = may ? earlier(this.model.steps, host.steps) : [];
+    this.button.hidden = !may;
+    this.from.hidden = before.length === 0;
+    const of = [name, ...before].join("\n");
+    if (of === this.#of) return;
+    this.#of = of;
+    const option = (value, text) => element("option", { value }, text);
+    this.from.replaceChildren(
+      option("", gettext("from where it stopped")),
+      ...before.map((step) => option(step, fill(gettext("over again from “%(step)s”"), { step }))),
+    );
+  }
+}
+
+/** Steps before the last that was begun. @param names in the recipe's order @param begun by name */
+export function earlier(names, begun) {
+  return names.filter((name) => begun.has(name)).slice(0, -1);
+}
