@@ -4,11 +4,14 @@ and from earlier jobs of the recipe where too few of these have been through a s
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 from statistics import median
+from typing import Any
 
-from django.db.models import Count, F, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Count, F, FloatField, Func, QuerySet
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from deploy_tasks import floors, revisions
@@ -204,7 +207,23 @@ def _ended() -> QuerySet[Attempt, Attempt]:
 
 def _spans(attempts: QuerySet[Attempt, Attempt]) -> defaultdict[str, list[float]]:
     spans: defaultdict[str, list[float]] = defaultdict(list)
-    for name, begun, ended in attempts.values_list("name", "started_at", "ended_at"):
-        if begun and ended:
-            spans[name].append(max(0.0, (ended - begun) / timedelta(seconds=1)))
+    for name, seconds in attempts.values_list("name", _Seconds("ended_at", "started_at")):
+        spans[name].append(max(0.0, round(seconds, 3)))
     return spans
+
+
+class _Seconds(Func):
+    """From the second moment to the first, by the database: of thousands of rows, each of two dates
+    costs more here than all else about it."""
+
+    output_field = FloatField()
+    template, arg_joiner = "EXTRACT(EPOCH FROM %(expressions)s)", " - "
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
+    ) -> tuple[str, tuple[str | int, ...]]:
+        days = {
+            "template": "((julianday(%(expressions)s)) * 86400)",
+            "arg_joiner": ") - julianday(",
+        }
+        return self.as_sql(compiler, connection, **{**days, **context})
