@@ -326,15 +326,22 @@ def test_a_step_ends_at_its_limit_while_nobody_looks(
     assert_world_ok(own_fleet, run.job)
 
 
-def test_a_cancel_waits_for_a_host_that_is_away(
+@pytest.fixture
+def away(
     own_fleet: Fleet, crew: Crew, transactional_db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """R54: the wish is kept, and so is the lock."""
+) -> HostRun:
+    """In the middle of a step; its host, the first one, has gone, and is tried again and again."""
     monkeypatch.setattr(story, "LONGEST_NAP", 0.1)
     host = own_fleet.hosts[0]
     crew.start()
     run = start_and_wait(make_slow(own_fleet, host, RECIPE), host)
     own_fleet.stop(host.group)
+    return run
+
+
+def test_a_cancel_waits_for_a_host_that_is_away(own_fleet: Fleet, away: HostRun) -> None:
+    """R54: the wish is kept, and so is the lock."""
+    host, run = own_fleet.hosts[0], away
     until(lambda: run.refresh_from_db() or run.link == "unreachable", "it is away")
     orders.cancel(run.job, by=mira(), undo=False)
     until(lambda: run.refresh_from_db() or run.wake_at is not None, "nobody holds a thread for it")
@@ -394,14 +401,10 @@ def test_a_cancel_and_the_end_of_a_step_may_meet(
 
 
 def test_a_clock_that_is_set_forward_gives_up_no_host_that_is_away(
-    own_fleet: Fleet, crew: Crew, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+    own_fleet: Fleet, away: HostRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours, while it naps between two tries."""
-    monkeypatch.setattr(story, "LONGEST_NAP", 0.1)
-    host = own_fleet.hosts[0]
-    crew.start()
-    run = start_and_wait(make_slow(own_fleet, host, RECIPE), host)
-    own_fleet.stop(host.group)
+    host, run = own_fleet.hosts[0], away
 
     def tried() -> int:
         run.refresh_from_db()
