@@ -110,14 +110,14 @@ class TestLoggingIn:
         with Fleet(tmp_path / "fleet", 1, config="LogLevel DEBUG1\n") as fleet:
             ssh.connect(target_of(fleet, fleet.hosts[0])).close()
             log = fleet.log()
-        assert "kex: algorithm: curve25519-sha256@libssh.org" in log
+        assert "kex: algorithm: ecdh-sha2-nistp256" in log
         assert log.count("cipher: aes128-gcm@openssh.com") == 2
 
     @pytest.mark.parametrize(
         "config",
         [
             "KexAlgorithms diffie-hellman-group14-sha256\nCiphers aes256-ctr\nMACs hmac-sha2-256\n",
-            "KexAlgorithms ecdh-sha2-nistp256\nCiphers aes128-ctr\n"
+            "KexAlgorithms curve25519-sha256@libssh.org\nCiphers aes128-ctr\n"
             "MACs hmac-sha2-512-etm@openssh.com\n",
         ],
     )
