@@ -162,7 +162,7 @@ def staged() -> str:
 
 
 def cancel(plan: str, nonce: str, *, force: bool = False) -> Program:
-    return _program(plan, nonce, _source("cancel.sh", WISHES="force cancel" if force else "cancel"))
+    return _program(plan, nonce, _source("cancel.sh", WISHES="cancel force" if force else "cancel"))
 
 
 def pause(plan: str, nonce: str) -> Program:

@@ -6,7 +6,7 @@ if ! cd "$D" 2>/dev/null; then
   mkdir -p "$D.end/go.1" && true >"$D.end/cancel" && mv "$D.end" "$D" && cd "$D" || exit 75
 fi
 mkdir go.1 2>/dev/null
-true >cancel || exit 75
+true >cancel || mv follower cancel || exit 75
 case $(state_of_runner 2>/dev/null) in alive|orphan) head_ busy; exit;; esac
 # Also where its notes are gone. The pattern does not find itself.
 if cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -q "/runs/@PLAN@/[0-9]"

@@ -3,7 +3,7 @@
 lay() {
 @FILES@
 for name in @NOTES@; do printf '0 0\n%60s' '' >"$name" || return 1; done
-printf '%-63s\n' @SLOTS@ >st && : >log
+printf '%-63s\n' @SLOTS@ >st && true >log
 }
 # Nobody else may enter these: what lies in them may have the modes of the log-in.
 own() { [ -d "$1" ] || mkdir -m 700 "$HOME/.patchwave" "$1"; [ -d "$1" ]; } 2>/dev/null

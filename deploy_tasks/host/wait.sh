@@ -13,7 +13,10 @@ said=
 while :; do
   clock
   asked=$now
-  setsid sh -eu "$D/@PROBE@" >"$D/@PROBE@.out" 2>&1 3<<@MARK@ &
+  # On a full disk what it says is lost, and not what it finds.
+  out=$D/@PROBE@.out
+  { printf '%99s' '' >"$out" || out=/dev/null; } 2>/dev/null
+  setsid sh -eu "$D/@PROBE@" >"$out" 2>&1 3<<@MARK@ &
 $secrets
 @MARK@
   probe=$!
@@ -22,7 +25,7 @@ $secrets
   wait "$probe"
   status=$?
   printf '%s\n' 0 1<>"$D/probe"
-  says=$(cat "$D/@PROBE@.out")
+  says=$(cat "$out")
   if [ "$says" != "$said" ]; then printf '%s\n' "$says"; fi
   said=$says
   clock

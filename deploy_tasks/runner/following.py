@@ -251,10 +251,11 @@ class Follower:
             return End.WANTED
         if is_first and self._reader.header:
             failpoint("launch.answered")
-            self._story.link(Link.CONNECTED)
             self.teller.booted(self._reader.header.uptime)
             if end := self._answered(self._reader.header):
                 return end
+            # One that answers and is of no use is tried again less and less often.
+            self._story.link(Link.CONNECTED)
         self.teller.tell(found, self._reader.consumed, begin=begin)
         self._reader.consumed = b""
         if found and isinstance(found[-1], frames.Finished):

@@ -161,7 +161,7 @@ class Passage:
             await self._wind_up(end, "", undo=wish.undoes)
         except (Failed, HostFailed) as failure:
             if self._run.undoes_id:
-                error = "; ".join(filter(None, [str(failure), self._left_for_the_hand()]))
+                error = _joined(str(failure), self._left_for_the_hand())
                 await self._wind_up(HostRunState.FAILED, error)
                 return
             undo = self._recipe.on_failure == "undo"
@@ -245,8 +245,8 @@ class Passage:
                 return
             except (Failed, HostFailed, Cancelled) as problem:
                 state = HostRunState.FAILED
-                error = "; ".join(filter(None, [error, str(problem), self._left_for_the_hand()]))
-            error = "; ".join(filter(None, [error, await self._do_last_things()]))
+                error = _joined(error, str(problem), self._left_for_the_hand())
+            error = _joined(error, await self._do_last_things())
         told = {"reason": _("left out")} if state == HostRunState.SKIPPED else {}
         self._story.end(state, error=error, down=self._is_down(state), **told)
 
@@ -351,3 +351,8 @@ class Passage:
         _noise, _mark, answer = result.stdout.partition(mark)
         # The rest of the mark's own line is the host's uptime.
         return words(answer.partition(b"\n")[2], secrets)[:255]
+
+
+def _joined(*troubles: str) -> str:
+    """In one line. What stops steps often stops the last ones, too: it is said once."""
+    return "; ".join(dict.fromkeys(filter(None, troubles)))

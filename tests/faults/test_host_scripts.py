@@ -374,20 +374,23 @@ def test_what_was_given_up_is_found_without_its_directory(launch: Launch, host: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A home on a disk of 160 kB, from which no program may be started, either."""
+    """A home on a disk of 160 kB and 99 files, from which no program may be started, either."""
     home = tmp_path / "home"
     home.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160k,noexec", "none", str(home)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k,nr_inodes=99,noexec", "none", str(home)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs to mount a small disk (root)")
     yield home
     subprocess.run(["umount", "-l", str(home)], check=True)
 
 
-def fill(home: Path) -> None:
+def fill(home: Path, *, and_files: bool = False) -> None:
     with contextlib.suppress(OSError), (home / "full").open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
+    with contextlib.suppress(OSError):
+        for number in range(99 if and_files else 0):
+            (home / f"full-{number}").touch()
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -424,7 +427,7 @@ def test_limits_and_cancels_are_kept_on_a_full_disk(
 ) -> None:
     host = HostShell(small_disk, shell)
     plan = launch(host, Script(HELD, 2 if why == "timeout" else 60)).wait_until_begun()
-    fill(small_disk)
+    fill(small_disk, and_files=True)
     if why == "cancelled":
         assert b"H wished" in plan.run(commands.cancel(plan.id, plan.nonce))
     until(lambda: plan.report().word == "dead", "the runner is through")
