@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from demo.fleet import Fleet
@@ -26,6 +27,10 @@ steps:
 """
 
 
+#: As SQLite is told; PostgreSQL's driver says it by itself.
+BEGIN = "BEGIN"
+
+
 class Ledger:
     """What was asked of the database, by the kind of thread that asked; and of hosts."""
 
@@ -41,7 +46,7 @@ class Ledger:
         """The statements of each, that of its beginning left out."""
         found: list[list[str]] = []
         for text in self.statements[who]:
-            if text.startswith("BEGIN"):
+            if text == BEGIN:
                 found.append([])
             else:
                 found[-1].append(text)
@@ -52,16 +57,24 @@ class Ledger:
 def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
     ledger = Ledger()
     execute, open_ = CursorWrapper.execute, ssh.Session.open
+    set_autocommit = BaseDatabaseWrapper.set_autocommit
 
     def noted(self: CursorWrapper, sql: str, params: Any = None) -> Any:
-        ledger.note(sql)
+        if not sql.startswith(BEGIN):
+            ledger.note(sql)
         return execute(self, sql, params)
+
+    def begun(self: BaseDatabaseWrapper, autocommit: bool, **how: bool) -> None:
+        if not autocommit:
+            ledger.note(BEGIN)
+        set_autocommit(self, autocommit, **how)
 
     def opened(self: ssh.Session, command: str) -> ssh.Channel:
         ledger.channels += 1
         return open_(self, command)
 
     monkeypatch.setattr(CursorWrapper, "execute", noted)
+    monkeypatch.setattr(BaseDatabaseWrapper, "set_autocommit", begun)
     monkeypatch.setattr(ssh.Session, "open", opened)
     return ledger
 
