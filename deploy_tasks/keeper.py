@@ -6,6 +6,7 @@ have threads of their own (`deploy_tasks.hands`) while something happens on thei
 """
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
-from django.db.models import Q, prefetch_related_objects
+from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from deploy_tasks import (
     bells,
@@ -35,7 +36,7 @@ from deploy_tasks.hands import Hands
 from deploy_tasks.journal import Writer, change_host_runs
 from deploy_tasks.models import HostRun, Job, Worker
 from deploy_tasks.runner import LEASE, LONGEST_LEASE, Carriage, carry, claimable
-from deploy_tasks.states import JOB_ENDED, HostRunState
+from deploy_tasks.states import JOB_OPEN, HostRunState
 from deploy_tasks.wishes import Wish
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,9 @@ class Keeper:
         self.stopping = threading.Event()
         self.writer = Writer(on_ended=self.conduct_soon)
         self._carriages: dict[int, Carriage] = {}
+        #: Host runs that were ours at the last look at their rows.
+        self._held: set[int] = set()
+        self._reconciled = -math.inf
         self._frozen: dict[int, Job] = {}
         self._lock = threading.Lock()
         #: Jobs to be conducted, and how many of their host runs have ended here since.
@@ -243,28 +247,40 @@ class Keeper:
         renewed = measured = 0.0
         while not self.stopping.wait(LOOK_EVERY if renewed else 0):
             with _tried_again("look after host runs"):
-                self._read_wishes()
-                self.conduct_soon(dict.fromkeys(conductor.jobs_to_wake(), 0))
-                self._take_left()
-                soaking.ring_due()
+                self._look()
                 if time.monotonic() - renewed >= RENEW_EVERY:
                     renewed = time.monotonic()
                     self._renew()
-                    reconcile()
+                    self._reconcile()
                 if not measured or time.monotonic() - measured >= MEASURE_EVERY:
                     measured = time.monotonic()
+                    _forget_workers()
                     disk.look()
         connection.close()
+
+    def _look(self) -> None:
+        self._read_wishes()
+        self.conduct_soon(dict.fromkeys(conductor.jobs_to_wake(), 0))
+        self._take_left()
+        soaking.ring_due()
 
     def _mine(self) -> dict[int, Carriage]:
         with self._lock:
             return dict(self._carriages)
 
     def _read_wishes(self) -> None:
+        """By their owner: a list of a thousand ids costs more than its answer."""
         mine = self._mine()
-        rows = HostRun.objects.filter(pk__in=mine) if mine else HostRun.objects.none()
-        for pk, fence, wish in rows.values_list("pk", "fence", "wish"):
-            carriage = mine[pk]
+        told = ("pk", "fence", "wish")
+        rows = list(_held().values_list(*told)) if mine else []
+        self._held = {pk for pk, _fence, _wish in rows}
+        # Their claim is not committed yet, they have just ended, or somebody else has them.
+        if others := mine.keys() - self._held:
+            rows += HostRun.objects.filter(pk__in=others).values_list(*told)
+        for pk, fence, wish in rows:
+            carriage = mine.get(pk)
+            if carriage is None:
+                continue
             lost = fence > carriage.fence
             if (carriage.wish, carriage.lost) != (wish, lost):
                 carriage.wish, carriage.lost = Wish(wish), lost
@@ -273,12 +289,23 @@ class Keeper:
     def _renew(self) -> None:
         clock.adjust()
         now = clock.now()
-        Worker.objects.update_or_create(owner=owner.me(), defaults={"seen_at": now})
-        Worker.objects.filter(seen_at__lt=now - FORGET_WORKERS).delete()
-        # A claim that somebody else has taken since has another owner, and is not renewed.
-        held = HostRun.objects.filter(pk__in=self._mine(), owner=owner.me())
-        running = held.filter(state=HostRunState.RUNNING)
+        if not Worker.objects.filter(owner=owner.me()).update(seen_at=now):
+            Worker.objects.get_or_create(owner=owner.me(), defaults={"seen_at": now})
+        # A claim that somebody else has taken since has another owner, and is not renewed; neither
+        # is one of ours that nobody carries any more.
+        running = _held()
+        if left := self._held - self._mine().keys():
+            running = running.exclude(pk__in=left)
         change_host_runs(running, lease_until=now + timedelta(seconds=LEASE))
+
+    def reconcile_if_late(self) -> None:
+        """For whoever has another timer than ours: ours may hang."""
+        if time.monotonic() - self._reconciled > RENEW_EVERY + LOOK_EVERY:
+            self._reconcile()
+
+    def _reconcile(self) -> None:
+        self._reconciled = time.monotonic()
+        reconcile()
 
 
 def reconcile() -> None:
@@ -308,6 +335,15 @@ def reconcile() -> None:
         conductor.conduct(job_id)
     calls.ring_due()
     hosts.ring_for_looks()
+
+
+def _forget_workers() -> None:
+    Worker.objects.filter(seen_at__lt=clock.now() - FORGET_WORKERS).delete()
+
+
+def _held() -> QuerySet[HostRun]:
+    """Under way, and claimed by this worker."""
+    return HostRun.objects.filter(state=HostRunState.RUNNING, owner=owner.me())
 
 
 def _lapsed(now: datetime) -> Q:
@@ -354,7 +390,7 @@ def _free_those_of_dead_owners() -> None:
 
 def _jobs_that_stand_still() -> list[int]:
     """Open jobs of which nothing is queued or running: their bell was lost, or their time came."""
-    open_jobs = Job.objects.exclude(state__in=JOB_ENDED)
+    open_jobs = Job.objects.filter(state__in=JOB_OPEN)
     moving = HostRun.objects.filter(state__in=[HostRunState.QUEUED, HostRunState.RUNNING])
     return list(open_jobs.exclude(pk__in=moving.values("job")).values_list("pk", flat=True))
 

@@ -18,7 +18,7 @@ from deploy_tasks.errors import HostFailed, LinkLost
 from deploy_tasks.masking import Mask
 from deploy_tasks.models import Batch, Event, HostRun
 from deploy_tasks.runner import target
-from deploy_tasks.states import JOB_ENDED, Gate, HostRunState
+from deploy_tasks.states import JOB_OPEN, Gate, HostRunState
 from deploy_tasks.visible import words
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,9 @@ LONGEST = 200
 def ring_due() -> None:
     """Ring for hosts whose turn it is. Anybody may, at any time."""
     soaking = list(
-        Batch.objects.filter(gate=Gate.SOAKING, job__cancelled=False)
-        .exclude(job__state__in=JOB_ENDED)
-        .values_list("job", "n")
+        Batch.objects.filter(
+            gate=Gate.SOAKING, job__cancelled=False, job__state__in=JOB_OPEN
+        ).values_list("job", "n")
     )
     if not soaking:
         return

@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.db import connection, connections
 
-from deploy_tasks import conductor, hosts, keeper, looking, retention, soaking, sweeping
+from deploy_tasks import conductor, hosts, looking, retention, soaking, sweeping
 from deploy_tasks.ending import end_anyway
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import Host, Job
@@ -40,7 +40,7 @@ def run_hosts(host_run_ids: list[int]) -> None:
 
 @shared_task(ignore_result=True)
 def reconcile() -> None:
-    keeper.reconcile()
+    the_keeper().reconcile_if_late()
 
 
 @shared_task(ignore_result=True)

@@ -5,18 +5,20 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.conf import LazySettings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from deploy_tasks import bells, clock, conductor, keeper, refusals, tasks
+from deploy_tasks import bells, clock, conductor, keeper, owner, refusals, tasks
 from deploy_tasks.journal import Entry, writer
 from deploy_tasks.keeper import Keeper
-from deploy_tasks.models import HostRun
+from deploy_tasks.models import Game, HostRun, Job
 from deploy_tasks.runner import Carriage, claimable
-from deploy_tasks.states import HostRunState
+from deploy_tasks.states import HostRunState, JobState
+from deploy_tasks.wishes import Wish
 from tests import factories
 from tests.waiting import until
 
@@ -52,7 +54,8 @@ def worker(transactional_db: None, settings: LazySettings) -> Iterator[Keeper]:
 
 
 def queued(hosts: int) -> list[int]:
-    job = factories.job(factories.game(), hosts)
+    game = Game.objects.first() or factories.game()
+    job = factories.job(game, hosts)
     job.host_runs.update(state=HostRunState.QUEUED, rung_at=clock.now())
     return list(job.host_runs.order_by("pk").values_list("pk", flat=True))
 
@@ -256,3 +259,78 @@ def test_a_clock_that_was_set_back_holds_nothing_up(monkeypatch: pytest.MonkeyPa
     assert sorted(rung) == [lost, left]
     assert claimable(rows.get(pk=left))
     assert not claimable(rows.get(pk=carried))
+
+
+def carried(worker: Keeper, hosts: int) -> list[int]:
+    """Host runs that this worker has claimed, and whose hosts say nothing."""
+    ids = queued(hosts)
+    lease_until = clock.now() + timedelta(seconds=1)
+    claimed = {"state": "running", "owner": owner.me(), "fence": 1}
+    HostRun.objects.filter(pk__in=ids).update(lease_until=lease_until, **claimed)
+    worker._carriages |= {pk: Carriage(pk, 1, worker.stopping) for pk in ids}
+    return ids
+
+
+@pytest.fixture
+def quiet(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeper]:
+    """One whose timer is turned by the test."""
+    monkeypatch.setattr(bells, "_ring", lambda *_, **__: None)
+    worker = Keeper()
+    yield worker
+    worker.writer.close()
+
+
+def test_quiet_hosts_take_no_statement_each(quiet: Keeper) -> None:
+    """Neither more of them nor longer ones: a list of a thousand ids is a tenth of a core."""
+    asked = []
+    for hosts in (1, 1, 40):
+        HostRun.objects.all().delete()
+        Job.objects.update(state=JobState.SUCCEEDED)
+        quiet._carriages.clear()
+        carried(quiet, hosts)
+        with CaptureQueriesContext(connection) as queries:
+            quiet._look()
+            quiet._renew()
+            quiet._reconcile()
+        asked.append([len(query["sql"]) for query in queries])
+    _before, first, second = asked
+    assert len(first) == len(second) < 20
+    # A number more of its only job, say, and no id of a host run.
+    assert sum(second) - sum(first) < 40
+
+
+def test_what_nobody_carries_any_more_is_not_renewed(quiet: Keeper) -> None:
+    """After an error of ours, say: the reconciler takes it up when its lease is over."""
+    kept, left = carried(quiet, 2)
+    quiet._look()
+    del quiet._carriages[left]
+    quiet._renew()
+    soon = clock.now() + timedelta(seconds=5)
+    assert list(HostRun.objects.filter(lease_until__gt=soon)) == [HostRun.objects.get(pk=kept)]
+
+
+def test_a_wish_and_a_loss_reach_whoever_carries_it(quiet: Keeper) -> None:
+    cancelled, lost, left, _same = carried(quiet, 4)
+    HostRun.objects.filter(pk=cancelled).update(wish=Wish.CANCEL)
+    HostRun.objects.filter(pk=lost).update(owner="far:1:1", fence=2)
+    HostRun.objects.filter(pk=left).update(owner="", lease_until=None)
+    woken: list[int] = []
+    for pk, carriage in quiet._carriages.items():
+        carriage.wake = partial(woken.append, pk)
+    quiet._look()
+    assert sorted(woken) == sorted([cancelled, lost])
+    assert quiet._carriages[cancelled].wish == Wish.CANCEL
+    assert [pk for pk, carriage in quiet._carriages.items() if carriage.lost] == [lost]
+
+
+def test_the_clock_of_others_reconciles_only_where_ours_is_late(
+    quiet: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[bool] = []
+    monkeypatch.setattr(keeper, "reconcile", lambda: done.append(True))
+    quiet.reconcile_if_late()
+    quiet.reconcile_if_late()
+    assert done == [True]
+    quiet._reconciled -= keeper.RENEW_EVERY + keeper.LOOK_EVERY
+    quiet.reconcile_if_late()
+    assert done == [True, True]

@@ -196,11 +196,9 @@ class HostRun(models.Model):
             models.Index(
                 fields=["job"], condition=~Q(refused_credential=""), name="refused_log_ins"
             ),
-            models.Index(
-                fields=["lease_until"],
-                condition=Q(state__in=["queued", "running"]),
-                name="host_runs_by_lease",
-            ),
+            # For the few that are under way: the rest is history. SQLite takes no index with a
+            # condition for a state that is a parameter.
+            models.Index(fields=["state", "owner"], name="host_runs_by_owner"),
         ]
 
     def __str__(self) -> str:
