@@ -1,6 +1,5 @@
 """Pages that ask again for what they show."""
 
-import time
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from django.test import Client, RequestFactory
 
 from tests import factories, scenes
 from tests.stories import person
-from webapp import live
+from webapp import live, recent
 from webapp.models import Role
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +18,7 @@ AGAIN = {"Patchwave-Live": "1"}
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_answers", live._Answers())
+    monkeypatch.setattr(live, "_answers", recent.Recent())
 
 
 @pytest.fixture
@@ -43,8 +42,8 @@ def test_what_a_page_has_already_is_not_sent_again(boss: Client) -> None:
 
 
 def test_what_has_changed_is_sent(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "FRESH", 0.0)
-    monkeypatch.setattr(live, "WORTH", 0)
+    monkeypatch.setattr(recent, "FRESH", 0.0)
+    monkeypatch.setattr(recent, "WORTH", 0)
     first = boss.get("/", headers=AGAIN)
     scenes.midway(scenes.game("paper", hosts=5))
     now = boss.get("/", headers=AGAIN | {"If-None-Match": first["ETag"]})
@@ -81,30 +80,6 @@ def test_fifty_open_pages_cost_as_much_as_one() -> None:
     assert told == {b"the 1. answer"}
 
 
-def test_an_answer_is_good_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    view, user = live.live(Page()), person("w", role=Role.VIEWER)
-    assert view(request(user, **AGAIN)).content == b"the 1. answer"
-    later = time.monotonic() + 2.1
-    monkeypatch.setattr("time.monotonic", lambda: later)
-    assert view(request(user, **AGAIN)).content == b"the 2. answer"
-
-
-def test_an_answer_that_takes_long_is_made_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-
-    def slow(_request: HttpRequest) -> HttpResponse:
-        now[0] += 1
-        return HttpResponse(str(now[0]))
-
-    view, user = live.live(slow), person("w", role=Role.VIEWER)
-    first = view(request(user, **AGAIN)).content
-    now[0] += 9
-    assert view(request(user, **AGAIN)).content == first
-    now[0] += 2
-    assert view(request(user, **AGAIN)).content != first
-
-
 def test_readers_with_other_rights_are_told_their_own() -> None:
     squid, paper = factories.game("squid"), factories.game("paper")
     view = live.live(page := Page())
@@ -131,10 +106,3 @@ def test_a_page_that_is_opened_is_always_made_anew() -> None:
     view, user = live.live(Page()), person("w", role=Role.VIEWER)
     assert view(request(user)).content == b"the 1. answer"
     assert view(request(user)).content == b"the 2. answer"
-
-
-def test_only_so_many_answers_are_kept() -> None:
-    view, user = live.live(Page()), person("w", role=Role.VIEWER)
-    for n in range(live.KEPT + 10):
-        view(request(user, f"/?page={n}", **AGAIN))
-    assert len(live._answers._kept) == live.KEPT

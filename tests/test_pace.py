@@ -1,11 +1,13 @@
 """How long steps take, who is slow, and what is left."""
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from deploy_tasks.models import HostRun, Job
 from deploy_tasks.states import HostRunState, JobState
 from tests import scenes
-from webapp.pace import Rest, Usual, left, pace
+from webapp import recent
+from webapp.pace import Rest, Usual, left, outlook, pace
 
 
 def test_what_is_usual_is_told_by_the_middle_and_by_nearly_all() -> None:
@@ -73,6 +75,17 @@ class TestOfAJob:
         assert (pace(job)["left"] or 0) > 60
         job.state = JobState.HALTED
         assert pace(job)["left"] is None
+
+    def test_who_asks_again_at_once_is_told_what_was_worked_out_just_now(
+        self,
+        job: Job,
+        monkeypatch: pytest.MonkeyPatch,
+        django_assert_num_queries: DjangoAssertNumQueries,
+    ) -> None:
+        monkeypatch.setattr(recent, "FRESH", 3600)
+        told = outlook(job)
+        with django_assert_num_queries(0):
+            assert outlook(job) == told
 
     def test_earlier_jobs_say_it_where_a_job_has_only_begun(self, job: Job) -> None:
         later = _begun_after(job)

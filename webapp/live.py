@@ -5,9 +5,7 @@ the same time; "not modified" where it is what the page has already. The script 
 """
 
 import hashlib
-import threading
-import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -17,14 +15,10 @@ from django.utils.cache import get_conditional_response
 from django.utils.translation import get_language
 
 from webapp import access
+from webapp.recent import Recent
 
 #: The header by which a page asks again.
 HEADER = "Patchwave-Live"
-#: Seconds that an answer is good for; one that took long to make, for so many times as long.
-FRESH = 2.0
-WORTH = 10
-#: Answers that are kept at a time.
-KEPT = 64
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
@@ -54,30 +48,4 @@ def render(request: HttpRequest, template: str, context: dict[str, Any]) -> Http
     return shortcuts.render(request, template, context)
 
 
-class _Answer:
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.until = 0.0
-        self.body = b""
-
-
-class _Answers:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: dict[Hashable, _Answer] = {}
-
-    def get(self, about: Hashable, make: Callable[[], bytes]) -> bytes:
-        """What ``make`` gave a moment ago, or gives now; who comes meanwhile waits for it."""
-        with self._lock:
-            answer = self._kept.setdefault(about, _Answer())
-            while len(self._kept) > KEPT:
-                del self._kept[next(iter(self._kept))]
-        with answer.lock:
-            if (begun := time.monotonic()) >= answer.until:
-                answer.body = make()
-                made = time.monotonic()
-                answer.until = made + max(FRESH, WORTH * (made - begun))
-            return answer.body
-
-
-_answers = _Answers()
+_answers: Recent[bytes] = Recent()

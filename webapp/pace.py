@@ -18,6 +18,7 @@ from deploy_tasks import floors, revisions
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobState
+from webapp.recent import Recent
 from webapp.shapes import PaceReport, StepPace
 
 #: The newest attempts that are looked at: of this job, and for each step in earlier jobs.
@@ -104,8 +105,18 @@ def pace(job: Job) -> PaceReport:
     return {"steps": steps, "slow": _slow(usual, running), "left": left}
 
 
-def outlook(job: Job) -> tuple[list[str], float | None]:
-    """Hosts that are slow, and about how many seconds are left."""
+#: Hosts that are slow, and about how many seconds are left.
+Outlook = tuple[list[str], float | None]
+_outlooks: Recent[Outlook] = Recent()
+
+
+def outlook(job: Job) -> Outlook:
+    """As it was a moment ago: to work it out is most of what is said of a job, and it is asked for
+    several times a second. By more than the id, which a restored backup gives to another job."""
+    return _outlooks.get((job.pk, job.created_at), lambda: _outlook(job))
+
+
+def _outlook(job: Job) -> Outlook:
     names = revisions.step_names(job.revision)
     usual = _usual(job, names, _own(job))
     running = _running(job, timezone.now())
