@@ -1,8 +1,8 @@
 """The bytes below SSH: paramiko's view of a socket, quick and with limits."""
 
 import contextlib
-import select
 import socket
+import struct
 import threading
 import time
 
@@ -45,8 +45,9 @@ class Wire:
         self._read_size = SMALL_READ
         self._reader: int | None = None
         self._stuck_since: float | None = None
-        self._acknowledges = False
         self._patience = Patience()
+        #: What the kernel was told last of how long to wait for something to read (seconds).
+        self._waits = 0.0
         #: How the connection was broken, if it was; paramiko does not always tell.
         self.error: ConnectionError | None = None
         #: The first of what came before the SSH banner was complete; None from then on.
@@ -68,15 +69,14 @@ class Wire:
         """Whether nothing comes for a while. Never of a channel through a jump host."""
         if self._socket is None or self._offset < len(self._buffer):
             return False
-        self._reader = threading.get_ident()
-        self._acknowledge_at_once()
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        if poll.poll(self._patience.seconds * 1000):
-            return False
+        if self._waits != self._patience.seconds:
+            self._wait_for_news(self._patience.seconds)
         self._buffer, self._offset = b"", 0
-        self._acknowledges = False
-        return True
+        try:
+            self._buffer = self._receive()
+        except TimeoutError:
+            return True
+        return False
 
     async def news(self) -> None:
         """After `is_silent`, by the one that reads; nobody does meanwhile."""
@@ -92,13 +92,13 @@ class Wire:
     def send(self, data: bytes) -> int:
         try:
             sent = self._link.send(data)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             # paramiko tries again for ever.
             now = time.monotonic()
             self._stuck_since = self._stuck_since or now
             if now - self._stuck_since > STALLED_AFTER:
                 raise ConnectionAbortedError from None
-            raise
+            raise TimeoutError from None
         except ConnectionError as error:
             self.error = error
             raise
@@ -106,7 +106,14 @@ class Wire:
         return sent
 
     def settimeout(self, seconds: float) -> None:
-        self._link.settimeout(seconds)
+        """The kernel keeps the limit: with one of Python's each read, and each write, would first
+        ask whether it can be done, and give Python's lock away for that as well."""
+        if self._socket is None:
+            self._link.settimeout(seconds)
+            return
+        self._socket.settimeout(None)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(seconds))
+        self._wait_for_news(seconds)
 
     def close(self) -> None:
         """End the connection. The descriptor itself is closed by the thread that reads it.
@@ -126,12 +133,13 @@ class Wire:
 
     def _receive(self) -> bytes:
         self._reader = threading.get_ident()
-        if not self._acknowledges:
-            self._acknowledge_at_once()
-        # The kernel forgets it by itself.
-        self._acknowledges = False
+        if self._socket is not None and _QUICKACK is not None:
+            # The kernel forgets it by itself.
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         try:
             data = self._link.recv(self._read_size)
+        except BlockingIOError:
+            raise TimeoutError from None
         except ConnectionError as error:
             self.error = error
             raise
@@ -145,10 +153,10 @@ class Wire:
                 raise EOFError
         return data
 
-    def _acknowledge_at_once(self) -> None:
-        if self._socket is not None and _QUICKACK is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        self._acknowledges = True
+    def _wait_for_news(self, seconds: float) -> None:
+        assert self._socket is not None
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+        self._waits = seconds
 
 
 class Packets(Packetizer):
@@ -200,3 +208,8 @@ def _tune(link: socket.socket) -> None:
     }.items():
         if hasattr(socket, name):
             link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _timeval(seconds: float) -> bytes:
+    whole = int(seconds)
+    return struct.pack("ll", whole, int((seconds - whole) * 1_000_000))
