@@ -8,6 +8,7 @@ from deploy_tasks import commands, desk, recipes, ssh
 from deploy_tasks.commands import Variables
 from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost
 from deploy_tasks.failpoints import failpoint
+from deploy_tasks.journal import Entry
 from deploy_tasks.masking import Mask
 from deploy_tasks.models import Attempt, Event, HostRun
 from deploy_tasks.runner import plans, target
@@ -45,6 +46,8 @@ class Work:
         self.attempts = _attempts(run.pk) if run.fence else []
         #: What an earlier job did, where this host run takes it back.
         self._earlier = _attempts(run.undoes_id) if run.undoes_id else []
+        #: Stores the ids of the newest plan, as long as nobody has waited for it.
+        self._planned: Entry | None = None
         self._follower: commands.Follower = "tail"
         #: Plans that the host has taken and not begun.
         self._not_begun = 0
@@ -144,12 +147,15 @@ class Work:
     def _new_plan(self, steps: Sequence[int], way: Way) -> LivePlan:
         plan = plans.new_plan(self._run.pk, self._recipe, steps, self.attempts, way)
         changes = {"plan": plan.id, "plan_nonce": plan.nonce, "plan_cksum": plan.cksum}
-        entry = self._story.tell(changes=changes, offset=0, attempts=plan.attempts)
+        self._planned = self._story.tell(changes=changes, offset=0, attempts=plan.attempts)
         self.attempts += plan.attempts
-        # The ids are in the database before anything is sent.
-        entry.wait()
-        failpoint("plan.committed")
         return plan
+
+    def _await_ids(self) -> None:
+        planned, self._planned = self._planned, None
+        if planned:
+            planned.wait()
+            failpoint("plan.committed")
 
     async def _carry_out(self, plan: LivePlan) -> list[Attempt]:
         """Launch or attach, and follow until the runner is through, however often it takes."""
@@ -180,7 +186,12 @@ class Work:
     ) -> End | None:
         """As far as one connection goes; None where it broke."""
         launched = self.launched or plan.sent
-        session = self._contact.session(launched=launched)
+        try:
+            session = self._contact.session(launched=launched)
+        finally:
+            # Stored while the connection was made: before anything is sent, and before the plan's
+            # attempts are told of by their ids, also where there is no connection.
+            self._await_ids()
         try:
             # What shall end is not launched once more, only to learn whether it was.
             end = End.WISH
