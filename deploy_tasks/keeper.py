@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -130,14 +130,17 @@ class Keeper:
             self._some_are_left.set()
         self._hand_out(ours)
 
-    def _take_next(self, job_id: int, ended: int, left: list[int], ids: list[int]) -> list[int]:
-        """Hands that host runs have left take the next ones; any worker may have those ``left``."""
+    def _take_next(
+        self, job_id: int, ended: int, ours: list[int], left: list[int], ids: list[int]
+    ) -> list[int]:
+        """Hands that host runs have left take the next ones, which are ``ours`` then; any worker
+        may have those ``left``."""
         with self._jobs_wait:
             # Those of the last commit may not have been counted when their job's turn came.
             ended += self._jobs.pop(job_id, 0)
-        taken = self._take_free_hands(min(ended, len(ids)))
-        self._hand_out(ids[:taken])
-        left += ids[taken:]
+        hands = self._take_free_hands(min(ended, len(ids)))
+        ours += ids[:hands]
+        left += ids[hands:]
         return []
 
     def _hand_out(self, ids: Sequence[int]) -> None:
@@ -212,6 +215,9 @@ class Keeper:
             if mine:
                 with self._lock:
                     del self._carriages[carriage.host_run]
+                if not self._carriages:
+                    with self._jobs_wait:
+                        self._jobs_wait.notify_all()
 
     def conduct_soon(self, ended: Mapping[int, int]) -> None:
         """``ended``: how many host runs have ended here, by job."""
@@ -227,7 +233,11 @@ class Keeper:
             with self._jobs_wait:
                 while not self._jobs and not self.stopping.is_set():
                     self._jobs_wait.wait()
-            self.stopping.wait(max(0.0, last + CONDUCT_EVERY - time.monotonic()))
+                # With nothing under way here there is nobody to wait for.
+                self._jobs_wait.wait_for(
+                    lambda: self.stopping.is_set() or not self._carriages,
+                    max(0.0, last + CONDUCT_EVERY - time.monotonic()),
+                )
             last = time.monotonic()
             with self._jobs_wait:
                 jobs, self._jobs = self._jobs, Counter()
@@ -235,12 +245,15 @@ class Keeper:
                 break
             for job_id, ended in jobs.items():
                 with _tried_again("conduct a job"):
+                    ours: list[int] = []
                     left: list[int] = []
-                    take = partial(self._take_next, job_id, ended, left)
-                    with self.writer.turn, bells.offered(take):
-                        conductor.conduct(job_id)
-                    # Nobody waits for a broker meanwhile.
-                    bells.ring_host_runs(left)
+                    take = partial(self._take_next, job_id, ended, ours, left)
+                    with ExitStack() as then:
+                        # The journal waits neither for a broker nor for rows to be read.
+                        then.callback(bells.ring_host_runs, left)
+                        then.callback(self._hand_out, ours)
+                        with self.writer.turn, bells.offered(take):
+                            conductor.conduct(job_id)
         connection.close()
 
     def _keep(self) -> None:
