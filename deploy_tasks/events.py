@@ -102,8 +102,11 @@ def chapters(
     rows: int,
     kinds: Collection[str] = (),
     host: str | None = None,
+    step: str | None = None,
+    to: str | None = None,
 ) -> list[Item]:
-    """All but output, newest first: ``rows`` before a cursor, of these kinds, about this host."""
+    """All but output, newest first: ``rows`` before a cursor, of these kinds, about this host or
+    step, that tell of a move ``to`` this state."""
     # Asking for data lets the index be used that leaves output out.
     told = Event.objects.filter(job_id=job_id, data__isnull=False)
     if before is not None:
@@ -112,6 +115,10 @@ def chapters(
         told = told.filter(kind__in=kinds)
     if host is not None:
         told = told.filter(host_run__name=host)
+    if step is not None:
+        told = told.filter(data__step=step)
+    if to is not None:
+        told = told.filter(data__to=to)
     return [_item(*row) for row in told.order_by("-seq").values_list(*_COLUMNS)[:rows]]
 
 

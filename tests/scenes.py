@@ -235,6 +235,7 @@ def _attempts(run: HostRun, fate: Fate) -> Iterator[Attempt]:
         if i == last and fate.state != HostRunState.SUCCEEDED:
             state = {
                 HostRunState.FAILED: AttemptState.FAILED,
+                HostRunState.ROLLED_BACK: AttemptState.FAILED,
                 HostRunState.UNKNOWN: AttemptState.LOST,
             }.get(fate.state, AttemptState.RUNNING)
         over = state != AttemptState.RUNNING
@@ -248,11 +249,18 @@ def _attempts(run: HostRun, fate: Fate) -> Iterator[Attempt]:
             script_sha256="0" * 64,
             state=state,
             log_offset=len(fate.output) if state != AttemptState.SUCCEEDED else 0,
-            exit_status={AttemptState.SUCCEEDED: 0, AttemptState.FAILED: 1}.get(state),
+            exit_status=_exit_status(state, fate),
             started_at=at,
             ended_at=end if over else None,
         )
         at = end
+
+
+def _exit_status(state: AttemptState, fate: Fate) -> int | None:
+    """A step that ran into its time limit was ended, and has none."""
+    if state == AttemptState.FAILED and "time limit" in fate.error:
+        return None
+    return {AttemptState.SUCCEEDED: 0, AttemptState.FAILED: 1}.get(state)
 
 
 def _story(job: Job, attempt: Attempt, output: bytes) -> Iterator[Event]:

@@ -466,7 +466,7 @@ class TestStory:
         ]
         assert (answer["to"], answer["last_seq"]) == (3, 3)
 
-    def test_the_story_is_read_backwards_by_kind_and_host(
+    def test_the_story_is_read_backwards_by_kind_host_step_and_state(
         self, operator: Caller, squid: Game
     ) -> None:
         job = factories.job(squid, hosts=2)
@@ -487,6 +487,9 @@ class TestStory:
         assert told(host=one.name) == ([one.name], None)
         assert told(kind=["note", "order"]) == (["note"], None)
         assert told(host="nowhere") == ([], None)
+        assert told(to="running") == ([two.name, one.name], None)
+        assert told(to="running", host=one.name) == ([one.name], None)
+        assert told(step="unpack") == ([], None)
 
     def test_the_whole_story_is_a_file_of_lines(self, operator: Caller, squid: Game) -> None:
         job = factories.job(squid, hosts=1)

@@ -31,12 +31,16 @@ def show(
     before: Annotated[int | None, Query(ge=1)] = None,
     kind: Annotated[list[Kind] | None, Query()] = None,
     host: Name | None = None,
+    step: Name | None = None,
+    to: Annotated[str | None, Query(pattern="^[a-z_]{1,20}$", description="a state")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> StoryPage:
     """What happened, without output, newest first: events before ``before``, of some kinds, about a
-    host."""
+    host or a step, that tell of a move ``to`` a state."""
     job = visible_job(request, job_id)
-    found = events.chapters(job.pk, before=before, rows=limit + 1, kinds=kind or (), host=host)
+    found = events.chapters(
+        job.pk, before=before, rows=limit + 1, kinds=kind or (), host=host, step=step, to=to
+    )
     page = found[:limit]
     return {
         "events": [item.fields for item in page],

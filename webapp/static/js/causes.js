@@ -171,7 +171,7 @@ function failure({ step, cause, sample, hosts }, alone, may, on) {
   // What differs from host to host is worth its place where there is but one.
   const whole = names.length === 1 && words.includes("…");
   const told = element("p", {}, element("b", {}, spelledOut(whole ? sample : words)));
-  if (step) told.append(" ", fill(gettext("in %(step)s"), { step }));
+  if (step) told.append(" ", fill(gettext("in “%(step)s”"), { step }));
   if (down)
     told.append(
       gettext(", "),

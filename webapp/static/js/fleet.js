@@ -83,14 +83,18 @@ export class Fleet {
 
   /** The hosts that show, in their order. */
   listed() {
-    const shows = this.#shows();
+    return this.#listed(this.#shows());
+  }
+
+  #listed(shows) {
     const hosts = [...this.#model.hosts.values()];
     return (shows ? hosts.filter(shows) : hosts).map(({ name }) => name);
   }
 
   /** @param names hosts that changed; `all`: what shows may be another */
   paint(names, { all }) {
-    const listed = this.listed();
+    const shows = this.#shows();
+    const listed = this.#listed(shows);
     const asTable = this.#here.view ? this.#here.view === "table" : listed.length <= TABLE_UP_TO;
     const turned = asTable === byId("table").hidden;
     byId("map").hidden = asTable;
@@ -107,13 +111,15 @@ export class Fleet {
       this.#table.paint(all || turned ? listed : names);
       this.#on.needSteps();
     } else {
+      this.#map.filter(shows);
       this.#map.paint(all || turned ? this.#model.hosts.keys() : names);
     }
     if (all || turned) this.mark();
   }
 
+  /** Another host is open. */
   mark() {
-    this.#map.mark(this.#on.chosen(), this.#shows());
+    this.#map.choose(this.#on.chosen());
     this.#table.mark(this.#on.chosen());
   }
 

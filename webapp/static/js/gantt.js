@@ -71,7 +71,7 @@ function keys(by, now) {
     case "name":
       return ({ name }) => name;
     default:
-      return ({ started_at: at }) => at;
+      return ({ started_at: at }) => Date.parse(at);
   }
 }
 
@@ -82,8 +82,11 @@ function took(host, step, now) {
   return known?.seconds;
 }
 
+/** One for all: to make it costs a hundred times what it takes to ask it. */
+const names = new Intl.Collator(undefined, { numeric: true });
+
 function compare(a, b) {
-  if (typeof a === "string") return a.localeCompare(b, undefined, { numeric: true });
+  if (typeof a === "string") return names.compare(a, b);
   return a - b;
 }
 

@@ -18,6 +18,8 @@ export class HostMap {
     Object.assign(this, { root, model, onPick, onLook });
     /** Name of a host -> its square. */
     this.cells = new Map();
+    /** Name of a host -> what its square is called, which is dear to ask a page of thousands. */
+    this.said = new Map();
     this.order = [];
     /** `{first, size}`, places in that order. */
     this.groups = [];
@@ -33,7 +35,8 @@ export class HostMap {
   /** Every host its square, still to be painted. @param label by which hosts are grouped; "" for
    * batches */
   build(label = "") {
-    this.cells.clear();
+    const before = this.cells;
+    this.cells = new Map();
     this.groups = [];
     const groups = this.model.groups(label).map(({ value, hosts }) => {
       this.groups.push({ first: this.cells.size, size: hosts.length });
@@ -43,7 +46,7 @@ export class HostMap {
         element("b", {}, label ? value || gettext("no label") : fill(gettext("Batch %(n)s"), { n: value })),
         ` ${number(hosts.length)}`,
       );
-      return element("div", { class: "grp", role: "row" }, head, this.#squares(hosts));
+      return element("div", { class: "grp", role: "row" }, head, this.#squares(hosts, before));
     });
     this.order = [...this.cells.keys()];
     this.place = new Map(this.order.map((name, i) => [name, i]));
@@ -51,25 +54,28 @@ export class HostMap {
     this.root.replaceChildren(...groups);
   }
 
-  #squares(hosts) {
+  #squares(hosts, before) {
     const pieces = element("div", { class: "pieces" });
     for (let first = 0; first < hosts.length; first += PIECE) {
       const some = hosts.slice(first, first + PIECE);
-      const cells = element("div", { class: "cells" }, ...some.map(({ name }) => this.#square(name)));
+      const cells = element("div", { class: "cells" }, ...some.map(({ name }) => this.#square(name, before)));
       cells.style.setProperty("--n", some.length);
       pieces.append(cells);
     }
     return pieces;
   }
 
-  #square(name) {
-    const cell = element("button", {
-      type: "button",
-      class: "sq",
-      tabindex: "-1",
-      role: "gridcell",
-      "data-host": name,
-    });
+  /** The one it had before: only its place is another. */
+  #square(name, before) {
+    const cell =
+      before.get(name) ??
+      element("button", {
+        type: "button",
+        class: "sq",
+        tabindex: "-1",
+        role: "gridcell",
+        "data-host": name,
+      });
     this.cells.set(name, cell);
     return cell;
   }
@@ -81,10 +87,11 @@ export class HostMap {
       const host = this.model.hosts.get(name);
       if (!cell || !host) continue;
       setClass(cell, this.#classes(host));
-      cell.setAttribute(
-        "aria-label",
-        `${name}: ${["running", "slow"].includes(host.shown) ? tell(host)[0] : word(host.shown)}`,
-      );
+      const moves = host.shown === "running" || host.shown === "slow";
+      const said = `${name}: ${moves ? tell(host)[0] : word(host.shown)}`;
+      if (this.said.get(name) === said) continue;
+      this.said.set(name, said);
+      cell.setAttribute("aria-label", said);
     }
   }
 
@@ -110,13 +117,17 @@ export class HostMap {
     if (this.stop) this.stop.tabIndex = 0;
   }
 
-  /** Which one is chosen, and which show: `shows(host)`. */
-  mark(chosen, shows) {
-    this.chosen = chosen;
+  /** Which one is open. */
+  choose(name) {
+    const before = this.chosen;
+    this.chosen = name;
+    this.#stopAt(this.cells.has(name) ? name : this.order[0]);
+    this.paint([before, name]);
+  }
+
+  /** Which ones show: `shows(host)`; null: all of them. Drawn with the next paint. */
+  filter(shows) {
     this.shows = shows;
-    this.#stopAt(this.cells.has(chosen) ? chosen : this.order[0]);
-    for (const [name, cell] of this.cells)
-      setClass(cell, this.#classes(this.model.hosts.get(name)));
   }
 
   #classes(host) {

@@ -1,7 +1,7 @@
 // Where one is on the page of a job: which hosts show, which one is open. It lives in the URL, so
 // that a link shows another person the same.
 
-/** `{host, show: Set of states, cause, group, view: "" | "map" | "table", sort, lay: "" | "own"}` */
+/** `{host, show: Set of states, cause, group, view: "" | "map" | "table", sort, lay: "" | "own", events}` */
 export function read(search = location.search) {
   const query = new URLSearchParams(search);
   return {
@@ -12,10 +12,11 @@ export function read(search = location.search) {
     view: ["map", "table"].includes(query.get("view")) ? query.get("view") : "",
     sort: query.get("sort") ?? "",
     lay: query.get("lay") === "own" ? "own" : "",
+    events: query.get("events") ?? "",
   };
 }
 
-export function write({ host, show, cause, group, view, sort, lay }, hash = "") {
+export function write({ host, show, cause, group, view, sort, lay, events }, hash = "") {
   const query = new URLSearchParams();
   if (show.size) query.set("show", [...show].join(","));
   if (cause) query.set("cause", cause);
@@ -23,6 +24,7 @@ export function write({ host, show, cause, group, view, sort, lay }, hash = "") 
   if (view) query.set("view", view);
   if (sort) query.set("sort", sort);
   if (lay) query.set("lay", lay);
+  if (events) query.set("events", events);
   if (host) query.set("host", host);
   const text = query.toString().replaceAll("%2C", ",");
   history.replaceState(null, "", (text ? `?${text}` : location.pathname) + hash);

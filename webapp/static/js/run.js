@@ -12,6 +12,7 @@ import { listen } from "./keys.js";
 import { paintLink } from "./link.js";
 import { JobModel } from "./model.js";
 import { Orders } from "./orders.js";
+import { Painter } from "./painter.js";
 import * as place from "./place.js";
 import { Rail } from "./rail.js";
 import { ReadOut } from "./readout.js";
@@ -24,8 +25,7 @@ import { Timeline } from "./timeline.js";
 import { Variables } from "./variables.js";
 import { isBeforeSwitch } from "./verdict.js";
 
-const PAINT_WITHIN = 1000; // milliseconds
-const TICK = 1000;
+const TICK = 1000; // milliseconds
 /** Ticks so far apart: this machine slept, and nobody told us. */
 const SLEPT = 5 * TICK;
 
@@ -34,11 +34,12 @@ const page = JSON.parse(byId("page").textContent);
 retoldIn(page.job, ...page.activity);
 const model = new JobModel(page);
 const here = place.read();
-const pending = { hosts: new Set(), all: true };
 let looked = null;
 let stepsKnown = false;
 let ticked = Date.now();
 
+const painter = new Painter(paint);
+const paintSoon = (changed) => painter.soon(changed);
 const refused = () => paintLink(byId("link"), { state: "refused" });
 const pick = (name) => chosen.pick(name);
 const asked = new Asked(page, model, {
@@ -50,7 +51,7 @@ const asked = new Asked(page, model, {
   onTold: paintSoon,
   onRefused: refused,
 });
-const readOut = new ReadOut(byId("readout"));
+const readOut = new ReadOut(byId("readout"), { why: (name) => causes.lineOf(name) });
 const headline = new Headline(
   { say: byId("verdict"), more: byId("more"), spoken: byId("spoken") },
   { model, onPick: pick, why: (name) => causes.lineOf(name) },
@@ -94,8 +95,13 @@ const timeline = new Timeline(
 );
 const story = new Story(
   byId("story"),
-  { url: page.urls.story },
-  { has: (name) => model.hosts.has(name), onPick: pick, onRefused: refused },
+  { url: page.urls.story, steps: page.steps, here },
+  {
+    has: (name) => model.hosts.has(name),
+    onPick: pick,
+    onTurn: () => place.write(here),
+    onRefused: refused,
+  },
 );
 const variables = new Variables(byId("variables"), {
   url: (host) => `${page.urls.job}/hosts/${encodeURIComponent(host)}`,
@@ -188,21 +194,8 @@ listen({
 
 // ---- painting
 
-function paintSoon({ hosts = [], all = false }) {
-  for (const name of hosts) pending.hosts.add(name);
-  pending.all ||= all;
-  if (pending.frame) return;
-  pending.frame = requestAnimationFrame(paint);
-  // A page that is hidden or covered gets no frames, but its title should go on telling.
-  pending.late = setTimeout(paint, PAINT_WITHIN);
-}
-
-function paint() {
-  cancelAnimationFrame(pending.frame);
-  clearTimeout(pending.late);
-  const { all } = pending;
-  const names = all ? [...model.hosts.keys()] : [...pending.hosts];
-  Object.assign(pending, { hosts: new Set(), all: false, frame: null });
+function paint({ hosts, all }) {
+  const names = all ? [...model.hosts.keys()] : [...hosts];
   const batches = model.batches();
   const counts = model.counts();
   headline.paint(batches, asked.outlook);

@@ -1,6 +1,7 @@
 // All events of the job but output, newest first: read as far as somebody scrolls, and live on top.
 
 import { element, setText } from "./dom.js";
+import { fits, narrow, ofKind } from "./narrowing.js";
 import { read, Refused } from "./reading.js";
 import { retoldIn } from "./retelling.js";
 import { Rows } from "./rows.js";
@@ -19,36 +20,49 @@ const KINDS = [
   ["note", gettext("notes")],
 ];
 const OF = Object.fromEntries(KINDS);
+const NOTHING = gettext("No host, step, kind or outcome of this job is called “%(word)s”.");
 
 export class Story {
   #root;
   #url;
+  #here;
+  #known;
   #parts;
   #on;
   #rows;
   #items = [];
   #before = undefined; // where older ones begin; null: there are none, undefined: none was read
   #newest = 0;
-  #filter = null; // of what is shown
+  #filter = null; // of what is shown, as it was typed
+  #wanted = {}; // the same, as it is asked for
   #asked = 0; // which question the page waits for
   #reading = false;
   #late = []; // what came while the first page was read
   #at = 0;
 
   /**
-   * @param root the section, its parts marked data-story @param url of the job's story @param on
-   * `has(name)`: whether a host is in the job; `onPick` a host; `onRefused`
+   * @param root the section, its parts marked data-story @param url of the job's story
+   * @param here the place: `events`, which of them show @param on `has(name)`: whether a host is in
+   * the job; `onPick` a host; `onTurn`: `here` is another; `onRefused`
    */
-  constructor(root, { url }, on) {
+  constructor(root, { url, steps, here }, on) {
+    this.#here = here;
+    this.#known = { has: on.has, steps, kinds: KINDS.map(([kind]) => kind).filter(Boolean) };
     this.#url = url;
     this.#on = on;
     this.#parts = Object.fromEntries(
       [...root.querySelectorAll("[data-story]")].map((part) => [part.dataset.story, part]),
     );
-    const { grid, kind, host } = this.#parts;
+    const { grid, kind, words } = this.#parts;
     this.#rows = new Rows(grid, { row: ROW, draw: (i) => this.#row(i) });
     kind.append(...KINDS.map(([value, text]) => new Option(text, value)));
-    for (const filter of [kind, host]) filter.addEventListener("change", () => this.#turn());
+    words.value = here.events;
+    // "search" is the cross in the field, which changes it without leaving it.
+    for (const told of ["change", "search"]) words.addEventListener(told, () => this.#turn());
+    kind.addEventListener("change", () => {
+      words.value = ofKind(words.value, kind.value);
+      this.#turn();
+    });
     grid.addEventListener("scroll", () => this.#more());
     grid.addEventListener("focus", () => this.#look(this.#at));
     grid.addEventListener("keydown", (event) => this.#key(event));
@@ -70,19 +84,21 @@ export class Story {
 
   /** Read anew: another filter, or some events went by unseen. */
   reload() {
-    const { kind, host, none } = this.#parts;
-    this.#filter = `${kind.value} ${host.value}`;
-    const known = !host.value || this.#on.has(host.value);
-    host.setAttribute("aria-invalid", String(!known));
+    const { kind, words, none } = this.#parts;
+    this.#filter = words.value;
+    const { odd, ...wanted } = narrow(words.value, this.#known);
+    this.#wanted = wanted;
+    kind.value = wanted.kind ?? "";
+    words.setAttribute("aria-invalid", String(Boolean(odd)));
     this.#asked += 1;
     this.#reading = false;
     this.#items = [];
     this.#before = null;
     this.#at = 0;
     this.#parts.grid.scrollTop = 0;
-    setText(none, known ? gettext("reading…") : gettext("No host of this job has that name."));
+    setText(none, odd ? fill(NOTHING, { word: odd }) : gettext("reading…"));
     this.#paint();
-    if (!known) return;
+    if (odd) return;
     this.#before = undefined;
     this.#late = [];
     this.#read();
@@ -114,14 +130,15 @@ export class Story {
 
   /** A field tells its change when one leaves it: by then it may have been read with another's. */
   #turn() {
-    const { kind, host } = this.#parts;
-    if (this.#filter !== `${kind.value} ${host.value}`) this.reload();
+    const { words } = this.#parts;
+    if (this.#filter === words.value) return;
+    this.#here.events = words.value.trim();
+    this.#on.onTurn();
+    this.reload();
   }
 
-  #fits({ k, h }) {
-    const { kind, host } = this.#parts;
-    if (k === "output" || !(k in OF)) return false;
-    return (!kind.value || k === kind.value) && (!host.value || h === host.value);
+  #fits(item) {
+    return item.k !== "output" && item.k in OF && fits(item, this.#wanted);
   }
 
   #more() {
@@ -134,12 +151,9 @@ export class Story {
     this.#reading = true;
     const mine = this.#asked;
     const wanted = () => mine === this.#asked;
-    const { kind, host, none } = this.#parts;
-    const query = new URLSearchParams({
-      ...(this.#before ? { before: this.#before } : {}),
-      ...(kind.value ? { kind: kind.value } : {}),
-      ...(host.value ? { host: host.value } : {}),
-    });
+    const { none } = this.#parts;
+    const before = this.#before ? { before: this.#before } : {};
+    const query = new URLSearchParams({ ...before, ...this.#wanted });
     try {
       const page = await read(`${this.#url}?${query}`, { wanted });
       if (!wanted()) return;

@@ -6,11 +6,14 @@ import { element, setText, svg } from "./dom.js";
 import { SORTS, marks, passage, scale, segments, sorted } from "./gantt.js";
 import { paces } from "./paces.js";
 import { Rows } from "./rows.js";
+import { said } from "./segment.js";
 import { word } from "./states.js";
-import { clock, duration, fill, gettext, number, span } from "./words.js";
+import { clock, fill, gettext, number, span } from "./words.js";
 
 const ROW = 22; // pixels, as in timeline.css
 const MARK_EVERY = 90; // pixels
+/** How often it is drawn again where no bar grows: only the scale goes on with the clock. */
+const REST = 30_000; // milliseconds
 
 const NAMES = {
   start: gettext("as they began"),
@@ -96,7 +99,15 @@ export class Timeline {
 
   /** Bars grow, and hosts move on, once a second: nobody reads them faster. */
   tick() {
-    if (this.#moved || !this.#model.ended) this.#paint({ sort: false });
+    if (this.#moved || this.#grows || this.#isOld) this.#paint({ sort: false });
+  }
+
+  get #grows() {
+    return this.#listed.some((name) => this.#model.hosts.get(name)?.state === "running");
+  }
+
+  get #isOld() {
+    return !this.#model.ended && Date.now() - this.#now >= REST;
   }
 
   #see(seen) {
@@ -265,29 +276,7 @@ export class Timeline {
     this.#parts.grid.setAttribute("aria-activedescendant", `timeline-${row}`);
     const [name, text] = this.#parts.said.children;
     setText(name, host.name);
-    setText(text, parts[this.#at.segment] ? this.#say(parts[this.#at.segment]) : this.#told(host));
-  }
-
-  #say({ step, place, n, kind, state, rc, seconds, from, to }) {
-    const usual = this.#usual.get(step);
-    return [
-      fill(gettext("step %(n)s, %(step)s"), { n: place + 1, step }),
-      kind === "undo" ? gettext("undo") : "",
-      `${word(state)} ${span(seconds)}`,
-      usual?.p50 != null
-        ? fill(gettext("usually %(p50)s, nearly all at most %(p95)s"), {
-            p50: span(usual.p50),
-            p95: span(usual.p95),
-          })
-        : "",
-      fill(gettext("%(from)s to %(to)s"), {
-        from: clock(from),
-        to: state === "running" ? gettext("now") : clock(to),
-      }),
-      n > 1 ? fill(gettext("attempt %(n)s"), { n }) : "",
-      rc ? fill(gettext("exit status %(rc)s"), { rc }) : "",
-    ]
-      .filter(Boolean)
-      .join(gettext(", "));
+    const part = parts[this.#at.segment];
+    setText(text, part ? said(part, this.#usual.get(part.step)) : this.#told(host));
   }
 }

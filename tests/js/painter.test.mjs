@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Painter, rest } from "../../webapp/static/js/painter.js";
+
+test("a painting is followed by a rest of four times its length, and never a long one", () => {
+  assert.equal(rest(5, 0), 20);
+  assert.equal(rest(5, 8), 12);
+  assert.equal(rest(5, 500), 0);
+  assert.equal(rest(300, 0), 100);
+});
+
+test("what changes before the next frame is painted together, once", async () => {
+  const painted = [];
+  globalThis.requestAnimationFrame = (then) => setTimeout(then, 1);
+  globalThis.cancelAnimationFrame = clearTimeout;
+  const done = new Promise((resolve) => {
+    const painter = new Painter(({ hosts, all }) => {
+      painted.push([[...hosts], all]);
+      resolve();
+    });
+    painter.soon({ hosts: ["eu-1"] });
+    painter.soon({ hosts: ["eu-2", "eu-1"] });
+  });
+  await done;
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  // The first paints all there is.
+  assert.deepEqual(painted, [[["eu-1", "eu-2"], true]]);
+});
