@@ -118,6 +118,27 @@ def test_promoted_twice_opens_no_other_gate(mira: User) -> None:
     assert told(job) == []
 
 
+def test_promote_may_let_no_later_gate_wait_for_a_person(mira: User) -> None:
+    job = running(state="paused")
+    Job.objects.filter(pk=job.pk).update(rollout=job.rollout | {"gate": "manual", "soak": "5m"})
+    job.batches.update(gate="waiting")
+    factories.batch(job, 2, gate="closed")
+    for _ in range(2):  # pressed twice it is given once
+        job = orders.promote(job, by=mira, batch=1, rest=True)
+    assert [batch.gate for batch in job.batches.order_by("n")] == ["open", "closed"]
+    assert (job.rollout["gate"], job.rollout["soak"]) == ("auto", 300)
+    assert [one["what"] for one in told(job)] == ["change", "promote"]
+
+
+def test_what_cannot_be_promoted_changes_no_terms(mira: User) -> None:
+    job = running()
+    Job.objects.filter(pk=job.pk).update(rollout=job.rollout | {"gate": "manual"})
+    with pytest.raises(OrderRefused):
+        orders.promote(job, by=mira, rest=True)
+    job.refresh_from_db()
+    assert job.rollout["gate"] == "manual"
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks import clock, journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Batch, Job
+from deploy_tasks.orders.adjusting import change
 from deploy_tasks.orders.records import opened, rung, tell
 from deploy_tasks.rollout import Rollout, switch_is_open
 from deploy_tasks.states import Gate, HostRunState, JobState, Pause
@@ -60,14 +61,18 @@ def resume(job: Job, *, by: User, note: str = "") -> Job:
 
 
 @transaction.atomic
-def promote(job: Job, *, by: User, batch: int | None = None, note: str = "") -> Job:
+def promote(
+    job: Job, *, by: User, batch: int | None = None, rest: bool = False, note: str = ""
+) -> Job:
     """Open the gate after a batch now: no longer soak, no longer wait for a person.
 
     ``batch``: the one whose gate is meant; pressed again, it does not open the next one's.
-    Raises OrderRefused where no gate can be opened, InvalidInput for a batch that is not there.
+    ``rest``: and no later gate waits for a person; what soaks, soaks, and budgets hold. Raises OrderRefused where no gate can be opened, InvalidInput for a batch that is not there.
     """
     job = opened(job)
     row = _gate(job, batch)
+    if rest:
+        job = change(job, by=by, note=note, gate="auto")
     if row is None:
         return rung(job)
     tell(job, by, "promote", batch=row.n, note=note)

@@ -46,9 +46,11 @@ class PauseOrder(Order):
 
 
 class PromoteOrder(Order):
-    """``batch``: whose gate is meant, so that the order can be given twice."""
+    """``batch``: whose gate is meant, so that the order can be given twice; ``rest``: and no later
+    gate waits for a person."""
 
     batch: int | None = None
+    rest: bool = False
 
 
 class SwitchOrder(Order):

@@ -247,6 +247,9 @@ def _promote(names: Any) -> None:
     command.add_argument(
         "--batch", type=int, metavar="N", help=_("whose gate: given twice, it opens no other")
     )
+    command.add_argument(
+        "--rest", action="store_true", help=_("and let no later gate wait for a person")
+    )
     _why(command)
 
 

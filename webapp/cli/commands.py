@@ -65,7 +65,7 @@ def pause(given: argparse.Namespace) -> int:
 
 
 def promote(given: argparse.Namespace) -> int:
-    return _order(given, "promote", {"batch": given.batch})
+    return _order(given, "promote", {"batch": given.batch, "rest": given.rest})
 
 
 def switch(given: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@
 import { element, setText } from "./dom.js";
 import { give } from "./giving.js";
 import { Question } from "./question.js";
+import { nth } from "./rail.js";
 import { Reason } from "./reason.js";
 import { Switching, switchLabel } from "./switching.js";
 import { Terms } from "./terms.js";
@@ -21,6 +22,9 @@ export class Orders {
     this.retry = this.#button("", () => this.give("retry", {}, this.retry));
     this.promote = this.#button("main", () =>
       this.give("promote", { batch: this.gated?.n }, this.promote),
+    );
+    this.promoteRest = this.#button("", () =>
+      this.give("promote", { batch: this.gated?.n, rest: true }, this.promoteRest),
     );
     this.switching = new Switching((body) => this.give("switch", body, this.switch));
     this.switch = this.#button("main", () => this.switching.ask(this.model.job, this.ready));
@@ -47,6 +51,7 @@ export class Orders {
     root.append(
       this.check,
       this.promote,
+      this.promoteRest,
       this.switch,
       this.resume,
       this.retry,
@@ -113,6 +118,7 @@ export class Orders {
           : gettext("it need not stay well any longer"),
       );
     }
+    this.#paintPromoteRest(can, batches);
     this.switch.hidden = !can.includes("switch");
     const sum = (...states) => batches.reduce((n, { counts }) => n + count(counts, states), 0);
     this.ready = { staged: sum("staged"), staging: sum("waiting", "queued", "running", "paused") };
@@ -140,6 +146,17 @@ export class Orders {
         { n: number(running) },
       ),
     );
+  }
+
+  /** Where more gates wait for a person. After the last batch there is none. */
+  #paintPromoteRest(can, batches) {
+    const { gate } = this.model.job.rollout;
+    const later = batches.filter(
+      ({ n }, i) => n > this.gated?.n && i < batches.length - 1 && nth(gate, n) === "manual",
+    ).length;
+    this.promoteRest.hidden = this.promote.hidden || !can.includes("change") || later === 0;
+    const small = ngettext("%(n)s more gate opens by itself", "%(n)s more gates open by themselves", later);
+    this.#label(this.promoteRest, gettext("Promote all"), fill(small, { n: number(later) }));
   }
 
   #paintRollback(can, done) {

@@ -79,7 +79,7 @@ export class Rail {
 }
 
 /** What a term says of the n-th batch: it may be a list, whose last holds for all that follow. */
-function nth(term, n) {
+export function nth(term, n) {
   return Array.isArray(term) ? term[Math.min(n, term.length) - 1] : term;
 }
 
