@@ -347,6 +347,7 @@ class TestReading:
                 "version": None,
                 "previous": None,
                 "link": None,
+                "link_reason": "",
                 "down": False,
                 "excluded": False,
                 "labels": {},
@@ -364,6 +365,7 @@ class TestReading:
                 "version": "1.0",
                 "previous": "1.0",
                 "link": "connected",
+                "link_reason": "",
                 "down": True,
                 "excluded": False,
                 "labels": {},
@@ -371,6 +373,19 @@ class TestReading:
                 "ended_at": "2026-01-01T00:00:00.000Z",
             },
         ]
+
+    def test_a_host_that_is_out_of_reach_says_why_and_how_it_was_told_last(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=2)
+        away, back = job.host_runs.order_by("position")
+        HostRun.objects.filter(pk=away.pk).update(link=Link.UNREACHABLE)
+        HostRun.objects.filter(pk=back.pk).update(link=Link.CONNECTED)
+        for run, reason in [(away, "rain"), (away, "timed out"), (back, "rain")]:
+            told = {"to": "unreachable", "reason": reason}
+            journal.append(job.pk, [News(Event.Kind.LINK, told, host_run=run.pk)])
+        hosts = operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]
+        assert [host["link_reason"] for host in hosts] == ["timed out", ""]
 
     def test_a_host_that_has_done_all_its_steps_is_at_none(
         self, operator: Caller, squid: Game

@@ -5,7 +5,7 @@ fixed number of queries, however many hosts the job has.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -15,13 +15,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from deploy_tasks import floors, revisions
-from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.preflight import Finding
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import (
     AttemptKind,
     AttemptState,
     JobState,
+    Link,
 )
 from deploy_tasks.times import iso
 from webapp import access, pace
@@ -78,14 +79,24 @@ def hosts(job: Job) -> HostRunList:
             still_down=ExpressionWrapper(floors.still_down(), BooleanField()),
         )
         .order_by("position", "pk")
-        .values(*HostRunReport.__annotations__, "still_down", "job__last_seq")
+        .values(
+            *(HostRunReport.__annotations__.keys() - {"link_reason"}),
+            *("pk", "still_down", "job__last_seq"),
+        )
     )
     names = revisions.step_names(job.revision)
     found = list(rows)
+    away = _why_away(row["pk"] for row in found if row["link"] == Link.UNREACHABLE)
     return {
         "as_of_seq": found[0]["job__last_seq"] if found else job.last_seq,
-        "hosts": [_host(row, names) for row in found],
+        "hosts": [_host(row, names, away.get(row["pk"], "")) for row in found],
     }
+
+
+def _why_away(host_runs: Iterable[int]) -> dict[int, str]:
+    """Why they cannot be reached, by the last event that told it."""
+    told = Event.objects.filter(kind=Event.Kind.LINK, host_run__in=list(host_runs)).order_by("seq")
+    return {pk: data.get("reason", "") for pk, data in told.values_list("host_run", "data")}
 
 
 def attempts(job: Job, host_name: str) -> AttemptList:
@@ -196,7 +207,7 @@ def _batches(tally: Tally, terms: Rollout) -> list[BatchReport]:
     ]
 
 
-def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:
+def _host(row: dict[str, Any], names: Sequence[str], away: str) -> HostRunReport:
     begun = row["started_at"] is not None
     return {
         "name": row["name"],
@@ -209,6 +220,7 @@ def _host(row: dict[str, Any], names: Sequence[str]) -> HostRunReport:
         "version": row["version"] or None,
         "previous": row["previous"],
         "link": row["link"] or None,
+        "link_reason": away,
         "down": row["still_down"],
         "excluded": row["excluded"],
         "labels": row["labels"] or {},

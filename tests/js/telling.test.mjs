@@ -13,6 +13,7 @@ test("an event of any kind is told in one line", () => {
     [{ k: "step", step: "stop", kind: "undo", n: 1, to: "succeeded", rc: 0 }, "undo of stop: ended well"],
     [{ k: "step", step: "stop", n: 1, to: "lost", rc: null }, "stop: its end is not known"],
     [{ k: "host", to: "failed", error: "no room", down: true }, "failed, no room, it is down"],
+    [{ k: "host", to: "queued", error: "it is ill", reason: "it is ill" }, "queued, it is ill"],
     [{ k: "host", previous: "1.0" }, "had 1.0 before"],
     [{ k: "link", to: "connected" }, "reached again"],
     [{ k: "note", text: "a word" }, "a word"],

@@ -66,7 +66,8 @@ class JobPage(TypedDict):
 
 
 class HostRunReport(TypedDict):
-    """One host in one job. ``attempt`` counts the attempts of ``step``, null before the first."""
+    """One host in one job. ``attempt`` counts the attempts of ``step``, null before the first;
+    ``link_reason``: why it cannot be reached, while it cannot."""
 
     name: str
     state: str
@@ -78,6 +79,7 @@ class HostRunReport(TypedDict):
     version: str | None
     previous: str | None
     link: str | None
+    link_reason: str
     down: bool
     excluded: bool
     labels: dict[str, Any]

@@ -15,7 +15,7 @@ export function retold(text) {
 /** A job, host runs or items of the stream, with what they say retold in place. */
 export function retoldIn(...told) {
   for (const one of told)
-    for (const key of ["reason", "error", "text"]) if (one[key]) one[key] = retold(one[key]);
+    for (const key of ["reason", "error", "text", "link_reason"]) if (one[key]) one[key] = retold(one[key]);
 }
 
 function tell(text) {

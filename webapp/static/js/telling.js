@@ -41,7 +41,8 @@ function host({ to, reason, error, version, previous, down, activity }) {
     to === undefined ? "" : word(to),
     activity,
     error,
-    reason,
+    // A host that is ill again is told why it is taken back, and that is its error.
+    reason === error ? "" : reason,
     down ? gettext("it is down") : "",
     version ? fill(gettext("has %(version)s"), { version }) : known,
   ]);
