@@ -4,6 +4,7 @@
 
 import { Cursor } from "./cursor.js";
 import { Away, Pages, Refused } from "./events.js";
+import { Listeners, report } from "./listeners.js";
 import { CLOCK, Timers } from "./timers.js";
 import { Wire, socketAddress } from "./wire.js";
 
@@ -17,6 +18,7 @@ const POLLS = 15;
 
 export class JobStream {
   #on;
+  #WebSocketClass;
   #address;
   #clock;
   #output;
@@ -48,7 +50,8 @@ export class JobStream {
     WebSocketClass = globalThis.WebSocket, fetch = (...args) => globalThis.fetch(...args), clock = CLOCK,
   }) {
     this.#address = socketAddress(url);
-    this.#on = { onItems, onLink, onWelcome, onBehind, onEnd, onReset, WebSocketClass };
+    this.#on = new Listeners({ onItems, onLink, onWelcome, onBehind, onEnd, onReset });
+    this.#WebSocketClass = WebSocketClass;
     this.#clock = clock;
     this.#timers = new Timers(clock);
     this.#cursor = new Cursor({ after, epoch, clock });
@@ -97,7 +100,7 @@ export class JobStream {
     if (this.#isOver) return;
     this.#timers.cancel("pause", "poll");
     const wire = new Wire(this.#address, {
-      WebSocketClass: this.#on.WebSocketClass,
+      WebSocketClass: this.#WebSocketClass,
       clock: this.#clock,
       cursor: this.#cursor,
       onOpen: () => this.#greet(wire),
@@ -147,11 +150,11 @@ export class JobStream {
     this.#mode = "up";
     this.#unopened = this.#polls = 0;
     if (!this.#cursor.welcome(frame)) {
-      this.#call("onReset");
+      this.#on.call("onReset");
       this.#hangUp();
       return;
     }
-    this.#call("onWelcome", frame);
+    this.#on.call("onWelcome", frame);
     this.#wire.ping();
     this.#tell();
   }
@@ -169,7 +172,7 @@ export class JobStream {
   /** We were too slow for the socket: what it left out comes over HTTP, at our own pace. */
   async #fetchMiddle(wire, to) {
     this.#cursor.learn(to);
-    this.#call("onBehind");
+    this.#on.call("onBehind");
     this.#tell();
     while (this.#cursor.at < to) {
       const page = await this.#pages.read(this.#cursor.at, wire.output);
@@ -184,7 +187,7 @@ export class JobStream {
 
   #end({ last, state }) {
     this.#cursor.end(last);
-    this.#call("onEnd", { last, state });
+    this.#on.call("onEnd", { last, state });
     this.#tell();
   }
 
@@ -259,7 +262,7 @@ export class JobStream {
 
   #deliver(items, to) {
     this.#cursor.move(items, to);
-    if (items.length) this.#call("onItems", items);
+    if (items.length) this.#on.call("onItems", items);
     this.#tell();
   }
 
@@ -275,20 +278,11 @@ export class JobStream {
     const now = this.#clock.now();
     if (this.#state === this.#link.state && now - this.#link.told < TELL_EVERY) return;
     this.#link = { state: this.#state, told: now };
-    this.#call("onLink", this.link);
+    this.#on.call("onLink", this.link);
   }
 
   #answerWatchers() {
     for (const resolve of this.#watchers.splice(0)) resolve(this.#cursor.at + 1);
-  }
-
-  /** A mistake of the page's is the page's: the story goes on. */
-  #call(name, ...about) {
-    try {
-      this.#on[name]?.(...about);
-    } catch (error) {
-      report(error);
-    }
   }
 
   get #isOver() {
@@ -303,9 +297,4 @@ export class JobStream {
     this.#answerWatchers();
     this.#tell();
   }
-}
-
-function report(error) {
-  if (globalThis.reportError) globalThis.reportError(error);
-  else console.error(error);
 }
