@@ -60,6 +60,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/jobs/{job_id}/hosts/{name}/lines"): Call(SEE),
     ("get", "/jobs/{job_id}/story"): Call(SEE),
     ("get", "/jobs/{job_id}/events.jsonl"): Call(SEE),
+    ("get", "/jobs/{job_id}/bundle.zip"): Call(SEE),
     ("get", "/jobs/{job_id}/hosts/{name}/variables"): Call(SEE),
     ("get", "/jobs/{job_id}/search"): Call(SEE, query="?text=x"),
     ("post", "/jobs/{job_id}/retry"): Call(OPERATE),

@@ -1,4 +1,6 @@
+import io
 import json
+import zipfile
 from datetime import UTC, datetime
 from typing import Any
 
@@ -505,6 +507,23 @@ class TestStory:
         assert told(to="running") == ([two.name, one.name], None)
         assert told(to="running", host=one.name) == ([one.name], None)
         assert told(step="unpack") == ([], None)
+
+    def test_all_of_a_job_is_one_file(self, operator: Caller, squid: Game) -> None:
+        job = factories.job(squid, hosts=2)
+        one, _other = job.host_runs.order_by("position")
+        printed(one, b"hello \x1b[31mred\n" + b"x" * 200_000)
+        answer = operator.get(f"/jobs/{job.pk}/bundle.zip")
+        assert answer["Content-Disposition"] == f'attachment; filename="job-{job.pk}.zip"'
+        with zipfile.ZipFile(io.BytesIO(body(answer))) as made:
+            assert made.testzip() is None
+            inside = {
+                name.removeprefix(f"job-{job.pk}/"): made.read(name) for name in made.namelist()
+            }
+        assert list(inside) == ["recipe.yaml", "events.jsonl", f"logs/{one.name}.log"]
+        assert inside["recipe.yaml"].decode() == job.revision.text
+        log = inside[f"logs/{one.name}.log"]
+        assert (log[:18], len(log)) == (b"hello \\x1b[31mred\n", 200_018)
+        assert inside["events.jsonl"].count(b"\n") == job.events.count()
 
     def test_the_whole_story_is_a_file_of_lines(self, operator: Caller, squid: Game) -> None:
         job = factories.job(squid, hosts=1)

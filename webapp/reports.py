@@ -96,7 +96,7 @@ def hosts(job: Job) -> HostRunList:
 def _why_away(host_runs: Iterable[int]) -> dict[int, str]:
     """Why they cannot be reached, by the last event that told it."""
     told = Event.objects.filter(kind=Event.Kind.LINK, host_run__in=list(host_runs)).order_by("seq")
-    return {pk: data.get("reason", "") for pk, data in told.values_list("host_run", "data")}
+    return {pk: (data or {}).get("reason", "") for pk, data in told.values_list("host_run", "data")}
 
 
 def attempts(job: Job, host_name: str) -> AttemptList:

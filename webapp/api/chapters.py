@@ -1,4 +1,4 @@
-"""The chapters of a job's story, newest first; all of it as a file; what its hosts were given."""
+"""The chapters of a job's story, newest first; all of it as files; what its hosts were given."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query
 
-from deploy_tasks import events
+from deploy_tasks import bundle, events
 from deploy_tasks.models import HostRun
 from deploy_tasks.names import Name
 from webapp.access import Right, takes
@@ -58,6 +58,16 @@ def download(request: ApiRequest, job_id: int) -> StreamingHttpResponse:
         sent(events.jsonl(job.pk)), content_type="application/x-ndjson; charset=utf-8"
     )
     answer["Content-Disposition"] = f'attachment; filename="job-{job_id}-events.jsonl"'
+    return answer
+
+
+@router.get("/{int:job_id}/bundle.zip", response={200: None, REFUSALS: Refusal})
+@takes(Right.SEE)
+def download_all(request: ApiRequest, job_id: int) -> StreamingHttpResponse:
+    """The recipe, all events and every host's log as one file."""
+    job = visible_job(request, job_id)
+    answer = StreamingHttpResponse(sent(bundle.zipped(job)), content_type="application/zip")
+    answer["Content-Disposition"] = f'attachment; filename="job-{job_id}.zip"'
     return answer
 
 
