@@ -43,3 +43,11 @@ def words(pid: int, file: str) -> list[bytes]:
         return Path(f"/proc/{pid}/{file}").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def output(pid: int) -> str:
+    """Where it writes to; empty when it is over."""
+    try:
+        return str(Path(f"/proc/{pid}/fd/1").readlink())
+    except OSError:
+        return ""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests import factories
 from tests.browser import Tab, launch, serving
@@ -26,6 +26,7 @@ def chromium() -> Iterator[Browser]:
     """Its driver runs a loop in this thread; the rows of a test may be used all the same."""
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        expect.set_options(timeout=20_000)  # milliseconds; other tests run beside these
         browser = launch(playwright)
         yield browser
         browser.close()

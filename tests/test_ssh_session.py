@@ -24,15 +24,17 @@ pytestmark = pytest.mark.ssh
 
 
 @pytest.fixture
-def link(fleet: Fleet) -> Iterator[ssh.Session]:
-    with contextlib.closing(ssh.connect(target_of(fleet, fleet.hosts[0]))) as link:
+def link(littered_fleet: Fleet) -> Iterator[ssh.Session]:
+    with contextlib.closing(
+        ssh.connect(target_of(littered_fleet, littered_fleet.hosts[0]))
+    ) as link:
         yield link
 
 
 class TestACommand:
-    def test_runs_in_the_home_of_its_host(self, fleet: Fleet) -> None:
-        for host in fleet.hosts[:2]:
-            with contextlib.closing(ssh.connect(target_of(fleet, host))) as link:
+    def test_runs_in_the_home_of_its_host(self, littered_fleet: Fleet) -> None:
+        for host in littered_fleet.hosts[:2]:
+            with contextlib.closing(ssh.connect(target_of(littered_fleet, host))) as link:
                 answer = link.run('pwd; echo "$HOME"', timeout=10)
             assert answer.stdout.decode().split() == [str(host.home)] * 2
 
@@ -113,10 +115,10 @@ class TestAChannel:
         with pytest.raises(TimeoutError, match="took no input"):
             channel.write(bytes(8_000_000), timeout=0.5)
 
-    def test_that_nobody_reads_holds_a_bounded_amount(self, fleet: Fleet) -> None:
-        host = fleet.hosts[1]
+    def test_that_nobody_reads_holds_a_bounded_amount(self, littered_fleet: Fleet) -> None:
+        host = littered_fleet.hosts[1]
         script = "i=0; while head -c 65536 /dev/zero; do i=$((i+1)); echo $i > sent; done"
-        with contextlib.closing(ssh.connect(target_of(fleet, host))) as link:
+        with contextlib.closing(ssh.connect(target_of(littered_fleet, host))) as link:
             channel = link.open(script)
             assert channel.read(10)
             until(_Standstill(host.home / "sent"), "the command can print no more")
@@ -181,13 +183,13 @@ class TestAChannel:
             read_all()
 
     def test_learns_that_its_host_has_frozen(
-        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+        self, littered_fleet: Fleet, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(session, "PING_AFTER", 0.2)
         monkeypatch.setattr(session, "ANSWER_WITHIN", 0.3)
-        host = fleet.hosts[0]
+        host = littered_fleet.hosts[0]
         with Relay(host.address, host.port) as relay:
-            target = target_of(fleet, host, address=relay.address, port=relay.port)
+            target = target_of(littered_fleet, host, address=relay.address, port=relay.port)
             with contextlib.closing(ssh.connect(target)) as link:
                 channel = link.open("sleep 60")
                 # Silent, but alive: it answers every time.

@@ -36,8 +36,10 @@ def _threads_that_do_not_linger(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def link(fleet: Fleet) -> Iterator[ssh.Session]:
-    with contextlib.closing(ssh.connect(target_of(fleet, fleet.hosts[0]))) as link:
+def link(littered_fleet: Fleet) -> Iterator[ssh.Session]:
+    with contextlib.closing(
+        ssh.connect(target_of(littered_fleet, littered_fleet.hosts[0]))
+    ) as link:
         yield link
 
 
@@ -69,9 +71,9 @@ def test_a_silent_host_has_no_thread_and_is_heard_all_the_same(link: ssh.Session
     assert channel.exit_status(10) == 0
 
 
-def test_many_silent_hosts_have_no_thread_either(fleet: Fleet) -> None:
+def test_many_silent_hosts_have_no_thread_either(littered_fleet: Fleet) -> None:
     with contextlib.ExitStack() as ending:
-        links = [ssh.connect(target_of(fleet, fleet.hosts[0])) for _ in range(10)]
+        links = [ssh.connect(target_of(littered_fleet, littered_fleet.hosts[0])) for _ in range(10)]
         for one in links:
             ending.callback(one.close)
         channels = [one.open("cat") for one in links]
@@ -141,9 +143,9 @@ def test_keys_are_made_anew_after_a_silence(tmp_path: Path) -> None:
             assert "rekey" in fleet.log(0).lower() or link.is_alive
 
 
-def test_what_goes_through_a_jump_host_is_heard_after_a_silence(fleet: Fleet) -> None:
-    via, host = fleet.hosts[:2]
-    with contextlib.closing(ssh.connect(target_of(fleet, via))) as gateway:
+def test_what_goes_through_a_jump_host_is_heard_after_a_silence(littered_fleet: Fleet) -> None:
+    via, host = littered_fleet.hosts[:2]
+    with contextlib.closing(ssh.connect(target_of(littered_fleet, via))) as gateway:
         raw = open_forward(gateway, via.name, host.address, host.port, 10)
         raw.settimeout(10)
         assert raw.recv(4) == b"SSH-"

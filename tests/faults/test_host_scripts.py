@@ -64,7 +64,7 @@ class Plan:
     def relay(self) -> list[int]:
         """Those that write the log."""
         log = str(self.path / "log")
-        return [pid for pid in self.host.pids() if str(Path(f"/proc/{pid}/fd/1").readlink()) == log]
+        return [pid for pid in self.host.pids() if processes.output(pid) == log]
 
     @property
     def script(self) -> int:
