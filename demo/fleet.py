@@ -133,11 +133,14 @@ class Fleet:
             process.wait(10)
             processes.kill(connections)
 
-    def freeze(self, group: int = 0) -> None:
-        """Its hosts take connections, and not a word comes."""
+    def freeze(self, group: int = 0, *, and_connections: bool = False) -> None:
+        """Its hosts take connections, and not a word comes; nor, if wanted, on those they have."""
         self._running[group].send_signal(signal.SIGSTOP)
+        if and_connections:
+            processes.send(signal.SIGSTOP, processes.connections(self._running[group].pid))
 
     def thaw(self, group: int = 0) -> None:
+        processes.send(signal.SIGCONT, processes.connections(self._running[group].pid))
         self._running[group].send_signal(signal.SIGCONT)
 
     def cut(self, group: int = 0) -> None:

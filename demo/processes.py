@@ -21,9 +21,13 @@ def connections(listener: int) -> list[int]:
 
 
 def kill(pids: Iterable[int]) -> None:
+    send(signal.SIGKILL, pids)
+
+
+def send(number: signal.Signals, pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
 
 def _parent_and_name(pid: int) -> tuple[int, str]:

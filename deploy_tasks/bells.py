@@ -4,6 +4,8 @@ A bell that cannot be rung is left to the reconciler, which rings for every row 
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,6 +20,11 @@ log = logging.getLogger(__name__)
 
 #: Host runs in one message: a message costs a worker more than its part of the work.
 TOGETHER = 8
+
+#: Seconds. A broker that hangs for so long before it fails is not asked again for a while: a page
+#: waits for it, and the thread that renews leases.
+PATIENCE, LEFT_FOR = 1.0, 20.0
+_asked_again_at = -math.inf
 
 #: Is given ids of host runs and gives back those that it does not take.
 Take = Callable[[list[int]], list[int]]
@@ -61,6 +68,10 @@ def ring_calls(call_ids: Iterable[int]) -> None:
 
 
 def _ring(task: str, messages: Iterable[Sequence[Any]], *, of: str = "deploy_tasks") -> None:
+    global _asked_again_at
+    began = time.monotonic()
+    if began < _asked_again_at:
+        return
     try:
         # One connection for all of them: to get one costs more than to send.
         with app.producer_or_acquire() as producer:
@@ -71,5 +82,7 @@ def _ring(task: str, messages: Iterable[Sequence[Any]], *, of: str = "deploy_tas
                 failpoint("bell.rung")
     except (OperationalError, OSError) as error:
         log.warning("broker away, %s is left to the reconciler: %s", task, error)
+        if time.monotonic() > began + PATIENCE:
+            _asked_again_at = time.monotonic() + LEFT_FOR
     except Exception:
         log.exception("a bell was not rung, %s is left to the reconciler", task)

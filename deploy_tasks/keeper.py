@@ -143,6 +143,12 @@ class Keeper:
         left += ids[hands:]
         return []
 
+    def _take_unheard(self, ids: list[int]) -> list[int]:
+        """Nobody has heard their bells: another may be lost, too, with a broker that takes none."""
+        taken = self._take_free_hands(len(ids))
+        self._hand_out(ids[:taken])
+        return ids[taken:]
+
     def _hand_out(self, ids: Sequence[int]) -> None:
         """To hands that were taken for them."""
         if not ids:
@@ -318,13 +324,13 @@ class Keeper:
 
     def _reconcile(self) -> None:
         self._reconciled = time.monotonic()
-        reconcile()
+        reconcile(take=self._take_unheard)
 
 
-def reconcile() -> None:
+def reconcile(*, take: bells.Take = list) -> None:
     """Ring for what ought to be carried and is not: a bell was lost, or a worker has died.
 
-    Anybody may call it at any time: it only rings.
+    Anybody may call it at any time: it only rings. ``take`` is offered them first.
     """
     now = clock.now()
     _free_those_of_dead_owners()
@@ -343,7 +349,8 @@ def reconcile() -> None:
         if HostRun.objects.filter(pk=pk, rung_at=rung_at).update(rung_at=now)
     ]
     failpoint("reconcile.marked")
-    bells.ring_host_runs(marked)
+    with bells.offered(take):
+        bells.ring_host_runs(marked)
     for job_id in _jobs_that_stand_still():
         conductor.conduct(job_id)
     calls.ring_due()

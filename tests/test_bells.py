@@ -1,5 +1,6 @@
 """Bells to Celery: lost ones are let go at once, and said."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,23 @@ def test_a_broker_that_is_away_is_not_waited_for(
     assert "broker away, run_hosts is left to the reconciler" in caplog.text
     # Another try would come after seconds of somebody's page.
     assert len(tries) <= 2
+
+
+def test_a_broker_that_hangs_is_left_alone_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bells, "PATIENCE", 0.1)
+    monkeypatch.setattr(bells, "_asked_again_at", 0.0)
+    place = str(tmp_path / "hangs.sock")
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(place)
+        deaf.listen()
+        app = Celery("deaf", broker=f"redis+socket://{place}", set_as_current=False)
+        app.conf.broker_transport_options = {"max_retries": 1, "socket_timeout": 0.2}
+        monkeypatch.setattr(bells, "app", app)
+        for _ in range(3):
+            bells.ring_job(1)
+        assert caplog.text.count("broker away") == 1
+        monkeypatch.setattr(bells, "_asked_again_at", 0.0)
+        bells.ring_job(1)
+        assert caplog.text.count("broker away") == 2

@@ -172,16 +172,17 @@ def _events_have_no_gap(job: Job) -> None:
 def _nothing_is_left_on_hosts(fleet: Fleet, left_behind: set[str]) -> None:
     with contextlib.suppress(AssertionError):
         until(lambda: not left_on(fleet, left_behind), "nothing runs any more", seconds=15)
-    assert left_on(fleet, left_behind) == []
+    left = left_on(fleet, left_behind)
+    assert not left, f"left on hosts: {left}"
 
 
 def left_on(fleet: Fleet, but_not: Iterable[str] = ()) -> list[str]:
-    """What was started over SSH and runs still: command lines."""
+    """What was started over SSH and runs still: pids and command lines."""
     mark = f"FLEET={fleet.mark['FLEET']}".encode()
     found = []
     for pid in processes.running():
         line = b" ".join(processes.words(pid, "cmdline")).decode(errors="replace").strip()
         ours = pid != os.getpid() and mark in processes.words(pid, "environ")
         if ours and line and "sshd" not in line and not any(name in line for name in but_not):
-            found.append(line)
+            found.append(f"{pid}: {line}")
     return found
