@@ -145,9 +145,8 @@ class Keeper:
 
     def _take_unheard(self, ids: list[int]) -> list[int]:
         """Nobody has heard their bells: another may be lost, too, with a broker that takes none."""
-        taken = self._take_free_hands(len(ids))
-        self._hand_out(ids[:taken])
-        return ids[taken:]
+        self.run_hosts(ids)
+        return []
 
     def _hand_out(self, ids: Sequence[int]) -> None:
         """To hands that were taken for them."""

@@ -327,7 +327,7 @@ def test_the_clock_of_others_reconciles_only_where_ours_is_late(
     quiet: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[bool] = []
-    monkeypatch.setattr(keeper, "reconcile", lambda: done.append(True))
+    monkeypatch.setattr(keeper, "reconcile", lambda **_: done.append(True))
     quiet.reconcile_if_late()
     quiet.reconcile_if_late()
     assert done == [True]
