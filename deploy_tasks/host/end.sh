@@ -6,7 +6,8 @@ if ! cd "$D" 2>/dev/null; then
   mkdir -p "$D.end/go.1" && true >"$D.end/cancel" && mv "$D.end" "$D" && cd "$D" || exit 75
 fi
 mkdir go.1 2>/dev/null
-true >cancel || mv follower cancel || exit 75
+# Without room for the wish: what has begun is never begun again, and its end can be waited for.
+true >cancel || mv follower cancel || [ -e go.1 ] || exit 75
 case $(state_of_runner 2>/dev/null) in alive|orphan) head_ busy; exit;; esac
 # Also where its notes are gone. The pattern does not find itself.
 if cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -q "/runs/@PLAN@/[0-9]"

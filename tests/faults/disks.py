@@ -45,7 +45,8 @@ class Disk:
 
 @contextlib.contextmanager
 def mounted(hosts: Sequence[FleetHost], kind: Kind) -> Iterator[list[Disk]]:
-    """Mounts a disk of `SIZE` with 128 inodes over each home, and takes them away again."""
+    """Mounts a disk of `SIZE` with 128 inodes over each home, and takes them away again. From a
+    tmpfs no program may be started, either."""
     if os.geteuid() != 0:
         pytest.skip("needs to mount small disks (root)")
     with contextlib.ExitStack() as stack:
@@ -56,7 +57,7 @@ def mounted(hosts: Sequence[FleetHost], kind: Kind) -> Iterator[list[Disk]]:
 
 
 def _mount(home: Path, kind: Kind) -> None:
-    what = ["-t", "tmpfs", "-o", f"size={SIZE},nr_inodes=128", "none"]
+    what = ["-t", "tmpfs", "-o", f"size={SIZE},nr_inodes=128,noexec", "none"]
     if kind == "ext4":
         image = home.with_name(f"{home.name}.img")
         image.touch()

@@ -94,6 +94,6 @@ def test_a_job_comes_to_its_end_without_a_broker(
     monkeypatch.setattr(bells, "app", app)
     monkeypatch.setattr(keeper, "RING_AGAIN", timedelta(seconds=0.2))
     crew.keeper.start()
-    job = start(game, rollout={"canary": 1})
+    job = start(game, rollout={"canary": 0})
     wait_for_end(job, "succeeded")
     assert_world_ok(fleet, job)

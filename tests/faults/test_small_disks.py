@@ -96,6 +96,7 @@ def test_a_disk_that_fills_up_in_a_launch_or_a_log_costs_no_step_and_no_exit_sta
     judge_all(fleet, "tmpfs", left, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_host_that_cannot_say_whether_a_plan_began_is_tried_again_ever_less_often(
     own_fleet: Fleet, crew: Crew, transactional_db: None
 ) -> None:
