@@ -212,7 +212,8 @@ class Attempt(models.Model):
     own output that are stored. Times are the host's own, on our clock.
     """
 
-    host_run = models.ForeignKey(HostRun, models.CASCADE, related_name="attempts")
+    # Without indexes of their own, here and below: others begin with the same column.
+    host_run = models.ForeignKey(HostRun, models.CASCADE, related_name="attempts", db_index=False)
     uid = models.CharField(max_length=48, unique=True)
     step = models.PositiveIntegerField()
     name = models.CharField(max_length=64)
@@ -254,9 +255,11 @@ class Event(models.Model):
         ORDER = "order"
         NOTE = "note"
 
-    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
+    job = models.ForeignKey(Job, models.CASCADE, related_name="events", db_index=False)
     seq = models.BigIntegerField()
-    host_run = models.ForeignKey(HostRun, models.CASCADE, null=True, related_name="events")
+    host_run = models.ForeignKey(
+        HostRun, models.CASCADE, null=True, related_name="events", db_index=False
+    )
     attempt = models.ForeignKey(Attempt, models.CASCADE, null=True, related_name="events")
     kind = models.CharField(max_length=8, choices=Kind)
     at = models.DateTimeField()
