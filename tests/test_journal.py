@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
-from django.db.models import Max
+from django.db.models import Max, UniqueConstraint
 from django.test.utils import CaptureQueriesContext
 
 from deploy_tasks import journal
@@ -360,3 +360,13 @@ def test_times_are_written_as_django_writes_them(job: Job, zone: str, microsecon
         assert cursor.fetchall() == ours
     job.refresh_from_db()
     assert (job.started_at, job.wake_at) == (at, None)
+
+
+@pytest.mark.parametrize("model", [Event, Attempt])
+def test_no_row_of_a_step_goes_into_two_indexes_that_begin_alike(
+    model: type[Event | Attempt],
+) -> None:
+    unique = [one for one in model._meta.constraints if isinstance(one, UniqueConstraint)]
+    begins = [one.fields[0] for one in [*unique, *model._meta.indexes] if not one.condition]
+    own = [one.name for one in model._meta.concrete_fields if one.db_index]
+    assert len({*begins, *own}) == len([*begins, *own])
