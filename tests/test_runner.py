@@ -15,10 +15,10 @@ from demo.keys import make_key, public_of
 from deploy_tasks import artifacts, bells, conductor, orders, ssh, vault
 from deploy_tasks.keeper import Keeper, reconcile
 from deploy_tasks.models import Attempt, Credential, Event, Game, HostRun, Job
-from deploy_tasks.orders import JobOrder
 from deploy_tasks.states import Pause
 from tests import factories
 from tests.faults.crew import hasten
+from tests.faults.jobs import make_game, start
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
@@ -90,39 +90,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Worker]]:
 def game(fleet: Fleet, settings: LazySettings, tmp_path: Path) -> Game:
     settings.HOME = tmp_path
     settings.ARTIFACTS = tmp_path / "artifacts"
-    vault.ensure_keys()
     return make_game(fleet, RECIPE)
-
-
-def make_game(fleet: Fleet, recipe: str, **release: object) -> Game:
-    game = factories.game(text=recipe)
-    factories.release(game, **release)
-    key_id, sealed = vault.seal(
-        fleet.private_key.encode(), identity=vault.identity_of_credential("fleet")
-    )
-    credential = Credential.objects.create(
-        name="fleet", kind="ssh_key", sealed=sealed, key_id=key_id
-    )
-    for one in fleet.hosts:
-        for path in one.home.iterdir():
-            if path.is_file() and not path.name.startswith("."):
-                path.unlink()
-        host = factories.host(
-            game,
-            one.name,
-            address=one.address,
-            port=one.port,
-            user=fleet.user,
-            credential=credential,
-        )
-        host.keys.update(key=one.host_key)
-    return game
-
-
-def start(game: Game, **order: object) -> Job:
-    by = factories.user()
-    given = {"game": game.name, "version": "2.0", "all": "hosts" not in order, **order}
-    return orders.start_job(JobOrder.model_validate(given), by=by)[0]
 
 
 def ended(job: Job, state: str) -> Callable[[], bool]:

@@ -9,7 +9,8 @@ from demo.fleet import Fleet
 from deploy_tasks import sweeping, vault
 from deploy_tasks.models import Attempt, HostRun
 from tests import factories
-from tests.test_runner import RECIPE, make_game
+from tests.faults.jobs import make_game
+from tests.test_runner import RECIPE
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 

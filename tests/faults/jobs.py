@@ -53,15 +53,14 @@ steps:
 """
 
 
-def make_game(fleet: Fleet, text: str, hosts: Sequence[FleetHost] | None = None) -> Game:
-    """A game on these hosts, which are swept clean, with release 2.0 to go to."""
+def make_game(
+    fleet: Fleet, text: str, hosts: Sequence[FleetHost] | None = None, **release: object
+) -> Game:
+    """A game on these hosts, which are swept clean, with release 2.0 to go to; its artifact has
+    256 KiB unless ``release`` says otherwise."""
     vault.ensure_keys()
     game = factories.game(text=text)
-    build = fleet.directory / "build"
-    if not build.exists():
-        build.write_bytes(bytes(range(256)) * 1024)
-    sha256, size = artifacts.add(build)
-    factories.release(game, sha256=sha256, size=size)
+    factories.release(game, **(release or build(fleet)))
     identity = vault.identity_of_credential("fleet")
     key_id, sealed = vault.seal(fleet.private_key.encode(), identity=identity)
     credential = Credential.objects.create(
@@ -81,6 +80,15 @@ def make_game(fleet: Fleet, text: str, hosts: Sequence[FleetHost] | None = None)
     return game
 
 
+def build(fleet: Fleet) -> dict[str, object]:
+    """What a release tells of it."""
+    file = fleet.directory / "build"
+    if not file.exists():
+        file.write_bytes(bytes(range(256)) * 1024)
+    sha256, size = artifacts.add(file)
+    return {"sha256": sha256, "size": size}
+
+
 def sweep(host: FleetHost) -> None:
     for path in host.home.iterdir():
         if path.is_dir():
@@ -90,8 +98,9 @@ def sweep(host: FleetHost) -> None:
 
 
 def order(game: Game, *hosts: FleetHost, **more: Any) -> dict[str, Any]:
-    named = {"hosts": [host.name for host in hosts]} if hosts else {"all": True}
-    return {"game": game.name, "version": "2.0", **named, **more}
+    named = [host.name for host in hosts] or more.pop("hosts", [])
+    chosen = {"hosts": named} if named else {"all": True}
+    return {"game": game.name, "version": "2.0", **chosen, **more}
 
 
 def start(game: Game, *hosts: FleetHost, **more: Any) -> Job:
