@@ -69,8 +69,7 @@ def promote(
     ``batch``: the one whose gate is meant; pressed again, it does not open the next one's.
     ``rest``: and no later gate waits for a person; what soaks, soaks, and budgets hold.
 
-    Raises
-    OrderRefused where no gate can be opened, InvalidInput for a batch that is not there.
+    Raises OrderRefused where no gate can be opened, InvalidInput for a batch that is not there.
     """
     job = opened(job)
     row = _gate(job, batch)

@@ -33,6 +33,13 @@ export class Rows {
   }
 
   paint() {
+    const room = this.#scroller.clientHeight;
+    this.#lay();
+    // A list that grows with its rows: only now there is room for more of them.
+    if (this.#scroller.clientHeight > room) this.#lay();
+  }
+
+  #lay() {
     const { scrollTop, clientHeight } = this.#scroller;
     const { from, to } = inView(scrollTop, clientHeight, { row: this.#row, count: this.count });
     const rows = [];

@@ -184,10 +184,7 @@ export class Story {
     const many = ngettext("%(n)s event", "%(n)s events", count);
     const some = ngettext("the newest %(n)s", "the newest %(n)s", count);
     setText(n, count ? fill(this.#before === null ? many : some, { n: number(count) }) : "");
-    const room = grid.clientHeight;
     this.#rows.paint();
-    // The list grows with its rows: only now there is room for more of them.
-    if (grid.clientHeight > room) this.#rows.paint();
   }
 
   #row(i) {
