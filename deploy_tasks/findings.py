@@ -40,6 +40,14 @@ def findings(
     ]
 
 
+def said(detail: Mapping[str, Any]) -> str:
+    """What pydantic found, in our words and the reader's language, where we have some for it."""
+    if message := MESSAGES.get(detail["type"]):
+        return str(message) % dict(detail.get("ctx", {}))
+    # Of a value_error these are our own words behind a prefix.
+    return str(detail["msg"]).removeprefix("Value error, ")
+
+
 def as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -50,18 +58,14 @@ def _place(loc: tuple[str | int, ...]) -> Place:
 
 
 def _message(detail: Mapping[str, Any], text: str | None, model: type[BaseModel]) -> str:
-    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    kind, given = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return _unknown_key(detail["loc"], model)
-    if kind == "value_error":
-        return str(context["error"])
     if kind == "string_type" and isinstance(given, (int, float)):
         return in_quotes(text or as_written(given))
-    if kind != "missing" and given is None:
+    if kind not in ("missing", "value_error") and given is None:
         return _("has no value; write one, or leave the key out")
-    if message := MESSAGES.get(kind):
-        return str(message) % dict(context)
-    return str(detail["msg"])
+    return said(detail)
 
 
 def _unknown_key(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
@@ -96,8 +100,11 @@ MESSAGES = {
     "string_type": gettext_lazy("must be text"),
     "string_too_short": gettext_lazy("must not be empty"),
     "string_too_long": gettext_lazy("has more than %(max_length)s characters"),
+    "int_parsing": gettext_lazy("must be a whole number, without quotes"),
     "int_type": gettext_lazy("must be a whole number, without quotes"),
+    "bool_parsing": gettext_lazy("must be true or false"),
     "bool_type": gettext_lazy("must be true or false"),
+    "float_parsing": gettext_lazy("must be a number"),
     "float_type": gettext_lazy("must be a number"),
     "list_type": gettext_lazy("must be a list"),
     "tuple_type": gettext_lazy("must be a list"),

@@ -126,6 +126,7 @@ def test_axe_finds_nothing_on_the_page_of_a_job(look: Tab, running: Job) -> None
     for state, shows in STATES.items():
         Job.objects.filter(pk=running.pk).update(state=state, reason="as it is")
         page.reload()
-        page.wait_for_selector(shows)
+        for loaded in (shows, "#timeline .paces tbody tr"):
+            page.wait_for_selector(loaded)
         told[state] = found(page, "main")
     assert {what: said for what, said in told.items() if said} == {}

@@ -358,9 +358,12 @@ def test_every_host_is_a_bar_of_its_steps_and_only_those_in_view_are_drawn(
     expect(rows.first.locator(".sq")).to_have_class("sq failed")
     page.get_by_role("button", name="From each start").click()
     assert {"sort=worst", "lay=own"} <= set(page.url.partition("?")[2].split("&"))
+    # Where nothing moves any more it is drawn once, and then whole.
+    Job.objects.filter(pk=large.pk).update(state="failed")
     page.reload()
     page.locator("#timeline").scroll_into_view_if_needed()
     expect(rows.first.locator(".sq")).to_have_class("sq failed")
+    expect(rows.nth(21)).to_be_attached()
     assert tab.complaints() == []
 
 

@@ -1,11 +1,12 @@
 from typing import Literal
 
 import pytest
+from django.utils import translation
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy_tasks import yamlfile
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.findings import findings
+from deploy_tasks.findings import findings, said
 from deploy_tasks.yamlfile import Document
 
 
@@ -91,3 +92,17 @@ def test_a_part_of_a_document_is_named_from_its_top() -> None:
         Leg.model_validate({"length": 0})
     (one,) = findings(refused.value, Document({}), model=Leg, at=("tables", 2))
     assert str(one) == "tables[2].length: must be at least 1"
+
+
+def test_what_pydantic_says_is_said_in_the_readers_language() -> None:
+    class Wish(BaseModel):
+        n: int = Field(ge=1)
+
+    with pytest.raises(ValidationError) as caught:
+        Wish.model_validate({"n": 0})
+    (detail,) = caught.value.errors()
+    assert said(detail) == "must be at least 1"
+    with translation.override("zh-hans"):
+        assert said(detail) == "不得小于 1"
+    assert said({"type": "value_error", "msg": "Value error, too odd"}) == "too odd"
+    assert said({"type": "of tomorrow", "msg": "not yet"}) == "not yet"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from deploy_tasks import floors, recipes, revisions
 from deploy_tasks.errors import InvalidInput
+from deploy_tasks.findings import said
 from deploy_tasks.models import Game, Host, Release
 from deploy_tasks.orders import JobOrder
 from deploy_tasks.rollout import presets
@@ -149,7 +150,7 @@ class JobForm(forms.Form):
             )
         except ValidationError as error:
             for found in error.errors():
-                self.add_error(self._field(found["loc"]), _message(found["msg"]))
+                self.add_error(self._field(found["loc"]), said(found) or _("This cannot be used."))
             return None
 
     def refuse(self, error: InvalidInput) -> None:
@@ -253,7 +254,3 @@ def _size(text: str) -> Any:
 
 def _words_of(text: str) -> list[str]:
     return [word for word in re.split(r"[\s,;]+", text) if word]
-
-
-def _message(message: str) -> str:
-    return message.removeprefix("Value error, ") or _("This cannot be used.")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from deploy_tasks import clock, journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
+from deploy_tasks.findings import said
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.orders.records import opened, rung, take_hosts, tell
 from deploy_tasks.rollout import Rollout
@@ -138,8 +139,7 @@ def change(job: Job, *, by: User, note: str = "", **terms: Any) -> Job:
         after = Rollout.model_validate(job.rollout | terms)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        raise InvalidInput(message, field=str(first["loc"][0])) from None
+        raise InvalidInput(said(first), field=str(first["loc"][0])) from None
     changed = {name: terms[name] for name in terms if getattr(before, name) != getattr(after, name)}
     if not changed:
         return rung(job)

@@ -13,6 +13,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from deploy_tasks.errors import InvalidInput, InvalidInputs, KeyReused, OrderRefused
+from deploy_tasks.findings import said
 from deploy_tasks.yamlfile import field_of
 from webapp.api.auth import CsrfMissing
 from webapp.tokens import TooManyGuesses
@@ -112,9 +113,7 @@ def _words(found: Mapping[str, Any]) -> str:
             return _("is missing")
         case "extra_forbidden":
             return _("there is no such key")
-        case "value_error":
-            return str(found["msg"]).removeprefix("Value error, ")
-    return str(found["msg"])
+    return said(found)
 
 
 def _database_away(error: DatabaseError) -> HttpResponse:
