@@ -43,7 +43,7 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     full.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#table tbody tr")).to_have_count(3)
     page.reload()
-    expect(page.locator("#table tbody tr")).to_have_count(3)
+    expect(page.locator("#table tbody tr")).to_have_count(3, timeout=15_000)
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy names").press("Enter")
     expect(page.locator("#copy")).to_have_text("3 names copied")
