@@ -223,3 +223,8 @@ def answers(nonce: str, text: bytes) -> list[RunnerReport | HostSum]:
         if letter == "C" and len(words) == 2:
             found.append(HostSum(None if words[0] == "-" else int(words[0]), int(words[1])))
     return found
+
+
+def is_well(nonce: str, text: bytes) -> bool:
+    """Whether that is one answer and nothing else, and the runner lives."""
+    return text.startswith(f"\x1e{nonce} R alive ".encode()) and text.find(b"\n") == len(text) - 1

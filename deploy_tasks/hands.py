@@ -2,14 +2,14 @@
 
 A host run is a coroutine. It has a thread of its own while it works, and may block there like any
 other function; where it would wait for a host that says nothing it awaits that, gives its thread
-back, and goes on with whichever thread is free when there is news.
+back, and goes on with whichever thread is free when there is news. Where there may be all but
+nothing to do it goes on with the thread that has brought the news.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
@@ -22,11 +22,30 @@ IDLE = 2.0
 class Wait(Protocol):
     """What a coroutine awaits."""
 
-    def then(self, go_on: Callable[[], None]) -> None:
-        """Have ``go_on`` called once, when there is news: by any thread, perhaps at once."""
+    def then(self, turn: "Turn") -> None:
+        """Have the turn taken once, when there is news: by any thread, perhaps at once."""
 
 
 Work = Coroutine[Wait, None, None]
+
+
+class Turn:
+    """How work goes on after its wait."""
+
+    __slots__ = ("_hands", "_work")
+
+    def __init__(self, hands: "Hands", work: Work) -> None:
+        self._hands, self._work = hands, work
+
+    def __call__(self) -> None:
+        """With a thread that is free."""
+        self._hands._go_on(self._work)
+
+    def here(self) -> None:
+        """With this thread, up to its next wait: nothing of it may block."""
+        self._hands._carry(self._work)
+
+
 _Seat = SimpleQueue[Work | None]
 
 
@@ -112,7 +131,7 @@ class Hands:
         except Exception:
             log.exception("work that nobody carries on")
         else:
-            wait.then(partial(self._go_on, work))
+            wait.then(Turn(self, work))
             return
         with self._changed:
             self._open -= 1

@@ -1,6 +1,15 @@
 """What is read from a plan's log is what its runner wrote, whatever its scripts print."""
 
-from deploy_tasks.frames import Ended, Finished, Frame, LogReader, Output, Position, Started
+from deploy_tasks.frames import (
+    Ended,
+    Finished,
+    Frame,
+    LogReader,
+    Output,
+    Position,
+    Started,
+    is_well,
+)
 
 MARK = b"\x1en0123"
 
@@ -52,3 +61,17 @@ def test_what_a_runner_noted_itself_completes_a_log_that_broke_off() -> None:
     slots = [("S", "1", "2.0"), ("E", "1", "0", "3.0", "-"), ("S", "2", "3.1")]
     assert one.recall(slots) == [Ended(1, 0, 3.0, "-"), Started(2, 3.1)]
     assert one.recall(slots) == []
+
+
+def test_only_a_runner_that_lives_is_well() -> None:
+    alive = MARK + b" R alive 12.50\n"
+    assert is_well("n0123", alive)
+    for other in (
+        b"",
+        b"complaint\n" + alive,
+        alive + b"complaint\n",
+        alive[:-1],
+        alive.replace(b"alive", b"writing"),
+        alive.replace(b"n0123", b"n4567"),
+    ):
+        assert not is_well("n0123", other)

@@ -7,6 +7,7 @@ import time
 from contextlib import closing, suppress
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,9 +25,11 @@ from deploy_tasks.states import AttemptState, Link
 from deploy_tasks.visible import words
 from deploy_tasks.wishes import Wish
 
-#: Seconds of silence after which the runner is asked for, the first time and then again.
+#: Seconds of silence after which the runner is asked for, the first time and then again: its answer
+#: is the sign of life that its host would be asked for a moment later.
 ASK_AFTER = 5.0
-ASK_AGAIN = 30.0
+ASK_AGAIN = 19.0
+QUESTION = b"\n"
 #: A runner that is gone is asked for once more, so soon.
 CONFIRM_AFTER = 1.0
 #: A follower that complains is asked for as soon, so often.
@@ -110,6 +113,7 @@ class Follower:
         self._carriage = story.carriage
         self.teller = Teller(plan, story, mask)
         self._reader = frames.LogReader(plan.nonce, plan.position)
+        self._vigil = ssh.Vigil(QUESTION, ASK_AGAIN, partial(frames.is_well, plan.nonce))
         self._noise = b""
         self._doubts: int | None = None
         self._last_report: frames.RunnerReport | None = None
@@ -211,7 +215,8 @@ class Follower:
             next_at = ask_at if self._reader.header else began + answer_within
             if not self._reader.header and time.monotonic() >= next_at:
                 raise TimeoutError(_("the host gave no answer within %s s") % round(answer_within))
-            data = await channel.listen(max(next_at - time.monotonic(), 0.0))
+            vigil = self._vigil if self._reader.header and not self._doubts else None
+            data = await channel.listen(max(next_at - time.monotonic(), 0.0), vigil)
             if data:
                 ask_at = time.monotonic() + ASK_AFTER
                 end = self._take(data)
@@ -232,7 +237,7 @@ class Follower:
             if self._reader.header and time.monotonic() >= ask_at:
                 ask_at = time.monotonic() + (CONFIRM_AFTER if self._doubts else ASK_AGAIN)
                 self._doubts = self._doubts and self._doubts - 1
-                channel.write(b"\n", timeout=SEND_LIMIT)
+                channel.write(QUESTION, timeout=SEND_LIMIT)
 
     def _answers(self, channel: ssh.Channel) -> list[frames.RunnerReport | frames.HostSum]:
         self._noise = (self._noise + channel.read_stderr())[-NOISE:]

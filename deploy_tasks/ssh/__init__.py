@@ -6,7 +6,7 @@ skip the host key check, no search for keys, no password, and every wait has a l
 
 from deploy_tasks.ssh.agent import AgentLogin
 from deploy_tasks.ssh.certificates import Vouched
-from deploy_tasks.ssh.channel import Channel
+from deploy_tasks.ssh.channel import Channel, Vigil
 from deploy_tasks.ssh.handshake import connect, offered_keys, vouched_keys
 from deploy_tasks.ssh.keys import (
     ends_at,
@@ -26,6 +26,7 @@ __all__ = [
     "Result",
     "Session",
     "Target",
+    "Vigil",
     "Vouched",
     "connect",
     "ends_at",

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import paramiko
 from django.utils.translation import gettext as _
 
 from deploy_tasks.errors import ConnectFailed, LinkLost
-from deploy_tasks.ssh.silence import News, Patience, Silence
+from deploy_tasks.ssh.silence import News, OwnThread, Patience, Silence
 
 if TYPE_CHECKING:
     from deploy_tasks.ssh.session import Session
@@ -24,6 +25,17 @@ STDERR_KEPT = 64 * 1024
 
 #: A command that takes no input may wait for us to read: we look so often (seconds).
 _STALL = 0.1
+
+
+@dataclass(frozen=True)
+class Vigil:
+    """How a host that says nothing is asked whether all is well: every ``every`` seconds the
+    ``question`` goes to its command's stdin. Of what comes on stderr then and ``is_well`` nobody
+    hears."""
+
+    question: bytes
+    every: float
+    is_well: Callable[[bytes], bool]
 
 
 class _Nothing(Enum):
@@ -61,23 +73,63 @@ class Channel:
             self._session.check()
         return found
 
-    async def listen(self, within: float) -> bytes | None:
+    async def listen(self, within: float, vigil: Vigil | None = None) -> bytes | None:
         """`read` with ``or_stderr`` and a time limit of ``within`` seconds, which keeps its thread
-        only while the host talks."""
+        only while the host talks.
+
+        With a ``vigil`` the host is asked at that time, if it can be without a thread, and
+        waited for until it gives another answer than that all is well.
+        """
         began = time.monotonic()
         deadline, lingers_until = began + within, began + self._patience.seconds
         while (found := self._found(or_stderr=True)) is _Nothing.YET:
             now = time.monotonic()
             if now >= deadline:
                 return None
-            until = min(deadline, self._session.next_check)
             if now < lingers_until:
+                until = min(deadline, self._session.next_check)
                 self._news.wait(min(until, lingers_until) - now)
             else:
-                await Silence(self._news, until)
+                deadline = await self._hush(deadline, vigil)
             self._session.check()
         self._patience.heard()
         return found
+
+    async def _hush(self, deadline: float, vigil: Vigil | None) -> float:
+        """Until there is something to do, or it is ``deadline``, which an answer puts off; gives
+        that. The watch carries it: nothing in it may block."""
+        try:
+            while True:
+                await Silence(self._news, min(deadline, self._session.next_check))
+                if not (vigil and self._session.takes_at_once and self._all_is_well(vigil)):
+                    return deadline
+                now = time.monotonic()
+                if now >= deadline:
+                    if not self._asked(vigil.question):
+                        return deadline
+                    deadline = now + vigil.every
+                elif now >= self._session.next_check:
+                    return deadline
+        finally:
+            await OwnThread()
+
+    def _all_is_well(self, vigil: Vigil) -> bool:
+        """Nothing came, or but a sign of life."""
+        self._news.clear()
+        self._drain_stderr()
+        if self._stderr and vigil.is_well(bytes(self._stderr)):
+            self._stderr.clear()
+        is_over = self._raw.eof_received or self._raw.closed
+        return not (is_over or self._woken or self._stderr or self._raw.recv_ready())
+
+    def _asked(self, question: bytes) -> bool:
+        """Whether all of it could be sent at once."""
+        self._raw.settimeout(0.0)
+        try:
+            return self._raw.send(question) == len(question)
+        except (EOFError, OSError, paramiko.SSHException):
+            # Whoever tries again learns why.
+            return False
 
     def _found(self, *, or_stderr: bool) -> bytes | _Nothing | None:
         """What `read` ends with, as far as there is something now."""

@@ -129,6 +129,11 @@ class Session:
             return self._pinged_at + ANSWER_WITHIN
         return heard_at + PING_AFTER
 
+    @property
+    def takes_at_once(self) -> bool:
+        """Whether a few bytes can be sent without waiting for anything."""
+        return self._transport.clear_to_send.is_set() and self._wire.takes_at_once
+
     def require_link(self) -> None:
         """Raise LinkLost unless the connection stands."""
         # A dying connection closes its channels a moment before it says that it is dead.

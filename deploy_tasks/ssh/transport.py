@@ -3,9 +3,9 @@
 paramiko reads each connection in a thread of its own, for ever. A thousand quiet hosts would hold a
 thousand threads, at 40 KB each. So its ``run`` reads until the host falls silent for the first time
 after the log-in; from then on `Transport._read_on` does, in one of a few threads and only while
-there is something to read. What a packet means stays paramiko's business: its handlers are called
-as its ``run`` calls them. `tests/test_ssh_transport.py` holds paramiko to the ``run`` that was read
-for this.
+there is something to read, and signs of life wake not even one of those. What a packet means stays
+paramiko's business: its handlers are called as its ``run`` calls them.
+`tests/test_ssh_transport.py` holds paramiko to the ``run`` that was read for this.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import paramiko
 from paramiko.common import (
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_CHANNEL_WINDOW_ADJUST,
     MSG_DEBUG,
     MSG_DISCONNECT,
     MSG_IGNORE,
+    MSG_REQUEST_FAILURE,
+    MSG_REQUEST_SUCCESS,
     MSG_UNIMPLEMENTED,
     cMSG_UNIMPLEMENTED,
 )
@@ -25,10 +29,22 @@ from paramiko.ssh_exception import MessageOrderError
 from paramiko.transport import _active_threads  # type: ignore[attr-defined]
 
 from deploy_tasks.hands import Hands
+from deploy_tasks.ssh.silence import OwnThread
 from deploy_tasks.ssh.wire import Packets, Silent
 
 if TYPE_CHECKING:
     from deploy_tasks.ssh.wire import Wire
+
+#: Nothing has to be sent or done for these: they are put where somebody looks for them.
+SIGNS_OF_LIFE = frozenset(
+    {
+        MSG_IGNORE,
+        MSG_REQUEST_SUCCESS,
+        MSG_REQUEST_FAILURE,
+        MSG_CHANNEL_WINDOW_ADJUST,
+        MSG_CHANNEL_EXTENDED_DATA,
+    }
+)
 
 _readers = Hands(name="ssh", begin=lambda: None)
 
@@ -94,14 +110,35 @@ class Transport(paramiko.Transport):
                 try:
                     kind, message = self.packetizer.read_message()
                 except Silent:
-                    await self._wire.news()
+                    heard = await self._overhear()
+                    if heard is None:
+                        continue
+                    kind, message = heard
                 except NeedRekeyException:
                     continue
-                else:
-                    self._take(kind, message)
+                self._take(kind, message)
         except Exception as error:  # noqa: BLE001  as paramiko: whoever waits is told
             self.saved_exception = error
         self._end()
+
+    async def _overhear(self) -> tuple[int, paramiko.Message] | None:
+        """Until there is more than signs of life, which the watch takes itself: nothing that it
+        carries may block. Gives a packet that asks for a thread, if one has come whole.
+        """
+        try:
+            while self.active and not self._wire.talks:
+                if not self._wire.rest:
+                    await self._wire.news()
+                if not self.packetizer.has_one:
+                    break
+                kind, message = self.packetizer.read_message()
+                if kind not in SIGNS_OF_LIFE or self.packetizer.need_rekey():
+                    return kind, message
+                self._take(kind, message)
+            return None
+        finally:
+            await OwnThread()
+            self._wire.be_read_here()
 
     def _take(self, kind: int, message: paramiko.Message) -> None:
         if kind == MSG_IGNORE:

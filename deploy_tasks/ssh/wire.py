@@ -79,11 +79,34 @@ class Wire:
         return False
 
     async def news(self) -> None:
-        """After `is_silent`, by the one that reads; nobody does meanwhile."""
+        """After `is_silent`, by the one that reads; nobody does meanwhile. What has come then is
+        taken in. Raises OSError."""
         assert self._socket is not None
         self._reader = _NOBODY
         await Readable(self._socket)
-        self.be_read_here()
+        self._buffer, self._offset = self._receive(), 0
+
+    @property
+    def rest(self) -> bytes:
+        """What was taken in and not read yet."""
+        return self._buffer[self._offset :]
+
+    @property
+    def talks(self) -> bool:
+        """The host has much to say."""
+        return self._read_size == READ_SIZE
+
+    @property
+    def takes_at_once(self) -> bool:
+        """Whether a few bytes can be sent without waiting. Never through a jump host."""
+        if self._socket is None:
+            return False
+        poll = select.poll()
+        try:
+            poll.register(self._socket, select.POLLOUT)
+            return [event for _fd, event in poll.poll(0)] == [select.POLLOUT]
+        except (OSError, ValueError):  # it was closed
+            return False
 
     def be_read_here(self) -> None:
         """This thread is the one that reads, and may close, from here on."""
@@ -165,6 +188,11 @@ class Packets(Packetizer):
     It starts no timer thread per connection: whoever waits for the handshake limits it.
     """
 
+    # Of paramiko's inside.
+    _Packetizer__aead_in: bool
+    _Packetizer__etm_in: bool
+    _Packetizer__mac_size_in: int
+
     def __init__(self, wire: Wire) -> None:
         super().__init__(wire)  # type: ignore[arg-type]
         self._wire = wire
@@ -186,6 +214,16 @@ class Packets(Packetizer):
         if check_rekey and self.may_fall_silent and self._wire.is_silent():
             raise Silent
         return super().read_all(n, check_rekey)
+
+    @property
+    def has_one(self) -> bool:
+        """Whether a packet has come whole, and reading it waits for nothing. Not to be known where
+        the cipher hides the length."""
+        if not (self._Packetizer__aead_in or self._Packetizer__etm_in):
+            return False
+        rest = self._wire.rest
+        whole = 4 + int.from_bytes(rest[:4], "big") + self._Packetizer__mac_size_in
+        return len(rest) >= max(whole, 4)
 
     def start_handshake(self, timeout: float) -> None:
         self._wire.greeting = None
