@@ -399,6 +399,60 @@ def test_an_undo_that_fails_stops_and_says_what_is_left(
     assert "undo-stop" in note["text"]
 
 
+def as_before_its_end(run: HostRun, **left: object) -> None:
+    """As if its worker had died just before it could tell the end."""
+    before = {"state": "running", "holds_host": True, "ended_at": None, "rung_at": None}
+    HostRun.objects.filter(pk=run.pk).update(**before, **left)
+    Job.objects.filter(pk=run.job_id).update(state="running", ended_at=None)
+
+
+def test_an_undo_that_failed_is_not_tried_again_because_a_worker_died(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "broken").touch()
+    (host.home / "stuck").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    run, before = job.host_runs.get(), count(host)
+    (host.home / "stuck").unlink()
+    first, _, _ = run.error.partition("; ")
+    as_before_its_end(run, error=first, activity="undoing")
+    until(ended(job, "failed"), "another worker tells the end")
+    assert count(host) == before
+    assert job.host_runs.get().error == run.error
+
+
+LAST_THING_FAILS = """\
+recipe: last
+steps:
+  - {name: work, run: echo work >>count}
+  - {name: tidy, always: true, run: "echo tidy >>count; test ! -e broken"}
+  - {name: say, always: true, run: echo said >>count}
+"""
+
+
+def test_a_last_thing_that_fails_is_done_again_only_for_a_retry(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    undoable.recipe.revisions.create(number=9, text=LAST_THING_FAILS, sha256="9" * 64)
+    (host.home / "broken").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    run = job.host_runs.get()
+    assert count(host) == ["work", "tidy", "said"]
+    assert run.error == "step “tidy” ended with exit status 1"
+    as_before_its_end(run, error="")
+    until(ended(job, "failed"), "another worker tells the end")
+    assert count(host) == ["work", "tidy", "said"]
+    assert job.host_runs.get().error == run.error
+    (host.home / "broken").unlink()
+    orders.retry(job, by=factories.user("jonas"))
+    until(ended(job, "succeeded"), "a person has said so")
+    assert count(host) == ["work", "tidy", "said", "tidy"]
+
+
 def test_without_a_former_version_nothing_is_undone_by_guess(
     undoable: Game, fleet: Fleet, workers: list[Worker]
 ) -> None:

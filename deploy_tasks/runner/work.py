@@ -68,18 +68,28 @@ class Work:
         await self._carry_through(steps, Way.FORWARD)
 
     async def last_things(self) -> None:
-        """Do the ``always`` steps that have not been done; a cancel that is known ends nothing."""
-        standing = {one.step for one in self.attempts if one.state in STANDING}
+        """Do the ``always`` steps that have not been done; a cancel that is known ends nothing.
+
+        Raises Failed at last for one that has failed before: it is not done once more.
+        """
+        done = {one.step for one in self.attempts if one.state in STANDING}
         steps = enumerate(self._recipe.steps)
+        left = [n for n, step in steps if step.always and n not in done]
+        failures = {n: one for n in left if (one := self._given_up(n, AttemptKind.DO))}
         self._told_wish = Wish(self._story.carriage.wish)
-        await self._carry_through(
-            [n for n, step in steps if step.always and n not in standing], Way.ASIDE
-        )
+        await self._carry_through([n for n in left if n not in failures], Way.ASIDE)
+        for n, attempt in failures.items():
+            if not self._recipe.steps[n].optional:
+                raise Failed(attempt.reason)
 
     async def back(self) -> bool:
         """Undo what was launched, last first; False where nothing was undone, now or before."""
         steps = self.to_undo()
         self._told_wish = Wish(self._story.carriage.wish)
+        for n in steps:
+            # By a worker that died before it could tell the end.
+            if attempt := self._given_up(n, AttemptKind.UNDO):
+                raise Failed(_undoing(attempt))
         self._refuse_undo_without_previous(steps)
         await self._carry_through(steps, Way.BACK)
         # Also by a worker before us, which died before it could tell the end.
@@ -328,7 +338,7 @@ class Work:
             if attempt.state in STANDING:
                 done.append(attempt.step)
             elif attempt.kind == AttemptKind.UNDO and attempt.state == AttemptState.FAILED:
-                raise Failed(_("undoing: %s") % attempt.reason)
+                raise Failed(_undoing(attempt))
             elif attempt.state == AttemptState.FAILED and not self._tries_again(step, attempt):
                 if not step.optional:
                     raise Failed(attempt.reason)
@@ -362,6 +372,16 @@ class Work:
         self._story.carriage.wait(step.retries.delay)
         return True
 
+    def _given_up(self, step: int, kind: AttemptKind) -> Attempt | None:
+        """Its last attempt, where that failed and there is to be no other by itself: neither for
+        the rest of the host run, nor after the death of a worker."""
+        begun = [one for one in self.attempts if (one.step, one.kind) == (step, kind)]
+        last = next((one for one in reversed(begun) if has_begun(one)), None)
+        if last is None or last.state != AttemptState.FAILED:
+            return None
+        retries = self._recipe.steps[step].retries if kind == AttemptKind.DO else None
+        return last if self._failures(last) > (retries.times if retries else 0) else None
+
     @desk.asked
     def _failures(self, attempt: Attempt) -> int:
         """How often its step has failed since a person last said "again"; also under others."""
@@ -372,3 +392,7 @@ class Work:
             and (said is None or one.ended_at is None or one.ended_at > said)
             for one in self.attempts
         )
+
+
+def _undoing(attempt: Attempt) -> str:
+    return _("undoing: %s") % attempt.reason
