@@ -1,6 +1,7 @@
 """The bytes below SSH: paramiko's view of a socket, quick and with limits."""
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -84,7 +85,10 @@ class Wire:
         assert self._socket is not None
         self._reader = _NOBODY
         await Readable(self._socket)
-        self._buffer, self._offset = self._receive(), 0
+        # Nothing, where it was a false alarm: who brings the news does not wait for any.
+        self._buffer, self._offset = b"", 0
+        with contextlib.suppress(TimeoutError):
+            self._buffer = self._receive(socket.MSG_DONTWAIT)
 
     @property
     def rest(self) -> bytes:
@@ -154,13 +158,13 @@ class Wire:
     def _closed(self) -> bool:
         return bool(self._link._closed)  # type: ignore[union-attr]
 
-    def _receive(self) -> bytes:
+    def _receive(self, *how: int) -> bytes:
         self._reader = threading.get_ident()
         if self._socket is not None and _QUICKACK is not None:
             # The kernel forgets it by itself.
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         try:
-            data = self._link.recv(self._read_size)
+            data = self._link.recv(self._read_size, *how)
         except BlockingIOError:
             raise TimeoutError from None
         except ConnectionError as error:
