@@ -1,5 +1,6 @@
 """Where a benchmark plays: a fleet of SSH hosts, one running product, and peers beside it."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -62,6 +63,8 @@ class Stage:
                 self.fleet = ending.enter_context(Fleet(self.directory / "fleet", self.count))
             workload.make_ready(self.fleet.hosts)
             self.payload = workload.make_payload(self.directory, self._payload)
+            with self.payload.open("rb") as payload:
+                self._artifact = hashlib.file_digest(payload, "sha256").hexdigest()
             home = self.directory / "home"
             self.product = ending.enter_context(Product(home, **self._settings))
             self._ending = ending.pop_all()
@@ -130,8 +133,9 @@ class Stage:
         return run
 
     def clear(self) -> None:
-        """Hosts as they were before the first round; what the product left on them goes, too."""
-        names = ["releases", "current", "incoming.tar", "seen", "healthy", ".patchwave/artifacts"]
+        """Hosts as they were before the round; the artifact that the product left goes, too."""
+        artifact = f".patchwave/artifacts/{self._artifact}"
+        names = ["releases", "current", "incoming.tar", "seen", "healthy", artifact]
         left = [str(host.home / name) for host in self.fleet.hosts for name in names]
         subprocess.run(
             ["xargs", "-0", "rm", "-rf", "--"],

@@ -36,10 +36,14 @@ FOLLOWERS: Mapping[Follower, str] = {
 #: What the runner starts, with its number and what the watchdog must know, runs as its child alone:
 #: without it nobody would learn how it ended. It notes who it is: nobody else need look for that.
 OF_THE_RUNNER = (
-    '[ "$PPID" = "$1" ]||exit;exec 2>&1;read -r patchwave </proc/self/stat;'
+    '[ "$PPID" = "$1" ]||exit;exec 2>&1 5<&-;read -r patchwave </proc/self/stat;'
     'set -- "$2" "$3" ${patchwave##*) };unset patchwave;'
     'printf \'%s\\n\' "$1 $$ $2 ${22}" 1<>"${0%/*}/now";set --;'
 )
+
+#: Before each script of a recipe, on the line of its first line, so that sh names the recipe's own
+#: line numbers.
+WITH_VARIABLES = ". /proc/self/fd/3;exec 3<&- 4<&-;"
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,8 @@ class Artifact:
 class Variables:
     """What every script of a host run is given, as shell variables that are not exported.
 
-    ``literal`` values are sh words already quoted (``"$HOME/…"``); ``secret`` ones go over
-    standard input and are never written to the host's disk.
+    ``literal`` values are sh words already quoted (``"$HOME/…"``). All of them go over standard
+    input and are never written to the host's disk; ``secret`` ones are never shown, either.
     """
 
     plain: Mapping[str, str]
@@ -125,15 +129,13 @@ def launch(
 
     A host that lacks the artifact answers ``wanted`` first, and goes on when its bytes have come.
     """
-    mark = _mark()
-    files = {"vars": variables.assignments + "\n"}
+    files: dict[str, str] = {}
     stage = ""
     if artifact:
         place = {"PATH": artifact.path, "SIZE": str(artifact.size), "SUM": artifact.sha256}
         stage = _source("stage.sh", **place) + "stage\n"
     for number, script in enumerate(scripts, 1):
-        if not _is_said(script):
-            files |= _files_of(number, script, mark, with_secrets=bool(variables.secret))
+        files |= _files_of(number, script)
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
         "launch.sh",
@@ -141,7 +143,7 @@ def launch(
         STAGE=stage,
         NOTES="now why probe" if any(script.probe for script in scripts) else "now why",
         SLOTS=" ".join(["P"] * (2 * len(scripts) + 1)),
-        RUNNER=_runner(scripts, variables, mark),
+        RUNNER=_runner(scripts, variables),
     )
     return _program(plan, nonce, claim + _follow(follower, 0))
 
@@ -251,24 +253,22 @@ def _follow(follower: Follower, offset: int) -> str:
     return _source("state.sh") + _source("follow.sh", FOLLOWER=tail)
 
 
-def _runner(scripts: Sequence[Script], variables: Variables, mark: str) -> str:
+def _runner(scripts: Sequence[Script], variables: Variables) -> str:
     steps = []
     for number, script in enumerate(scripts, 1):
-        wrapped = script.probe is not None or script.done_if is not None
-        flags, name = ("-u", f"{number}.try") if wrapped else ("-eu", f"{number}.sh")
         optional = "optional" if script.optional else "needed"
         if _is_said(script):
             steps.append(f"bring {number} {optional}")
             continue
-        steps.append(
-            f"step {number} {flags} {name} {ceil(script.limit)} {script.interrupt} {optional}"
-        )
-    give = ""
-    if variables.secret:
-        document = f"\n$secrets\n{mark}"
-        give = f"3<<{mark} 4<<{mark}{document}{document}"
-    given = shlex.quote(variables.secret_assignments)
-    return _source("run.sh", STEPS="\n".join(steps), SECRETS=given, GIVE_SECRETS=give)
+        flags, text = _begun(number, script)
+        limit = f"{ceil(script.limit)} {script.interrupt}"
+        steps.append(f"step {number} {flags} {limit} {optional} {shlex.quote(text)}")
+    given = f"{variables.assignments}\n{variables.secret_assignments}"
+    # What asks before it runs gives them twice.
+    descriptors = "34" if any(script.done_if is not None for script in scripts) else "3"
+    give = "".join(f"{descriptor}<<END " for descriptor in descriptors) + "5<<END"
+    give += "\n$variables\nEND" * len(descriptors) + "\n$6\nEND"
+    return _source("run.sh", STEPS="\n".join(steps), VARIABLES=shlex.quote(given), GIVE=give)
 
 
 def _is_said(script: Script) -> bool:
@@ -276,30 +276,31 @@ def _is_said(script: Script) -> bool:
     return script.brings and script.done_if is None
 
 
-def _files_of(number: int, script: Script, mark: str, *, with_secrets: bool) -> dict[str, str]:
-    # On the line of the script's first line, so that sh names the recipe's own line numbers.
-    prelude = '. "${0%/*}/vars";' + (". /dev/fd/3;" if with_secrets else "") + "exec 3<&- 4<&-;"
-    files = {f"{number}.sh": prelude + script.text}
-    if script.probe:
-        files[f"{number}.try"] = _waiting(number, script.probe, mark)
+def _begun(number: int, script: Script) -> tuple[str, str]:
+    """What the runner starts: sh's flags, and a text."""
     if script.done_if is not None:
-        files[f"{number}.if"] = prelude + script.done_if
         inner, flags = (f"{number}.wait", "-u") if script.probe else (f"{number}.sh", "-eu")
+        asking = {"PROBE": f"{number}.if", "SCRIPT": inner, "FLAGS": flags}
+        text = _source("unless.sh", NUMBER=str(number), **asking)
+        return "-u", OF_THE_RUNNER + text
+    if script.probe:
+        return "-u", OF_THE_RUNNER + _waiting(number, script.probe)
+    return "-eu", OF_THE_RUNNER + WITH_VARIABLES + script.text
+
+
+def _files_of(number: int, script: Script) -> dict[str, str]:
+    """What that text itself runs."""
+    files = {}
+    if script.probe or script.done_if is not None:
+        files[f"{number}.sh"] = WITH_VARIABLES + script.text
+    if script.done_if is not None:
+        files[f"{number}.if"] = WITH_VARIABLES + script.done_if
         if script.probe:
-            files[inner] = files[f"{number}.try"]
-        files[f"{number}.try"] = _source(
-            "unless.sh",
-            PROBE=f"{number}.if",
-            NUMBER=str(number),
-            FLAGS=flags,
-            SCRIPT=inner,
-        )
-    started = next(name for name in (f"{number}.try", f"{number}.sh") if name in files)
-    files[started] = OF_THE_RUNNER + files[started]
+            files[f"{number}.wait"] = _waiting(number, script.probe)
     return files
 
 
-def _waiting(number: int, probe: Probe, mark: str) -> str:
+def _waiting(number: int, probe: Probe) -> str:
     return _source(
         "wait.sh",
         PROBE=f"{number}.sh",
@@ -309,7 +310,6 @@ def _waiting(number: int, probe: Probe, mark: str) -> str:
         MOST=str(round(probe.at_most * 100)),
         MOST_SAYS=f"{_seconds(probe.at_most)} s",
         EVERY=_seconds(probe.every),
-        MARK=mark,
     )
 
 

@@ -68,7 +68,7 @@ class RunnerReport:
 
 @dataclass(frozen=True)
 class HostSum:
-    """The host's own ``cksum`` of the log's first ``size`` bytes; None where it has no cksum."""
+    """The host's own ``cksum`` of ``size`` bytes of the log; None where it has no cksum."""
 
     cksum: int | None
     size: int

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -105,7 +106,7 @@ def test_a_program_is_read_in_pieces(tmp_path: Path) -> None:
 def test_a_plan_makes_few_files(host: HostShell) -> None:
     """Some file systems take a quarter of a millisecond for each."""
     plan, _, _ = host.launch([Script("true", 10), Script("", 10, brings=True), Script("true", 10)])
-    own = {"1.sh", "3.sh", "follower", "go.1", "log", "now", "st", "vars", "why"}
+    own = {"follower", "go.1", "log", "now", "st", "why"}
     assert {path.name for path in host.plan(plan).iterdir()} == own
 
 
@@ -113,6 +114,26 @@ def test_a_script_begins_with_nothing_but_its_variables(host: HostShell) -> None
     script = Script('echo "$# ${patchwave-none} $a"', 10)
     _, _, found = host.launch([script], Variables({"a": "b"}))
     assert output(found, 1) == b"0 none b\n"
+
+
+def test_a_long_script_and_long_variables_arrive_whole(host: HostShell) -> None:
+    """Longer than a pipe takes at once."""
+    lines = "".join(f": line {n}\n" for n in range(20_000))
+    probe = Probe(every=0.1, stable_for=0, at_most=5, times=1)
+    scripts = [
+        Script(f"{lines}echo ${{#a}} ${{#b}}", 60),
+        Script(f"{lines}echo ${{#a}} ${{#b}}", 60, done_if='test "${#a}" -ne 100000'),
+        Script(f"{lines}echo ${{#a}} ${{#b}}", 60, probe=probe, done_if="false"),
+    ]
+    variables = Variables({"a": "x" * 100_000}, secret={"b": "y" * 100_000})
+    _, _, found = host.launch(scripts, variables)
+    assert [output(found, number) for number in (1, 2, 3)] == [b"100000 100000\n"] * 3
+    assert ends(found) == [(number, 0, "-") for number in (1, 2, 3)]
+
+
+def test_sh_tells_of_a_script_by_its_own_line_numbers(host: HostShell) -> None:
+    _, _, found = host.launch([Script(":\nnonesuch\n", 10)], Variables({"a": "two\nlines"}))
+    assert re.search(rb"\b(line )?2: .*nonesuch", output(found, 1))
 
 
 def test_sh_says_nothing_of_a_script_that_a_signal_has_ended(host: HostShell) -> None:

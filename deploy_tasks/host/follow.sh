@@ -28,26 +28,30 @@ report() {
     *) printf '\036%s R %s %s %s%s\n' "$N" "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(slots)";;
   esac
 }
-# The reader compares what it has with what lies here: "sum SIZE" asks for the log's beginning.
+# The reader compares what it has with what lies here: "sum" asks for all of it, "part SIZE" for its
+# beginning. The answer is cksum's own: to take it down would cost a copy of this shell.
 compare() {
-  if ! command -v cksum >/dev/null; then printf '\036%s C - %s\n' "$N" "$(($(wc -c <log)))"; return; fi
-  set -- "$1" $(cksum <log)
-  if [ "$3" != "$1" ]; then set -- "$1" $(head -c "$1" log | cksum); fi
-  printf '\036%s C %s %s\n' "$N" "$2" "$3"
+  printf '\036%s C ' "$N"
+  if ! command -v cksum >/dev/null; then echo "- $(($(wc -c <log)))"; return; fi
+  case $1 in "") cksum <log;; *) head -c "$1" log | cksum;; esac
 }
 head_ "$word"
 @FOLLOWER@ &
 follower=$!
 # One follows. Where its connection died without a word the last one would stay here for hours. Not
-# its whole group: a runner that it has just launched may be in there still.
+# its whole group: a runner that it has just launched may be in there still. Ids are given again, but
+# not to a process in this directory. (Workers of an earlier version look for a second word.)
 {
-  if read -r old ticks its <follower && alive "$old" && [ "$ticks" = "$found_ticks" ]
-  then kill -s KILL "$old" "$its"; fi
-  if alive "$$"; then echo "$$ $found_ticks $follower" >|follower; fi
+  if read -r old _ its <follower; then
+    for id in "$old" "$its"; do
+      if [ "/proc/$id/cwd" -ef . ]; then kill -s KILL "$id"; fi
+    done
+  fi
+  echo "$$ - $follower" >|follower
 } 2>/dev/null
 # The end of standard input means that the other side is gone or has seen enough.
 while read -r question size; do
-  case $question in sum) compare "$size";; *) report;; esac >&2
+  case $question in sum) compare "";; part) compare "$size";; *) report;; esac >&2
 done
 kill "$follower"
 wait "$follower"

@@ -1,8 +1,9 @@
 # The runner of one plan: a child of the launcher that outlives it, and has nothing of its
 # connection. It begins with go.1 (O_EXCL: "started", or somebody made it "will never start"). Each
 # step is: note the start in a slot whose room is reserved, run the script in a session of its own,
-# note the end. Secrets stay in memory. sh reads one byte at a time: what is read often is kept
-# short; and where it waits for what it starts it need not copy itself first.
+# note the end. Scripts and their variables stay in memory: a pipe brings them to the sh that reads
+# them. sh reads one byte at a time: what is read often is kept short; and where it waits for what it
+# starts it need not copy itself first.
 slot() { printf '%-63s\n' "$*" >&8; }
 # In place, where room is reserved: also on a full disk. Only the first line counts.
 write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
@@ -17,18 +18,21 @@ look_at_self() {
   ticks=$1
 }
 finish() {
-  printf '%b\036%s Z %s\n' "$E" "$N" "$1"
+  records="$records\0036$N Z $1\n"
+  tell
   kill -s KILL "$watchdog"
   wait "$watchdog"
   exit 0
 }
 
-# step NUMBER FLAGS FILE LIMIT INTERRUPT OPTIONAL
+# step NUMBER FLAGS LIMIT INTERRUPT OPTIONAL SCRIPT
 step() {
   begin "$1"
-  # The script looks whose child it is, and notes itself. Our own standard error is no part of the
-  # log: sh would tell there that a signal has ended it.
-  setsid sh "$2" "$D/$3" "$runner" "$1" "$((${up%.*} + $4)) $5" 8>&- @GIVE_SECRETS@
+  tell
+  # The script looks whose child it is, and notes itself; there is no file of its name. Our own
+  # standard error is no part of the log: sh would tell there that a signal has ended it.
+  limit="$((${up%.*} + $3)) $4"
+  setsid sh "$2" -c '. /proc/self/fd/5' "$D/$1.sh" "$runner" "$1" "$limit" 8>&- @GIVE@
   status=$?
   note=-
   read -r whose why <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi
@@ -38,7 +42,7 @@ step() {
   write now "0 0"
   # A wait that ends well has cleared it itself.
   if [ "$status" != 0 ]; then write probe 0; fi
-  over "$1" "$6"
+  over "$1" "$5"
 }
 
 # bring NUMBER OPTIONAL: the artifact was brought before. To say so takes no process.
@@ -47,15 +51,16 @@ bring() {
   note=-
   status=0
   if [ ! -e "$artifact" ]; then
-    echo "the artifact is no longer on the host"
+    said="the artifact is no longer on the host"
     status=66
   elif [ "$staged" = had ]; then
-    echo "it is on the host already"
+    said="it is on the host already"
     note=skipped
   else
-    echo "$staged, sha256 checked"
+    said="$staged, sha256 checked"
     staged=had
   fi
+  records="$records$said\n"
   over "$1" "$2"
 }
 
@@ -64,14 +69,19 @@ begin() {
   # What was begun goes on for as long as its directory is there.
   case $1 in 1) true >"$D/go.1";; *) [ -e "$D/go.1" ];; esac || finish abandoned
   slot S "$1" "$up"
-  printf '%b\036%s S %s %s\n' "$E" "$N" "$1" "$up"
+  records="$records\0036$N S $1 $up\n"
+}
+
+# Each write wakes the relay, the follower, sshd and us: records wait for what takes time.
+tell() {
+  printf %b "$records"
+  records=
 }
 
 over() {
   uptime_
   slot E "$1" "$status" "$up" "$note"
-  # The end of one step and the start of the next leave in one write.
-  E="\0036$N E $1 $status $up $note\n"
+  records="$records\0036$N E $1 $status $up $note\n"
   if [ "$note" = cancelled ]; then finish cancelled; fi
   if [ "$status" = 0 ] || [ "$2" = optional ]; then return; fi
   finish failed
@@ -139,10 +149,10 @@ script_lives() {
 {
   # A trap with a command, unlike an ignored signal, is not passed on to the scripts.
   trap : HUP PIPE
-  exec </dev/null 2>/dev/null 3</dev/null 4</dev/null
+  exec </dev/null 2>/dev/null
   set -C
-  E=
-  secrets=@SECRETS@
+  records=
+  variables=@VARIABLES@
   look_at_self
   runner=$me
   read -r boot </proc/sys/kernel/random/boot_id

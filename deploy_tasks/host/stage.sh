@@ -11,8 +11,14 @@ stage() {
   head_ wanted
   began=${up%.*}
   head -c @SIZE@ >"$part" || refuse nospace
-  sum=$(sha256sum <"$part")
-  if [ "${sum%% *}" != @SUM@ ]; then refuse damaged; fi
+  # Not every sha256sum can compare; one that can need not be listened to by a copy of this shell.
+  if ! sha256sum -c /proc/self/fd/3 <"$part" >/dev/null 2>&1 3<<END
+@SUM@  -
+END
+  then
+    sum=$(sha256sum <"$part")
+    if [ "${sum%% *}" != @SUM@ ]; then refuse damaged; fi
+  fi
   mv "$part" "$artifact" || refuse nospace
   read -r up _ </proc/uptime
   staged="@SIZE@ bytes in $((${up%.*} - began)) s"

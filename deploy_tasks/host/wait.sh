@@ -1,6 +1,6 @@
 # Asks again and again: good once the probe has ended 0 without exception for long enough, and as
 # often as is wanted. Times are hundredths of a second. Prints what the probe says when that changes.
-secrets=$(cat <&3)
+variables=$(cat <&3)
 exec 3<&- 4<&-
 D=${0%/*}
 clock() { read -r up _ </proc/uptime; now=${up%.*}${up#*.}; }
@@ -16,9 +16,9 @@ while :; do
   # On a full disk what it says is lost, and not what it finds.
   out=$D/@PROBE@.out
   { printf '%99s' '' >"$out" || out=/dev/null; } 2>/dev/null
-  setsid sh -eu "$D/@PROBE@" >"$out" 2>&1 3<<@MARK@ &
-$secrets
-@MARK@
+  setsid sh -eu "$D/@PROBE@" >"$out" 2>&1 3<<END &
+$variables
+END
   probe=$!
   # The plan's watchdog cuts off one that hangs.
   printf '%s\n' "$probe $((now / 100 + patience))" 1<>"$D/probe"

@@ -313,17 +313,25 @@ class Follower:
         size = self._plan.position.offset
         # All is known already: a link that breaks now leaves this one question open.
         with suppress(LinkLost, TimeoutError):
-            channel.write(f"sum {size}\n".encode(), timeout=SEND_LIMIT)
-            deadline = time.monotonic() + SUM_LIMIT
-            while time.monotonic() < deadline and not self._carriage.is_over:
-                # What comes on the log itself now is of a daemon that a step has left behind.
-                is_over = channel.read(1.0, or_stderr=True) == b""
-                for answer in self._answers(channel):
-                    if isinstance(answer, frames.HostSum):
-                        self._judge_sum(answer, size)
-                        return
-                if is_over:
-                    return
+            answer = self._sum(channel, "sum")
+            if answer and answer.cksum is not None and answer.size > size:
+                # A daemon that a step has left behind has gone on writing.
+                answer = self._sum(channel, f"part {size}")
+            if answer:
+                self._judge_sum(answer, size)
+
+    def _sum(self, channel: ssh.Channel, question: str) -> frames.HostSum | None:
+        channel.write(f"{question}\n".encode(), timeout=SEND_LIMIT)
+        deadline = time.monotonic() + SUM_LIMIT
+        while time.monotonic() < deadline and not self._carriage.is_over:
+            # What comes on the log itself now is that daemon's.
+            is_over = channel.read(1.0, or_stderr=True) == b""
+            for answer in self._answers(channel):
+                if isinstance(answer, frames.HostSum):
+                    return answer
+            if is_over:
+                break
+        return None
 
     def _judge_sum(self, answer: frames.HostSum, size: int) -> None:
         if answer.cksum is None:
