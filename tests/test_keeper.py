@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -173,6 +174,41 @@ def test_a_job_is_conducted_between_two_commits_of_the_journal(
     monkeypatch.setattr(writer, "flush", flush)
     worker.writer.put(Entry(1, 1, 1)).wait()
     until(lambda: took_turns == ["journal", "conductor"], "each has had its turn")
+
+
+def test_the_journal_does_not_wait_for_rows_of_the_next_hosts(
+    worker: Keeper, carrying: Carrying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = queued(1)
+    job = HostRun.objects.get(pk=ids[0]).job_id
+    read = keeper._read
+    held: list[bool] = []
+
+    def note(ids: list[int]) -> Any:
+        held.append(worker.writer.turn.locked())
+        return read(ids)
+
+    def conduct(_job: int) -> None:
+        if threading.current_thread().name == "conductor" and not held:
+            bells.ring_host_runs(ids)
+
+    monkeypatch.setattr(keeper, "_read", note)
+    monkeypatch.setattr(conductor, "conduct", conduct)
+    worker.conduct_soon({job: 1})
+    until(lambda: carrying.begun == ids, "it begins")
+    carrying.go.release()
+    assert held == [False]
+
+
+def test_with_nothing_under_way_a_job_is_looked_at_at_once(
+    worker: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    monkeypatch.setattr(keeper, "CONDUCT_EVERY", 3600)
+    monkeypatch.setattr(conductor, "conduct", looked_at.append)
+    for job in (1, 2):
+        worker.conduct_soon({job: 1})
+        until(lambda job=job: job in looked_at, "nobody waits an hour")  # type: ignore[misc]
 
 
 def test_host_runs_that_begin_together_are_read_together(

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -902,3 +903,28 @@ def test_a_game_that_reports_another_release_of_ours_was_not_started_anew(
     until(ended(job, state or "succeeded"), "the job has ended")
     error = job.host_runs.get().error
     assert error == ("all steps ended well, but 1.0 still runs" if state == "failed" else "")
+
+
+def test_a_host_is_called_before_anything_about_it_is_stored(
+    fleet: Fleet,
+    settings: LazySettings,
+    tmp_path: Path,
+    workers: list[Worker],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.HOME = tmp_path
+    vault.ensure_keys()
+    game = make_game(fleet, "recipe: bare\nsteps: [{name: work, run: echo work >>count}]\n")
+    called, connect = threading.Event(), ssh.connect
+
+    def note(*args: Any, **more: Any) -> ssh.Session:
+        called.set()
+        return connect(*args, **more)
+
+    monkeypatch.setattr(ssh, "connect", note)
+    with workers[0].keeper.writer.turn:
+        job = start(game, hosts=[fleet.hosts[0].name])
+        until(called.is_set, "it is called while the journal waits for its turn")
+        assert not Attempt.objects.filter(host_run__job=job).exists()
+    until(ended(job, "succeeded"), "and is updated")
+    assert (fleet.hosts[0].home / "count").read_text() == "work\n"

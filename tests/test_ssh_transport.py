@@ -71,6 +71,13 @@ def test_a_silent_host_has_no_thread_and_is_heard_all_the_same(link: ssh.Session
     assert channel.exit_status(10) == 0
 
 
+def test_a_socket_is_not_asked_first_whether_it_can_be_read(link: ssh.Session) -> None:
+    """As Python does with a time limit of its own, at twice the price."""
+    inner = link._wire._link
+    assert isinstance(inner, socket.socket)
+    assert inner.gettimeout() is None
+
+
 def test_many_silent_hosts_have_no_thread_either(littered_fleet: Fleet) -> None:
     with contextlib.ExitStack() as ending:
         links = [ssh.connect(target_of(littered_fleet, littered_fleet.hosts[0])) for _ in range(10)]
