@@ -27,18 +27,26 @@ PLAIN = (
     "Text file busy",
     "Device or resource busy",
     "Stale file handle",
-    "Connection refused",
-    "Connection reset by peer",
-    "Connection timed out",
-    "No route to host",
-    "Network is unreachable",
     "Name or service not known",
     "Temporary failure in name resolution",
     "Could not resolve host",
     "Segmentation fault",
 )
-_PLAIN = re.compile("|".join(map(re.escape, PLAIN)), re.IGNORECASE)
-_WORDS = {text.lower(): text for text in PLAIN}
+#: The same of whoever asks: often a mere sign of what the one that is asked has said of itself.
+AWAY = (
+    "Connection refused",
+    "Connection reset by peer",
+    "Connection timed out",
+    "No route to host",
+    "Network is unreachable",
+)
+_PLAIN, _AWAY = (re.compile("|".join(map(re.escape, one)), re.IGNORECASE) for one in (PLAIN, AWAY))
+_SYSTEM = re.compile(f"{_PLAIN.pattern}|{_AWAY.pattern}", re.IGNORECASE)
+_WORDS = {text.lower(): text for text in PLAIN + AWAY}
+#: A program that names what it died of, and does not merely warn.
+_NAMED = re.compile(
+    r"^(?!.*\b(?:WARN|WARNING|INFO|DEBUG)\b).*(?:[A-Za-z](?:Error|Exception)\b|\bpanic: )"
+)
 
 _TROUBLE = re.compile(
     r"error|exception|traceback|fatal|panic|\bfail|cannot|can't|could not|couldn't|unable|denied"
@@ -73,7 +81,7 @@ def telling(output: str) -> str:
     """The line of an output's end that tells most of why it ended so; empty where none does."""
     lines = [plain(line) for line in output.splitlines()]
     lines = [line for line in lines if line]
-    for tells in (_PLAIN, _TROUBLE):
+    for tells in (_PLAIN, _NAMED, _AWAY, _TROUBLE):
         for line in reversed(lines):
             if tells.search(line) and not _IDLE.search(line):
                 return line
@@ -87,7 +95,7 @@ def plain(line: str) -> str:
 
 def cause(line: str, *, names: Iterable[str] = ()) -> str:
     """What is left of a line when paths, numbers, addresses and the host's ``names`` are folded."""
-    if said := _PLAIN.search(line):
+    if said := _SYSTEM.search(line):
         return _WORDS[said.group().lower()]
     folded = _OPENING.sub("", line)
     for name in sorted(filter(None, names), key=len, reverse=True):

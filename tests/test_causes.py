@@ -27,6 +27,20 @@ from deploy_tasks import causes
         ("checked: 0 errors\nthe disk is odd\n", "the disk is odd"),
         ("sh: ./ctl: not found\ncleaning up\n", "sh: ./ctl: not found"),
         ("10%\r20%\rfailed\n", "failed"),
+        # The check cannot reach the game; why, the game has said before.
+        (
+            "Error: LinkageError occurred\njava.lang.UnsupportedClassVersionError: 65.0\n"
+            "[watch] server exited\nconnect: connection refused on port 25565\nno answer\n",
+            "java.lang.UnsupportedClassVersionError: 65.0",
+        ),
+        (
+            "[03:10 WARN]: plugin threw SomeException\ncurl: (7) Connection refused\n",
+            "curl: (7) Connection refused",
+        ),
+        (
+            "ConnectException: Connection refused\nstopping\n",
+            "ConnectException: Connection refused",
+        ),
     ],
 )
 def test_the_line_that_tells_most_is_found(output: str, line: str) -> None:
