@@ -131,6 +131,24 @@ def test_a_long_script_and_long_variables_arrive_whole(host: HostShell) -> None:
     assert ends(found) == [(number, 0, "-") for number in (1, 2, 3)]
 
 
+def test_a_script_for_which_sh_has_no_room_says_so(tmp_path: Path) -> None:
+    """Some put what comes by pipe into a file first: bash, where it is long or bash is old."""
+    full = tmp_path / "full"
+    full.mkdir()
+    (tmp_path / "home").mkdir()
+    mount = 'mount -t tmpfs -o size=4k none "$0" && echo full >"$0/file" && TMPDIR=$0 exec "$@"'
+    inside = ["unshare", "--mount", "sh", "-c", mount, str(full)]
+    if os.geteuid() != 0 or "bash" not in SHELLS:
+        pytest.skip("needs bash, and to mount a small disk (root)")
+    host = HostShell(tmp_path / "home", "bash", inside=inside)
+    _, _, found = host.launch(
+        [Script("echo begun", 10), Script(f"{':' * 100_000}\necho never", 10)]
+    )
+    assert output(found, 1) == b"begun\n"
+    assert output(found, 2) == b"the script could not begin: is /tmp full?\n"
+    assert ends(found) == [(1, 0, "-"), (2, 1, "-")]
+
+
 def test_sh_tells_of_a_script_by_its_own_line_numbers(host: HostShell) -> None:
     _, _, found = host.launch([Script(":\nnonesuch\n", 10)], Variables({"a": "two\nlines"}))
     assert re.search(rb"\b(line )?2: .*nonesuch", output(found, 1))

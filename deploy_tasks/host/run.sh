@@ -39,9 +39,15 @@ step() {
   # It ended well in the very moment in which it was to be ended.
   if [ "$status" = 0 ] && [ "$note" = cancelled ]; then note=-; fi
   case $note in timeout|cancelled) wait_for_group;; esac
+  if [ "$status" != 0 ]; then
+    # A wait that ends well has cleared it itself.
+    write probe 0
+    # A bash before 5.1 puts what comes by pipe into a file first.
+    if read -r number _ <"$D/now" && [ "$number" = 0 ]; then
+      records="the script could not begin: is /tmp full?\n"
+    fi
+  fi
   write now "0 0"
-  # A wait that ends well has cleared it itself.
-  if [ "$status" != 0 ]; then write probe 0; fi
   over "$1" "$5"
 }
 
