@@ -117,7 +117,10 @@ def report(process: subprocess.Popen[bytes], nonce: str) -> frames.RunnerReport:
     process.stdin.flush()
     text = b""
     while not (found := frames.answers(nonce, text)):
-        text += process.stderr.read1(4096)  # type: ignore[attr-defined]
+        more = process.stderr.read1(4096)  # type: ignore[attr-defined]
+        if not more:
+            raise EOFError("it has ended without an answer")
+        text += more
     assert isinstance(found[-1], frames.RunnerReport)
     return found[-1]
 
