@@ -12,13 +12,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import pytest
 from django.db import connection, transaction
 
-from demo import openssh
 from demo.fleet import Fleet
 from deploy_tasks import ending
 from deploy_tasks.models import HostRun
 from tests.faults.crew import Crew, Nursery, Worker
 from tests.faults.jobs import RECIPE, make_game, start, wait_for_end
 from tests.faults.world import assert_world_ok
+from tests.fleet_fixtures import of_openssh
 
 pytestmark = [
     pytest.mark.ssh,
@@ -33,9 +33,7 @@ SLACK = 3.0
 
 @pytest.fixture(scope="module")
 def fifty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    if not openssh.usable():
-        pytest.skip("sshd is not installed (Debian package openssh-server)")
-    with Fleet(tmp_path_factory.mktemp("fifty"), 50) as fleet:
+    with of_openssh(tmp_path_factory.mktemp("fifty"), 50) as fleet:
         yield fleet
 
 

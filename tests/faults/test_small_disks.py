@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from demo import openssh
 from demo.fleet import Fleet
 from deploy_tasks import failpoints, orders
 from deploy_tasks.models import Event, HostRun, Job
@@ -16,6 +15,7 @@ from tests.faults.crew import Crew
 from tests.faults.disks import Disk, Kind, mounted
 from tests.faults.jobs import RECIPE, make_game, mira, start, wait_for_end
 from tests.faults.world import assert_world_ok
+from tests.fleet_fixtures import of_openssh
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
@@ -36,9 +36,7 @@ NO_ROOM = re.compile(
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    if not openssh.usable():
-        pytest.skip("sshd is not installed (Debian package openssh-server)")
-    with Fleet(tmp_path_factory.mktemp("disks"), 32) as fleet:
+    with of_openssh(tmp_path_factory.mktemp("disks"), 32) as fleet:
         yield fleet
 
 
