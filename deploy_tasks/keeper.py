@@ -68,7 +68,7 @@ class Keeper:
         self.writer = Writer(on_ended=self.conduct_soon)
         self._carriages: dict[int, Carriage] = {}
         #: Host runs that were ours at the last look at their rows.
-        self._held: set[int] = set()
+        self._held_last: set[int] = set()
         self._reconciled = -math.inf
         self._frozen: dict[int, Job] = {}
         self._lock = threading.Lock()
@@ -291,9 +291,9 @@ class Keeper:
         mine = self._mine()
         told = ("pk", "fence", "wish")
         rows = list(_held().values_list(*told)) if mine else []
-        self._held = {pk for pk, _fence, _wish in rows}
+        self._held_last = {pk for pk, _fence, _wish in rows}
         # Their claim is not committed yet, they have just ended, or somebody else has them.
-        if others := mine.keys() - self._held:
+        if others := mine.keys() - self._held_last:
             rows += HostRun.objects.filter(pk__in=others).values_list(*told)
         for pk, fence, wish in rows:
             carriage = mine.get(pk)
@@ -312,7 +312,7 @@ class Keeper:
         # A claim that somebody else has taken since has another owner, and is not renewed; neither
         # is one of ours that nobody carries any more.
         running = _held()
-        if left := self._held - self._mine().keys():
+        if left := self._held_last - self._mine().keys():
             running = running.exclude(pk__in=left)
         change_host_runs(running, lease_until=now + timedelta(seconds=LEASE))
 
