@@ -31,7 +31,9 @@ def seconds(given: object) -> float:
 
 def seconds_or_number(given: object) -> float:
     """As ``seconds``, but a plain number is seconds already: so a program may send one."""
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
+    if isinstance(given, int) and not isinstance(given, bool):
+        return seconds(f"{given}s")  # as large as it may be: no float holds every one
+    if isinstance(given, float):
         return seconds(f"{given:f}s")
     return seconds(given)
 

@@ -13,7 +13,9 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import hosts as host_orders
 from deploy_tasks.models import Host, HostCheck
-from deploy_tasks.orders.planning import Choice, JobOrder, busy, busy_reason, choose, misfits
+from deploy_tasks.orders.choosing import Choice, JobOrder, choose
+from deploy_tasks.orders.fitting import misfits
+from deploy_tasks.orders.taken import busy, busy_reason
 
 #: A look that is younger is believed.
 FRESH = timedelta(minutes=10)

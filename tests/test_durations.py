@@ -38,6 +38,8 @@ def test_but_only_a_number_that_is_a_length_of_time(number: float) -> None:
 def test_nothing_takes_longer_than_three_days() -> None:
     with pytest.raises(ValueError, match="72h"):
         seconds("73h")
+    with pytest.raises(ValueError, match="72h"):
+        seconds_or_number(10**400)
 
 
 def test_where_time_must_pass_zero_is_refused() -> None:

@@ -275,6 +275,27 @@ def test_a_retry_of_a_host_that_has_moved_on_is_refused(game: Game, mira: User) 
         orders.retry(job, by=mira)
 
 
+def test_a_retry_that_names_no_host_reopens_nothing(game: Game, mira: User) -> None:
+    job = start(mira)
+    finish(job, eu_1="succeeded", eu_2="succeeded", us_1="succeeded")
+    with pytest.raises(InvalidInput, match="say which hosts"):
+        orders.retry(job, by=mira, hosts=[])
+    job.refresh_from_db()
+    assert job.state == "succeeded"
+
+
+def test_a_host_that_is_down_stays_counted_through_every_retry(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1"])
+    finish(job, eu_1="failed")
+    job.host_runs.update(down=True)
+    orders.retry(job, by=mira)
+    orders.cancel(job, by=mira)
+    conductor.conduct(job.pk)
+    orders.retry(job, by=mira)
+    run = job.host_runs.get()
+    assert (run.state, run.out) == ("waiting", True)
+
+
 def test_a_step_that_must_never_be_repeated_is_not(mira: User) -> None:
     game = factories.game(
         text="recipe: once\nsteps:\n  - {name: wipe, run: rm world, repeat: never}\n"
@@ -417,6 +438,19 @@ def test_what_is_still_open_of_a_host_that_is_given_up_is_lost(game: Game, mira:
         "lost",
         "given up by mira",
     )
+
+
+def test_an_answer_takes_the_hosts_again_that_the_halt_had_let_go(game: Game, mira: User) -> None:
+    job = start(mira, rollout={"canary": 1})
+    run = unknown(job)
+    other = start(mira, hosts=["us-1"])
+    with pytest.raises(HostsBusy, match=rf"us-1 \(#{other.pk}\)"):
+        orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran")
+    run.refresh_from_db()
+    assert run.state == "unknown"
+    finish(other, us_1="succeeded")
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran")
+    assert set(job.host_runs.values_list("holds_host", flat=True)) == {True}
 
 
 def test_giving_up_frees_the_host(game: Game, mira: User) -> None:

@@ -96,6 +96,7 @@ def test_a_halted_job_is_ended_by_it(mira: User) -> None:
     conductor.conduct(job.pk)
     job.refresh_from_db()
     assert (job.state, job.host_runs.get(position=2).state) == ("cancelled", "cancelled")
+    assert job.host_runs.get(position=2).ended_at
 
 
 def test_a_host_that_failed_half_way_goes_back_too(mira: User) -> None:

@@ -90,6 +90,20 @@ def test_a_label_orders_the_hosts_as_people_count() -> None:
     assert names(there, order_by="-shard", batches=[1, "repeat"]) == [["h10"], ["h2"], ["h1"]]
 
 
+def test_room_is_made_for_no_more_hosts_than_there_are() -> None:
+    plan = rollout(parallel=10**30, stage_parallel=10**30, stage="ahead")
+    assert (plan.width(3), plan.stage_width(3), plan.width(0)) == (3, 3, 1)
+
+
+def test_a_label_may_be_a_number_that_python_does_not_read() -> None:
+    there = [
+        Placed("long", {"shard": "9" * 5000}),
+        Placed("09", {"shard": "09"}),
+        Placed("8", {"shard": "8"}),
+    ]
+    assert names(there, order_by="shard") == [["8", "09", "long"]]
+
+
 def test_one_value_of_a_label_is_updated_after_the_other() -> None:
     regions = ["us", "eu", "us", "eu", "us", "eu", "us"]
     there = [Placed(f"h{n}", {"region": region}) for n, region in enumerate(regions)]

@@ -10,8 +10,9 @@ from deploy_tasks.orders.adjusting import change, exclude, skip
 from deploy_tasks.orders.answering import answer
 from deploy_tasks.orders.changes import cancel, retry
 from deploy_tasks.orders.checks import check
+from deploy_tasks.orders.choosing import JobOrder
 from deploy_tasks.orders.pausing import pause, promote, resume, switch
-from deploy_tasks.orders.planning import JobOrder, Plan, PlanBatch, plan_job
+from deploy_tasks.orders.planning import Plan, PlanBatch, plan_job
 from deploy_tasks.orders.rolling_back import rollback
 from deploy_tasks.orders.starting import start_job
 

@@ -15,9 +15,9 @@ from deploy_tasks import clock, journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.findings import said
 from deploy_tasks.models import Event, HostRun, Job
-from deploy_tasks.orders.records import opened, rung, take_hosts, tell
+from deploy_tasks.orders.records import end_halt, opened, rung, tell
 from deploy_tasks.rollout import Rollout
-from deploy_tasks.states import HOST_FAILED, HOST_UNDER_WAY, HostRunState, JobState
+from deploy_tasks.states import HOST_FAILED, HOST_UNDER_WAY, HostRunState
 from deploy_tasks.wishes import Wish
 
 LEFT_OUT = gettext_noop("left out by %s")
@@ -108,7 +108,7 @@ def exclude(job: Job, *, by: User, hosts: Sequence[str], note: str = "") -> Job:
     job.host_runs.filter(pk__in=ids).update(excluded=True, reason=reason, refused_credential="")
     told = {"excluded": True, "reason": reason}
     journal.append(job.pk, [journal.News(Event.Kind.HOST, told, host_run=pk) for pk in ids])
-    _end_halt(job)
+    end_halt(job)
     return rung(job)
 
 
@@ -146,12 +146,5 @@ def change(job: Job, *, by: User, note: str = "", **terms: Any) -> Job:
     Job.objects.filter(pk=job.pk).update(rollout=after.model_dump(mode="json"))
     tell(job, by, "change", terms=changed, note=note)
     if BUDGETS & changed.keys():
-        _end_halt(job)
+        end_halt(job)
     return rung(job)
-
-
-def _end_halt(job: Job) -> None:
-    """The conductor looks again, and halts it again where it must. Raises HostsBusy."""
-    if job.state == JobState.HALTED:
-        take_hosts(job)
-        journal.move_job(job, [JobState.HALTED], JobState.RUNNING)

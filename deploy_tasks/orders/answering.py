@@ -14,8 +14,8 @@ from django.utils.translation import gettext_noop
 from deploy_tasks import bells, clock, journal, revisions
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, Event, Host, HostRun, Job
-from deploy_tasks.orders.records import rung, tell
-from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobState
+from deploy_tasks.orders.records import end_halt, rung, tell
+from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 
 Answer = Literal["it_ran", "it_did_not_run", "give_up"]
 
@@ -33,7 +33,7 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
 
     *It ran*: go on with the next step. *It did not run*: a new attempt. *Give up*: failed, and
     the host is free. Raises InvalidInput for a host that is not there, OrderRefused where no answer
-    is awaited or the step allows it not.
+    is awaited or the step allows it not, HostsBusy where the job cannot go on for others of it.
     """
     job = journal.lock(job.pk)
     runs = _awaiting(job, hosts)
@@ -61,7 +61,7 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
     # What the last plan came to is decided: nobody asks about it again.
     HostRun.objects.filter(pk__in=[pk for pk, found in lost.items() if found]).update(plan="")
     transaction.on_commit(partial(bells.ring_host_runs, list(steps)), robust=True)
-    journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
+    end_halt(job)
     return rung(job)
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.utils.translation import gettext as _
 
-from deploy_tasks import clock, journal, revisions
+from deploy_tasks import journal, revisions
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
-from deploy_tasks.orders.records import hosts_busy, rung, take_hosts, tell
+from deploy_tasks.orders.records import busy_elsewhere, call_off, rung, take_hosts, tell
+from deploy_tasks.orders.taken import refuse_those_that_moved_on
 from deploy_tasks.states import (
     HOST_RETRYABLE,
     HOST_UNDER_WAY,
@@ -45,7 +46,7 @@ def retry(
     job = journal.lock(job.pk)
     again = _retryable(job, hosts)
     step = None if from_step is None else _step_number(job, from_step)
-    _refuse_those_that_moved_on(job, again)
+    refuse_those_that_moved_on(job, again)
     _refuse_what_must_not_be_repeated(job, again)
     changes: dict[str, Any] = {
         "holds_host": True,
@@ -57,7 +58,7 @@ def retry(
         # What the last one came to is decided: nobody asks about it again.
         "plan": "",
         # Until it has gone through: its host is not up again by being tried again.
-        "out": F("down"),
+        "out": ExpressionWrapper(Q(down=True) | Q(out=True), output_field=BooleanField()),
         "held": False,
         "down": False,
         "warned": False,
@@ -78,7 +79,7 @@ def retry(
             )
             take_hosts(job)
     except IntegrityError:
-        raise hosts_busy(job) from None
+        raise busy_elsewhere(job) from None
     journal.close_gates(job, {run.batch for run in again})
     tell(job, by, "retry", hosts=len(again), from_step=from_step, note=note)
     Job.objects.filter(pk=job.pk).update(cancelled=False, ended_at=None)
@@ -95,6 +96,8 @@ def _retryable(job: Job, hosts: Sequence[str] | None) -> list[HostRun]:
         if not again and job.state != JobState.HALTED:
             raise OrderRefused(_("all hosts that failed are excluded: name those to retry"))
         return again
+    if not hosts:
+        raise InvalidInput(_("say which hosts"), field="hosts")
     known = set(job.host_runs.values_list("name", flat=True))
     for index, name in enumerate(hosts):
         if name not in known:
@@ -122,20 +125,6 @@ def _refuse_going_back_over(job: Job, runs: Iterable[HostRun], step: int) -> Non
                 _("step “%(step)s” stands on %(host)s and must never be repeated")
                 % {"step": never[0], "host": run.name}
             )
-
-
-def _refuse_those_that_moved_on(job: Job, runs: Iterable[HostRun]) -> None:
-    """An old job must not take a host back by accident."""
-    ids = [run.host_id for run in runs]
-    if None in ids:
-        raise OrderRefused(_("a host of this retry is no longer in the inventory"))
-    newer = Attempt.objects.filter(host_run__host__in=ids, host_run__job__gt=job.pk)
-    later = newer.select_related("host_run").first()
-    if later:
-        raise OrderRefused(
-            _("%(host)s has moved on with job #%(job)s")
-            % {"host": later.host_run.name, "job": later.host_run.job_id}
-        )
 
 
 def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun]) -> None:
@@ -169,15 +158,7 @@ def cancel(
     untouched = list(
         waiting.filter(state=HostRunState.WAITING).exclude(fence=0).values_list("pk", flat=True)
     )
-    journal.move_host_runs(
-        job,
-        never_claimed + untouched,
-        [HostRunState.WAITING, HostRunState.QUEUED],
-        HostRunState.CANCELLED,
-        holds_host=False,
-        fence=F("fence") + 1,
-        ended_at=clock.now(),
-    )
+    call_off(job, never_claimed + untouched)
     wish = Wish.to_cancel(undo=undo is not False, force=force)
     job.host_runs.filter(state__in=HOST_UNDER_WAY).update(wish=wish)
     return rung(job)

@@ -13,7 +13,7 @@ from deploy_tasks.models import Batch, Job
 from deploy_tasks.orders.adjusting import change
 from deploy_tasks.orders.records import opened, rung, tell
 from deploy_tasks.rollout import Rollout, switch_is_open
-from deploy_tasks.states import Gate, HostRunState, JobState, Pause
+from deploy_tasks.states import HOST_FAILED, Gate, HostRunState, JobState, Pause
 from deploy_tasks.times import iso
 from deploy_tasks.wishes import Wish
 
@@ -126,8 +126,7 @@ def _gate(job: Job, n: int | None) -> Batch | None:
 
 
 def _has_failed(job: Job, batch: Batch) -> bool:
-    bad = [HostRunState.FAILED, HostRunState.ROLLED_BACK]
-    return job.host_runs.filter(batch=batch.n, state__in=bad).exists()
+    return job.host_runs.filter(batch=batch.n, state__in=HOST_FAILED).exists()
 
 
 def _unpause(job: Job) -> None:

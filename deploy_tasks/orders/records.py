@@ -1,21 +1,22 @@
 """What every order leaves behind: its event, its audit entry, and the bell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
-from deploy_tasks import audit, bells, journal
+from deploy_tasks import audit, bells, clock, journal
 from deploy_tasks.errors import HostsBusy, OrderRefused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import sql
 from deploy_tasks.models import Event, HostRun, Job
-from deploy_tasks.orders.planning import busy
-from deploy_tasks.states import JOB_ENDED, HostRunState
+from deploy_tasks.orders.taken import hosts_busy
+from deploy_tasks.states import JOB_ENDED, HostRunState, JobState
 
 #: Who orders what no person does.
 ITSELF = "Patchwave"
@@ -55,15 +56,33 @@ def take_hosts(job: Job) -> None:
         with transaction.atomic():
             job.host_runs.filter(state=HostRunState.WAITING).update(holds_host=True)
     except IntegrityError:
-        raise hosts_busy(job) from None
+        raise busy_elsewhere(job) from None
 
 
-def hosts_busy(job: Job) -> HostsBusy:
+def busy_elsewhere(job: Job) -> HostsBusy:
     """What another job has of those that this one has to take again."""
-    waiting = [run.host for run in job.host_runs.filter(holds_host=False) if run.host]
-    taken = busy(waiting)
-    names = ", ".join(f"{one['host']} (#{one['job']})" for one in taken)
-    return HostsBusy(_("busy: %s") % names, hosts=taken)
+    free = job.host_runs.filter(holds_host=False).select_related("host")
+    return hosts_busy([run.host for run in free if run.host])
+
+
+def end_halt(job: Job) -> None:
+    """The conductor looks again, and halts it again where it must. Raises HostsBusy."""
+    if job.state == JobState.HALTED:
+        take_hosts(job)
+        journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
+
+
+def call_off(job: Job, ids: Iterable[int]) -> None:
+    """Host runs of which nothing runs will not begin any more."""
+    journal.move_host_runs(
+        job,
+        ids,
+        [HostRunState.WAITING, HostRunState.QUEUED],
+        HostRunState.CANCELLED,
+        holds_host=False,
+        fence=F("fence") + 1,
+        ended_at=clock.now(),
+    )
 
 
 def name_of(by: User | None) -> str:

@@ -9,10 +9,10 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from deploy_tasks import bells, journal, revisions, rollout
-from deploy_tasks.errors import HostsBusy, OrderRefused
+from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import Attempt, Batch, HostRun, Job
-from deploy_tasks.orders.planning import busy
-from deploy_tasks.orders.records import add_host_runs, name_of, tell
+from deploy_tasks.orders.records import add_host_runs, call_off, name_of, tell
+from deploy_tasks.orders.taken import busy, hosts_busy, refuse_those_that_moved_on
 from deploy_tasks.rollout import Placed, Rollout
 from deploy_tasks.standing import irreversible, standing
 from deploy_tasks.states import HOST_ACTIVE, JOB_ENDED, HostRunState, JobState
@@ -39,15 +39,15 @@ def rollback(job: Job, *, by: User | None, note: str = "") -> tuple[Job, bool]:
     except IntegrityError:
         # Somebody was quicker with one of these hosts.
         hosts = [run.host for run in job.host_runs.select_related("host") if run.host]
-        raise _busy(busy(hosts)) from None
+        raise hosts_busy(hosts) from None
 
 
 def _create(job: Job, by: User | None, note: str) -> Job:
     _refuse_what_still_runs(job)
     runs = _to_take_back(job)
     hosts = [run.host for run in runs if run.host]
-    if taken := busy(hosts):
-        raise _busy(taken)
+    if busy(hosts):
+        raise hosts_busy(hosts)
     back = Job.objects.create(
         game=job.game,
         release=job.release,
@@ -126,21 +126,8 @@ def _to_take_back(job: Job) -> list[HostRun]:
             found.append(run)
     if not found:
         raise OrderRefused(_("nothing stands on any host that could be taken back"))
-    _refuse_those_that_moved_on(job, found)
+    refuse_those_that_moved_on(job, found)
     return found
-
-
-def _refuse_those_that_moved_on(job: Job, runs: list[HostRun]) -> None:
-    for run in runs:
-        if run.host is None:
-            raise OrderRefused(_("%s is no longer in the inventory") % run.name)
-    hosts = [run.host_id for run in runs]
-    newer = Attempt.objects.filter(host_run__host__in=hosts, host_run__job__gt=job.pk)
-    if later := newer.select_related("host_run").first():
-        raise OrderRefused(
-            _("%(host)s has moved on with job #%(job)s")
-            % {"host": later.host_run.name, "job": later.host_run.job_id}
-        )
 
 
 def _end(job: Job) -> None:
@@ -151,11 +138,4 @@ def _end(job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(cancelled=True)
     staged = job.host_runs.filter(state=HostRunState.STAGED)
     staged.update(wish=Wish.to_cancel(undo=True, force=False))
-    journal.move_host_runs(
-        job, ids, [HostRunState.WAITING], HostRunState.CANCELLED, holds_host=False
-    )
-
-
-def _busy(taken: list[dict[str, object]]) -> HostsBusy:
-    named = ", ".join(f"{one['host']} (#{one['job']})" for one in taken)
-    return HostsBusy(_("busy: %s") % named, hosts=taken)
+    call_off(job, ids)

@@ -11,8 +11,10 @@ from deploy_tasks import audit, bells, checking, journal, locks
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Batch, Event, Job
-from deploy_tasks.orders.planning import Choice, JobOrder, busy, choose, misfits, never_let_in
+from deploy_tasks.orders.choosing import Choice, JobOrder, choose
+from deploy_tasks.orders.fitting import misfits, never_let_in
 from deploy_tasks.orders.records import add_host_runs
+from deploy_tasks.orders.taken import busy, hosts_busy
 
 
 def start_job(order: JobOrder, *, by: User, key: str | None = None) -> tuple[Job, bool]:
@@ -33,7 +35,7 @@ def start_job(order: JobOrder, *, by: User, key: str | None = None) -> tuple[Job
         # Somebody was quicker: with the same key, or with one of these hosts.
         if earlier := _earlier(by, key, digest):
             return earlier, False
-        raise _hosts_busy(choice) from None
+        raise hosts_busy(choice.hosts) from None
 
 
 def _earlier(by: User, key: str | None, digest: str) -> Job | None:
@@ -47,7 +49,7 @@ def _earlier(by: User, key: str | None, digest: str) -> Job | None:
 
 def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     if busy(choice.hosts):
-        raise _hosts_busy(choice)
+        raise hosts_busy(choice.hosts)
     order = choice.order
     job = Job.objects.create(
         game=choice.game,
@@ -93,10 +95,3 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     given = order.model_dump(mode="json")
     audit.record(by, "start_job", str(job), game=job.game, hosts=len(numbered), order=given)
     return job
-
-
-def _hosts_busy(choice: Choice) -> HostsBusy:
-    taken = busy(choice.hosts)
-    return HostsBusy(
-        _("busy: %s") % ", ".join(f"{one['host']} (#{one['job']})" for one in taken), hosts=taken
-    )

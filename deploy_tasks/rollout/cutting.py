@@ -65,7 +65,10 @@ def _value_of(label: str) -> Callable[[Placed], str]:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
+    """Numbers by their length and then their digits: nobody says how long a label may be, and
+    Python reads no number of thousands of digits."""
+    parts = ((part, part.lstrip("0")) for part in re.split(r"([0-9]+)", text))
+    return [(len(digits), digits) if part.isdecimal() else (0, part) for part, digits in parts]
 
 
 def _canary(

@@ -160,11 +160,11 @@ class Rollout(BaseModel):
 
     def width(self, hosts: int) -> int:
         """How many of the job's ``hosts`` may be under way at a time; at least one."""
-        return max(1, _allowed(self.parallel, hosts) or 1)
+        return _width(self.parallel, hosts)
 
     def stage_width(self, hosts: int) -> int:
         """The same of those that stage ahead."""
-        return max(1, _allowed(self.stage_parallel, hosts) or 1)
+        return _width(self.stage_parallel, hosts)
 
     def budget(self, hosts: int) -> int | None:
         """How many of the job's ``hosts`` may fail; None: no limit. Shares are rounded down."""
@@ -189,6 +189,11 @@ def _nth(n: int, of_each: Sized) -> int:
 
 def _percent(size: int | str) -> int:
     return int(str(size).removesuffix("%"))
+
+
+def _width(given: int | str, hosts: int) -> int:
+    # Whoever wants no limit writes any number: nobody makes room for more hosts than there are.
+    return max(1, min(_allowed(given, hosts) or 1, hosts))
 
 
 def _allowed(limit: int | str | None, hosts: int) -> int | None:
