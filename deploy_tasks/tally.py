@@ -2,10 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Count, Max
 
-from deploy_tasks.models import Batch, Job
+from deploy_tasks.models import Batch, HostRun, Job
+from deploy_tasks.prepared import Given, Prepared
 from deploy_tasks.rollout import BatchStand, Rollout
 from deploy_tasks.states import HOST_ACTIVE, HOST_FAILED, Gate, HostRunState
 
@@ -27,19 +29,37 @@ class Tally:
     some_have_locks: bool
 
 
+_runs = Prepared(
+    lambda: (
+        HostRun.objects.filter(job=Given("job"))
+        .values_list("batch", "state", "excluded", "held", "out")
+        .annotate(hosts=Count("pk"), a_lock=Max("lock"))
+    )
+)
+_batches = Prepared(
+    lambda: (
+        Batch.objects.filter(job=Given("job"))
+        .order_by("n")
+        .values_list("n", "canary", "gate", "soak_until")
+    )
+)
+
+
 def count(job: Job) -> Tally:
     ahead = Rollout.model_validate(job.rollout).stages_ahead
     counts: dict[int, Counter[str]] = {}
     locks = still = False
-    columns = ("batch", "state", "excluded", "held", "out")
-    rows = job.host_runs.values_list(*columns).annotate(hosts=Count("pk"), a_lock=Max("lock"))
-    for batch, state, excluded, held, out, hosts, a_lock in rows:
+    for batch, state, excluded, held, out, hosts, a_lock in _runs(job=job.pk):
         stands = _stands(state, held=held, out=out, ahead=ahead)
         if excluded and state in HOST_FAILED:
             stands = HostRunState.SKIPPED
         counts.setdefault(batch, Counter())[stands] += hosts
         locks, still = locks or bool(a_lock), still or state in STILL
-    batches = [_batch(row, counts[row.n]) for row in job.batches.order_by("n") if row.n in counts]
+    batches = [
+        _batch(n, counts[n], canary=canary, gate=gate, soak_until=soak_until)
+        for n, canary, gate, soak_until in _batches(job=job.pk)
+        if n in counts
+    ]
     return Tally(batches, some_stand_still=still, some_have_locks=locks)
 
 
@@ -52,9 +72,11 @@ def _stands(state: str, *, held: bool, out: bool, ahead: bool) -> str:
     return STAGED if state == HostRunState.WAITING and out else state
 
 
-def _batch(row: Batch, found: Counter[str]) -> BatchStand:
+def _batch(
+    n: int, found: Counter[str], *, canary: bool, gate: str, soak_until: datetime | None
+) -> BatchStand:
     return BatchStand(
-        n=row.n,
+        n=n,
         waiting=found[HostRunState.WAITING],
         staging=found[STAGING],
         staged=found[STAGED],
@@ -63,7 +85,7 @@ def _batch(row: Batch, found: Counter[str]) -> BatchStand:
         succeeded=sum(found[state] for state in SUCCEEDED),
         failed=sum(found[state] for state in HOST_FAILED),
         unknown=found[HostRunState.UNKNOWN],
-        canary=row.canary,
-        gate=Gate(row.gate),
-        soak_until=row.soak_until,
+        canary=canary,
+        gate=Gate(gate),
+        soak_until=soak_until,
     )

@@ -1,13 +1,15 @@
 """How the hosts of jobs stand, counted: what is said of a job, and may be ordered, rests on it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from deploy_tasks import floors
 from deploy_tasks.checking import FIRST
 from deploy_tasks.models import Batch, HostRun, Job
+from deploy_tasks.prepared import Given, Prepared
 from deploy_tasks.states import HOST_ENDED, HOST_FAILED, Gate, HostRunState, Link
 from deploy_tasks.times import iso
 from webapp.verdict import BatchCounts
@@ -48,12 +50,10 @@ class Tally:
         return [BatchCounts(n, counts) for n, counts in sorted(self.of_batch.items())]
 
 
-def tallies(jobs: Iterable[Job]) -> defaultdict[int, Tally]:
-    """By the job's id, in three queries."""
-    found: defaultdict[int, Tally] = defaultdict(Tally)
-    rows = (
-        HostRun.objects.filter(job__in=[job.pk for job in jobs])
-        .values("job", "batch", "state")
+def _runs(of: Q) -> QuerySet[HostRun, tuple[Any, ...]]:
+    return (
+        HostRun.objects.filter(of)
+        .values_list("job", "batch", "state")
         .annotate(
             runs=Count("pk"),
             downs=Count("pk", filter=floors.still_down()),
@@ -61,19 +61,49 @@ def tallies(jobs: Iterable[Job]) -> defaultdict[int, Tally]:
             unreachables=Count("pk", filter=Q(link=Link.UNREACHABLE)),
         )
     )
-    for row in rows:
-        tally = found[row["job"]]
-        tally.of_batch[row["batch"]][row["state"]] += row["runs"]
-        tally.down += row["downs"]
-        tally.excluded[row["batch"]] += row["excludeds"]
-        if row["state"] not in HOST_ENDED:
-            tally.unreachable += row["unreachables"]
-    takers = Job.objects.filter(rolls_back__in=[job.pk for job in jobs])
-    for taker, taken in takers.values_list("pk", "rolls_back"):
-        found[int(taken or 0)].rolled_back_by = taker
-    for job, n, canary, gate, soak_until in Batch.objects.filter(
-        Q(canary=True) | Q(gate__in=GATES), job__in=[job.pk for job in jobs]
-    ).values_list("job", "n", "canary", "gate", "soak_until"):
+
+
+def _takers(of: Q) -> QuerySet[Job, tuple[Any, ...]]:
+    return Job.objects.filter(of).values_list("pk", "rolls_back")
+
+
+def _batches(of: Q) -> QuerySet[Batch, tuple[Any, ...]]:
+    told = Q(canary=True) | Q(gate__in=GATES)
+    return Batch.objects.filter(told, of).values_list("job", "n", "canary", "gate", "soak_until")
+
+
+#: The same of one job, which is asked for several times a second.
+_runs_of_one = Prepared(lambda: _runs(Q(job=Given("job"))))
+_takers_of_one = Prepared(lambda: _takers(Q(rolls_back=Given("job"))))
+_batches_of_one = Prepared(lambda: _batches(Q(job=Given("job"))))
+
+
+def tallies(jobs: Sequence[Job]) -> defaultdict[int, Tally]:
+    """By the job's id, in three queries."""
+    ids = [job.pk for job in jobs]
+    if len(ids) == 1:
+        one = ids[0]
+        return _told(_runs_of_one(job=one), _takers_of_one(job=one), _batches_of_one(job=one))
+    of = Q(job__in=ids)
+    return _told(_runs(of), _takers(Q(rolls_back__in=ids)), _batches(of))
+
+
+def _told(
+    runs: Iterable[tuple[Any, ...]],
+    takers: Iterable[tuple[Any, ...]],
+    batches: Iterable[tuple[Any, ...]],
+) -> defaultdict[int, Tally]:
+    found: defaultdict[int, Tally] = defaultdict(Tally)
+    for job, batch, state, hosts, down, excluded, unreachable in runs:
+        tally = found[job]
+        tally.of_batch[batch][state] += hosts
+        tally.down += down
+        tally.excluded[batch] += excluded
+        if state not in HOST_ENDED:
+            tally.unreachable += unreachable
+    for taker, taken in takers:
+        found[taken].rolled_back_by = taker
+    for job, n, canary, gate, soak_until in batches:
         tally = found[job]
         if canary:
             tally.canaries.add(n)

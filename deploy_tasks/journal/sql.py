@@ -150,7 +150,7 @@ def _moments(values: Sequence[datetime | None]) -> Sequence[Any]:
     if connection.vendor == "sqlite":
         # What Django makes of a time in UTC, which is what we have, without asking for its zone.
         return [
-            str(one.replace(tzinfo=None)) if one is not None and one.tzinfo is UTC else adapt(one)
+            one.isoformat(" ")[: -len("+00:00")] if one and one.tzinfo is UTC else adapt(one)
             for one in values
         ]
     return [None if one is None else adapt(one) for one in values]

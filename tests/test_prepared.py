@@ -1,0 +1,81 @@
+"""Questions whose statement is written once: they answer as the queryset would."""
+
+from typing import Any
+
+import pytest
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+
+from deploy_tasks.models import Batch, HostRun, Job
+from deploy_tasks.prepared import Given, Prepared
+from deploy_tasks.states import Gate, HostRunState, Link
+from tests import factories
+from webapp.tally import Tally, tallies
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def jobs() -> tuple[Job, Job]:
+    """Of one game; the second takes the first back, and has more hosts."""
+    squid = factories.game()
+    first = factories.job(squid, hosts=2)
+    return first, factories.job(squid, hosts=3, rolls_back=first)
+
+
+def _fail(runs: QuerySet[HostRun]) -> None:
+    runs.update(state=HostRunState.FAILED, excluded=True, down=True, holds_host=False)
+
+
+def test_it_answers_as_its_queryset_does_for_whatever_is_given(jobs: tuple[Job, Job]) -> None:
+    _fail(jobs[0].host_runs.filter(position=1))
+
+    def counted(job: Any) -> QuerySet[HostRun, tuple[Any, ...]]:
+        rows = HostRun.objects.filter(job=job).order_by("state")
+        return rows.values_list("state", "excluded", "down").annotate(hosts=Count("pk"))
+
+    prepared = Prepared(lambda: counted(Given("job")))
+
+    for job in jobs:
+        assert prepared(job=job.pk) == list(counted(job.pk))
+    assert prepared(job=jobs[0].pk) == [("failed", True, True, 1), ("waiting", False, False, 1)]
+
+
+def test_times_come_as_times(jobs: tuple[Job, Job]) -> None:
+    until = timezone.now()
+    jobs[1].batches.update(gate=Gate.SOAKING, soak_until=until)
+    asked = Batch.objects.filter(job=Given("job")).values_list("soak_until")
+
+    assert Prepared(lambda: asked)(job=jobs[1].pk) == [(until,)]
+
+
+def test_its_statement_is_written_once(jobs: tuple[Job, Job]) -> None:
+    written = []
+
+    def ask() -> QuerySet[HostRun, tuple[Any, ...]]:
+        written.append(1)
+        named = HostRun.objects.filter(job=Given("job"), name=Given("name"))
+        return named.values_list("pk")
+
+    prepared = Prepared(ask)
+    found = [prepared(job=run.job_id, name=run.name) for run in HostRun.objects.order_by("pk")]
+
+    assert found == [[(run.pk,)] for run in HostRun.objects.order_by("pk")]
+    assert len(written) == 1
+
+
+def test_one_job_is_counted_as_it_is_among_others(jobs: tuple[Job, Job]) -> None:
+    first, second = jobs
+    _fail(first.host_runs.filter(position=0))
+    second.host_runs.filter(position=1).update(link=Link.UNREACHABLE)
+    first.batches.update(canary=True)
+    second.batches.update(gate=Gate.SOAKING, soak_until=timezone.now())
+
+    def told(tally: Tally) -> dict[str, Any]:
+        return {**vars(tally), "counts": tally.counts}
+
+    among = tallies(jobs)
+    for job in jobs:
+        assert told(tallies([job])[job.pk]) == told(among[job.pk])
+    assert (among[first.pk].down, among[first.pk].rolled_back_by) == (1, second.pk)
+    assert among[second.pk].unreachable == 1
