@@ -45,10 +45,13 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     page.reload()
     expect(page.locator("#table tbody tr")).to_have_count(3, timeout=15_000)
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy names").press("Enter")
-    expect(page.locator("#copy")).to_have_text("3 names copied")
-    names = page.evaluate("navigator.clipboard.readText()").split(",")
-    assert names == page.locator("#table tbody th").all_text_contents()
+    names = page.locator("#table tbody th").all_text_contents()
+    for what, of in [("names", "name"), ("addresses", "address")]:
+        page.get_by_role("button", name=f"Copy {what}").press("Enter")
+        expect(page.locator(f"[data-copy={of}]")).to_have_text("3 copied")
+        there = large.host_runs.filter(name__in=names).order_by("position")
+        copied = page.evaluate("navigator.clipboard.readText()").split(",")
+        assert copied == [getattr(run.host, of) for run in there]
     page.get_by_role("button", name="Give a reason").press("Enter")
     page.keyboard.type("room was made")
     full.get_by_role("button", name="Retry these 3").click()
@@ -201,6 +204,41 @@ def test_squares_are_grouped_by_a_label_and_a_link_shows_the_same(tab: Tab, larg
     page.reload()
     expect(heads).to_have_text(["ap", "eu", "us", "no label"])
     expect(page.locator("#map button.sq")).to_have_count(300)
+
+
+def test_hosts_are_found_by_what_is_typed_or_pasted_and_a_link_finds_the_same(
+    tab: Tab, large: Job
+) -> None:
+    page = tab.open_job(large)
+    page.keyboard.press("h")
+    page.keyboard.type("EU shard=a 192.0.2.1")
+    rows = page.locator("#table tbody th")
+    expect(rows.first).to_be_visible()
+    found = [
+        run.name
+        for run in large.host_runs.order_by("position")
+        if run.host.address.startswith("192.0.2.1")
+        and run.host.labels.get("shard") == "a"
+        and run.host.labels["region"] == "eu"
+    ]
+    assert rows.all_text_contents() == found
+    page.keyboard.press("Enter")
+    expect(page.locator("#log [data-log=name]")).to_have_text(found[0])
+    page.reload()
+    expect(rows).to_have_text(found)
+    page.get_by_label("Find hosts").fill(f"{found[1]}, gone-7\n{found[0]}")
+    expect(rows).to_have_text(found[:2])
+    page.keyboard.press("Escape")
+    expect(page.locator("#map button.sq").first).to_be_visible()
+    # In the table, too, a key leads from failure to failure, and to either end.
+    failed = run_in(large, HostRunState.FAILED).name
+    page.get_by_label("Find hosts").fill(f"{found[0]},{found[1]},{failed}")
+    expect(rows).to_have_count(3)
+    rows.locator("button").first.focus()
+    for key, at in [("End", rows.last), ("Home", rows.first), ("e", rows.filter(has_text=failed))]:
+        page.keyboard.press(key)
+        expect(at.locator("button")).to_be_focused()
+    assert tab.complaints() == []
 
 
 def test_every_key_is_told_and_does_what_is_told(tab: Tab, large: Job) -> None:

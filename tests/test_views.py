@@ -678,7 +678,7 @@ def test_the_hosts_to_pick_from_are_told_with_their_labels_and_jobs(
     told = browser(operator).get("/jobs/new/hosts?game=squid").json()["hosts"]
     assert [one["name"] for one in told] == ["eu-1", "eu-2", "us-1"]
     assert [one["busy"] for one in told] == [job.pk, None, None]
-    assert told[0]["labels"] == host.labels
+    assert (told[0]["address"], told[0]["labels"]) == (host.address, host.labels)
     assert browser(viewer).get("/jobs/new/hosts?game=squid").status_code == 403
 
 

@@ -75,6 +75,7 @@ def hosts(job: Job) -> HostRunList:
         HostRun.objects.filter(job=job)
         .annotate(
             attempt=Subquery(number.order_by("-number").values("number")[:1]),
+            address=F("host__address"),
             labels=F("host__labels"),
             still_down=ExpressionWrapper(floors.still_down(), BooleanField()),
         )
@@ -223,6 +224,7 @@ def _host(row: dict[str, Any], names: Sequence[str], away: str) -> HostRunReport
         "link_reason": away,
         "down": row["still_down"],
         "excluded": row["excluded"],
+        "address": row["address"],
         "labels": row["labels"] or {},
         "started_at": iso(row["started_at"]) if row["started_at"] else None,
         "ended_at": iso(row["ended_at"]) if row["ended_at"] else None,

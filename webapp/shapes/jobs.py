@@ -67,7 +67,8 @@ class JobPage(TypedDict):
 
 class HostRunReport(TypedDict):
     """One host in one job. ``attempt`` counts the attempts of ``step``, null before the first;
-    ``link_reason``: why it cannot be reached, while it cannot."""
+    ``link_reason``: why it cannot be reached, while it cannot; ``address``: null where the host is
+    no longer in the inventory."""
 
     name: str
     state: str
@@ -82,6 +83,7 @@ class HostRunReport(TypedDict):
     link_reason: str
     down: bool
     excluded: bool
+    address: str | None
     labels: dict[str, Any]
     started_at: str | None
     ended_at: str | None

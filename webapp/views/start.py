@@ -78,14 +78,17 @@ def check(request: HttpRequest) -> JsonResponse:
 
 @takes(Right.OPERATE)
 def hosts(request: HttpRequest) -> JsonResponse:
-    """The hosts to pick from: ``{hosts: [{name, labels, busy}]}``; ``busy`` is a job's number."""
+    """The hosts to pick from: ``{hosts: [{name, address, labels, busy}]}``; ``busy`` is the number
+    of a job."""
     game = get_object_or_404(access.visible_games(request.user), name=request.GET.get("game", ""))
     access.require(request.user, Right.OPERATE, game)
     there = Host.objects.filter(game=game).order_by("name")
     holding = HostRun.objects.filter(host__game=game, holds_host=True)
     jobs = dict(holding.values_list("host", "job"))
-    rows = there.values_list("pk", "name", "labels")
-    told = [{"name": name, "labels": labels, "busy": jobs.get(pk)} for pk, name, labels in rows]
+    told = [
+        {"name": name, "address": address, "labels": labels, "busy": jobs.get(pk)}
+        for pk, name, address, labels in there.values_list("pk", "name", "address", "labels")
+    ]
     return JsonResponse({"hosts": told})
 
 

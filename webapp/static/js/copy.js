@@ -1,4 +1,5 @@
-// Puts names of hosts where they can be pasted: for a shell, a ticket, the command line's --hosts.
+// Puts what hosts are called, or where they are, to where it can be pasted: for a shell, a ticket, the
+// command line's --hosts, the search of this page.
 
 import { setText } from "./dom.js";
 import { fill, gettext, ngettext, number } from "./words.js";
@@ -6,38 +7,41 @@ import { fill, gettext, ngettext, number } from "./words.js";
 /** Milliseconds for which it is said that it was done. */
 const SAID = 2500;
 
-export class CopyNames {
-  #button;
-  #names;
-  #saying = null;
+export class Copying {
+  #root;
+  #values;
 
-  /** @param names gives those to copy. Browsers let only pages do it that came over TLS. */
-  constructor(button, names) {
-    this.#button = button;
-    this.#names = names;
-    button.addEventListener("click", () => this.#copy());
+  /**
+   * @param root buttons, each with what it copies as `data-copy` @param values gives those values of
+   * the hosts that show. Browsers let only pages do it that came over TLS.
+   */
+  constructor(root, values) {
+    this.#root = root;
+    this.#values = values;
+    for (const button of root.querySelectorAll("[data-copy]")) {
+      const text = button.textContent;
+      let saying;
+      button.addEventListener("click", async () => {
+        setText(button, await this.#copy(button.dataset.copy));
+        clearTimeout(saying);
+        saying = setTimeout(() => setText(button, text), SAID);
+      });
+    }
   }
 
   /** @param some whether not all hosts show */
   paint(some) {
-    this.#button.hidden = !some || !navigator.clipboard;
-    if (this.#saying === null) setText(this.#button, gettext("Copy names"));
+    this.#root.hidden = !some || !navigator.clipboard;
   }
 
-  async #copy() {
-    const names = this.#names();
-    const many = { n: number(names.length) };
-    const done = ngettext("%(n)s name copied", "%(n)s names copied", names.length);
+  /** Gives what to say of it. */
+  async #copy(what) {
+    const values = this.#values(what);
     try {
-      await navigator.clipboard.writeText(names.join(","));
-      setText(this.#button, fill(done, many));
+      await navigator.clipboard.writeText(values.join(","));
     } catch {
-      setText(this.#button, gettext("The browser refused"));
+      return gettext("The browser refused");
     }
-    clearTimeout(this.#saying);
-    this.#saying = setTimeout(() => {
-      this.#saying = null;
-      setText(this.#button, gettext("Copy names"));
-    }, SAID);
+    return fill(ngettext("%(n)s copied", "%(n)s copied", values.length), { n: number(values.length) });
   }
 }

@@ -1,8 +1,9 @@
 // The hosts of the job: as squares or as a table, grouped, and only those that one wants to see.
 // What one wants to see is the place, which lives in the address.
 
-import { CopyNames } from "./copy.js";
+import { Copying } from "./copy.js";
 import { setText } from "./dom.js";
+import { finder } from "./finding.js";
 import { HostMap } from "./map.js";
 import * as place from "./place.js";
 import { HostTable } from "./table.js";
@@ -10,6 +11,8 @@ import { fill, gettext, ngettext, number } from "./words.js";
 
 /** Up to so many hosts are told apart best in a table, more as squares. */
 const TABLE_UP_TO = 60;
+/** Fewer are found at a glance. */
+const SEARCHED_FROM = 10;
 
 const byId = (id) => document.getElementById(id);
 
@@ -32,8 +35,11 @@ export class Fleet {
     this.#on = on;
     this.#map = new HostMap(byId("map"), { model, ...on });
     this.#table = new HostTable(byId("table"), { model, ...on });
-    this.#copy = new CopyNames(byId("copy"), () => this.listed());
+    this.#copy = new Copying(byId("copy"), (what) =>
+      this.listed().map((name) => model.hosts.get(name)[what]).filter(Boolean),
+    );
     byId("show-all").addEventListener("click", () => this.showAll());
+    this.#takeWords(byId("find"));
     byId("view").addEventListener("click", ({ target }) => {
       here.view = target.dataset.view ?? here.view;
       this.#turn();
@@ -72,13 +78,30 @@ export class Fleet {
 
   /** Gives whether some did not show. */
   showAll() {
-    if (!this.#here.show.size && !this.#here.cause) return false;
+    if (!this.#here.show.size && !this.#here.cause && !this.#here.find) return false;
+    byId("find").value = this.#here.find = "";
     this.filter({ show: [], cause: "" });
     return true;
   }
 
+  /** Where hosts are searched; gives whether they are, here. */
+  find() {
+    byId("find").focus();
+    return document.activeElement === byId("find");
+  }
+
+  /** The focus goes to the next of those that show and failed. Gives whether there is one. */
   nextFailure() {
-    return this.#map.nextFailure();
+    const view = byId("table").hidden ? this.#map : this.#table;
+    const shows = this.#shows() ?? (() => true);
+    const from = document.activeElement.closest("[data-host]")?.dataset.host ?? this.#on.chosen();
+    const at = view.order.indexOf(from);
+    const next = [...view.order.slice(at + 1), ...view.order.slice(0, Math.max(0, at))].find((name) => {
+      const host = this.#model.hosts.get(name);
+      return host.shown === "failed" && shows(host);
+    });
+    if (next) view.focus(next);
+    return Boolean(next);
   }
 
   /** The hosts that show, in their order. */
@@ -101,6 +124,7 @@ export class Fleet {
     byId("keys").hidden = byId("steps").hidden = asTable;
     byId("group").hidden = asTable || byId("group").length < 2;
     byId("table").hidden = !asTable || listed.length === 0;
+    byId("find").hidden = this.#model.hosts.size < SEARCHED_FROM && !this.#here.find;
     byId("none").hidden = listed.length > 0;
     for (const button of byId("view").children)
       button.setAttribute("aria-pressed", String((button.dataset.view === "table") === asTable));
@@ -129,10 +153,32 @@ export class Fleet {
 
   /** Which hosts show, as `shows(host)`; null: all of them. */
   #shows() {
-    const { show, cause } = this.#here;
+    const { show, cause, find } = this.#here;
     const ofCause = cause ? this.#on.ofCause(cause) : null;
-    if (!show.size && !ofCause) return null;
-    return ({ name, shown }) => (!show.size || show.has(shown)) && (!ofCause || ofCause.has(name));
+    const found = finder(find, (name) => this.#model.hosts.has(name));
+    if (!show.size && !ofCause && !found) return null;
+    return (host) =>
+      (!show.size || show.has(host.shown)) &&
+      (!ofCause || ofCause.has(host.name)) &&
+      (!found || found(host));
+  }
+
+  /** As one types; Enter opens the first that is found. */
+  #takeWords(field) {
+    field.value = this.#here.find;
+    field.addEventListener("input", () => {
+      this.#here.find = field.value;
+      this.#on.onTurn();
+    });
+    field.addEventListener("change", () => place.write(this.#here));
+    field.addEventListener("keydown", (event) => {
+      const [first] = this.listed();
+      if (event.key === "Enter" && first) this.#on.onPick(first);
+      if (event.key !== "Escape") return;
+      if (!this.#here.find) field.blur();
+      field.value = this.#here.find = "";
+      this.#turn();
+    });
   }
 
   #turn() {

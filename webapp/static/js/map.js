@@ -20,6 +20,7 @@ export class HostMap {
     this.cells = new Map();
     /** Name of a host -> what its square is called, which is dear to ask a page of thousands. */
     this.said = new Map();
+    /** Names of hosts as they stand. */
     this.order = [];
     /** `{first, size}`, places in that order. */
     this.groups = [];
@@ -95,17 +96,7 @@ export class HostMap {
     }
   }
 
-  /** The focus goes to the next host that failed. Gives whether there is one. */
-  nextFailure() {
-    if (this.root.hidden) return false;
-    const i = this.place.get(document.activeElement.dataset?.host ?? this.chosen) ?? -1;
-    const around = [...this.order.slice(i + 1), ...this.order.slice(0, i)];
-    const next = around.find((name) => this.model.hosts.get(name).shown === "failed");
-    if (next) this.#focus(next);
-    return Boolean(next);
-  }
-
-  #focus(name) {
+  focus(name) {
     this.#stopAt(name);
     this.cells.get(name).focus();
   }
@@ -152,7 +143,7 @@ export class HostMap {
     const to = towards(event.key, this.place.get(name), this.groups, this.#columns());
     if (to === undefined) return;
     event.preventDefault();
-    this.#focus(this.order[to]);
+    this.focus(this.order[to]);
   }
 
   /** How many squares there are to a row is the style sheet's to say. */

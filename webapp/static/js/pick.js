@@ -2,6 +2,7 @@
 // picked stands in a text of names, which is what the form sends.
 
 import { element, setText } from "./dom.js";
+import { finder, words } from "./finding.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
 /** Rows that are drawn at first, and again whenever the end comes near. */
@@ -45,7 +46,7 @@ export class Picker {
       const answer = await fetch(this.root.dataset.hosts, {
         signal: AbortSignal.timeout(ANSWER_WITHIN),
       });
-      this.hosts = (await answer.json()).hosts.map(searchable);
+      this.hosts = (await answer.json()).hosts;
       this.known = new Set(this.hosts.map(({ name }) => name));
       this.#find();
     } catch {
@@ -63,13 +64,13 @@ export class Picker {
   }
 
   #find() {
-    const wanted = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    this.found = this.hosts.filter(({ text }) => wanted.every((word) => text.includes(word)));
+    const wanted = finder(this.search.value, (name) => this.known?.has(name));
+    this.found = wanted ? this.hosts.filter(wanted) : this.hosts;
     this.list.replaceChildren();
     this.list.scrollTop = 0;
     this.drawn = 0;
     this.#draw();
-    this.#go(this.found.length && wanted.length ? 0 : -1);
+    this.#go(this.found.length && wanted ? 0 : -1);
     this.#mark();
   }
 
@@ -86,7 +87,7 @@ export class Picker {
             "aria-selected": String(this.picked.has(name)),
           },
           element("span", {}, name),
-          element("small", {}, busy ? fill(gettext("busy with job #%(job)s"), { job: busy }) : labels),
+          element("small", {}, busy ? fill(gettext("busy with job #%(job)s"), { job: busy }) : said(labels)),
         ),
       ),
     );
@@ -180,19 +181,14 @@ export class Picker {
   }
 }
 
-function searchable(host) {
-  const labels = Object.entries(host.labels)
+function said(labels) {
+  return Object.entries(labels)
     .map((pair) => pair.join("="))
     .join(" ");
-  return { ...host, labels, text: `${host.name} ${labels}`.toLowerCase() };
 }
 
 function named(name) {
   return { name };
-}
-
-function words(text) {
-  return [...new Set(text.split(/[\s,;]+/).filter(Boolean))];
 }
 
 const root = globalThis.document?.getElementById("pick");

@@ -1,13 +1,14 @@
 // Where one is on the page of a job: which hosts show, which one is open. It lives in the URL, so
 // that a link shows another person the same.
 
-/** `{host, show: Set of states, cause, group, view: "" | "map" | "table", sort, lay: "" | "own", events}` */
+/** `{host, show: Set of states, cause, group, find, view: "" | "map" | "table", sort, lay: "" | "own", events}` */
 export function read(search = location.search) {
   const query = new URLSearchParams(search);
   return {
     host: query.get("host") ?? "",
     show: new Set((query.get("show") ?? "").split(",").filter(Boolean)),
     cause: query.get("cause") ?? "",
+    find: query.get("find") ?? "",
     group: query.get("group") ?? "",
     view: ["map", "table"].includes(query.get("view")) ? query.get("view") : "",
     sort: query.get("sort") ?? "",
@@ -16,10 +17,11 @@ export function read(search = location.search) {
   };
 }
 
-export function write({ host, show, cause, group, view, sort, lay, events }, hash = "") {
+export function write({ host, show, cause, find, group, view, sort, lay, events }, hash = "") {
   const query = new URLSearchParams();
   if (show.size) query.set("show", [...show].join(","));
   if (cause) query.set("cause", cause);
+  if (find) query.set("find", find);
   if (group) query.set("group", group);
   if (view) query.set("view", view);
   if (sort) query.set("sort", sort);

@@ -179,6 +179,7 @@ function look(name) {
 
 listen({
   "/": () => chosen.search.focus(),
+  h: () => fleet.find(),
   n: () => chosen.search.step(1),
   N: () => chosen.search.step(-1),
   f: () => chosen.log.toggleFollow(),

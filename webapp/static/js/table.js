@@ -70,6 +70,15 @@ export class HostTable {
     }
   }
 
+  /** Names of hosts as they stand. */
+  get order() {
+    return [...this.rows.keys()];
+  }
+
+  focus(name) {
+    this.rows.get(name).row.querySelector("button").focus();
+  }
+
   /** Spans that grow, once a second. */
   tick(now) {
     const moving = [...this.rows.keys()].filter((name) =>
@@ -122,10 +131,14 @@ export class HostTable {
   }
 
   #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const row = event.target.closest("tr");
-    const to = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[
-      event.key
-    ];
+    const to = {
+      ArrowDown: row?.nextElementSibling,
+      ArrowUp: row?.previousElementSibling,
+      Home: this.body.firstElementChild,
+      End: this.body.lastElementChild,
+    }[event.key];
     if (!to) return;
     event.preventDefault();
     to.querySelector("button").focus();
