@@ -1,22 +1,31 @@
 """Three truths about a host's version: the one wanted, the one on its disk, the one that runs.
 
-Wanted is the release that the last job brought there. On disk is what the recipe's ``current``
-printed, in that job or when the host was looked at since. Running is what the game said of
-itself, where the recipe has a query. Where a job left a host failed or unknown nothing is wanted:
-that host needs a person, and is no case of drift.
+Wanted is what the last job left there: its release; of a rollback, what was there before. A job
+that left the host out has left nothing there. On disk is what the recipe's ``current`` printed, in
+that job or when the host was looked at since. Running is what the game said of itself, where the
+recipe has a query. Where a job left a host failed or unknown nothing is wanted: that host needs a
+person, and is no case of drift.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from deploy_tasks.models import Host, HostRun, Release, Sighting
 from deploy_tasks.states import HostRunState
+from deploy_tasks.wishes import Wish
 
 WELL = (HostRunState.SUCCEEDED, HostRunState.SKIPPED)
+#: Not those that were at the release already.
+LEFT_OUT = Q(state=HostRunState.SKIPPED) & (Q(started_at=None) | Q(wish=Wish.LEAVE_OUT))
+#: What a host run that ended well has left there.
+LEFT = Case(
+    When(undoes=None, then=F("job__release__version")), default=Coalesce("previous", Value(""))
+)
 
 
 @dataclass(frozen=True)
@@ -54,12 +63,13 @@ class Truth:
 
 def of(hosts: QuerySet[Host]) -> dict[int, Truth]:
     """By the host's id; in three queries, however many hosts there are."""
-    newest = HostRun.objects.filter(host__in=hosts).values("host").annotate(last=Max("pk"))
+    in_jobs = HostRun.objects.filter(host__in=hosts).exclude(LEFT_OUT)
+    newest = in_jobs.values("host").annotate(last=Max("pk"))
     rows = HostRun.objects.filter(pk__in=newest.values("last"))
     runs = {
-        host: _Run(state, version, ended_at, release)
-        for host, state, version, ended_at, release in rows.values_list(
-            "host", "state", "version", "ended_at", "job__release__version"
+        host: _Run(state, version, ended_at, left)
+        for host, state, version, ended_at, left in rows.values_list(
+            "host", "state", "version", "ended_at", LEFT
         )
     }
     known = Release.objects.filter(game=OuterRef("host__game"), version=OuterRef("running"))
@@ -73,13 +83,13 @@ def of(hosts: QuerySet[Host]) -> dict[int, Truth]:
 
 def wanted(host: Host) -> str:
     """What the last job left there; empty where none did, or it ended badly."""
-    last = host.host_runs.order_by("-pk").values_list("state", "job__release__version").first()
+    last = host.host_runs.exclude(LEFT_OUT).order_by("-pk").values_list("state", LEFT).first()
     return last[1] if last and last[0] in WELL else ""
 
 
 def drifted(hosts: QuerySet[Host]) -> QuerySet[Host]:
     """Those of which `of` would tell a drift."""
-    last = HostRun.objects.filter(host=OuterRef("pk")).order_by("-pk")
+    last = HostRun.objects.filter(host=OuterRef("pk")).exclude(LEFT_OUT).order_by("-pk")
     release = Release.objects.filter(game=OuterRef("game"), version=OuterRef("sighting__running"))
     on_disk = Q(sighting__on_disk__isnull=False) & ~Q(sighting__on_disk=F("wanted"))
     runs = Q(Exists(release)) & ~Q(sighting__running=F("wanted"))
@@ -87,9 +97,10 @@ def drifted(hosts: QuerySet[Host]) -> QuerySet[Host]:
         hosts.alias(
             last_state=Subquery(last.values("state")[:1]),
             ended=Subquery(last.values("ended_at")[:1]),
-            wanted=Subquery(last.values("job__release__version")[:1]),
+            wanted=Subquery(last.values(left=LEFT)[:1]),
         )
         .filter(on_disk | runs, last_state__in=WELL, sighting__at__gt=F("ended"))
+        .exclude(wanted="")
         .order_by("name")
     )
 
@@ -98,14 +109,14 @@ class _Run(NamedTuple):
     state: str
     version: str
     ended_at: datetime | None
-    release: str
+    left: str
 
 
 def _truth(run: _Run | None, seen: Sighting | None) -> Truth:
     truth = Truth()
     if run:
         truth = Truth(
-            wanted=run.release if run.state in WELL else "",
+            wanted=run.left if run.state in WELL else "",
             on_disk=run.version,
             on_disk_at=run.ended_at if run.version else None,
         )

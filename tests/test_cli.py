@@ -337,6 +337,14 @@ class TestOrders:
         assert run("cancel", str(job.pk), "--force")[0] == 0
         assert job.host_runs.get().state == "cancelled"
 
+    def test_a_cancel_may_leave_what_was_done(self, run: Run, squid: Game) -> None:
+        job = factories.job(squid, hosts=1, state="running")
+        job.host_runs.update(state="running", fence=1)
+        assert run("cancel", str(job.pk), "--no-undo")[0] == 0
+        assert job.host_runs.get().wish == "cancel"
+        assert run("cancel", str(job.pk))[0] == 0
+        assert job.host_runs.get().wish == "cancel_undo"
+
     def test_an_unknown_host_is_answered_for(self, run: Run, squid: Game) -> None:
         job = factories.job(squid, hosts=1, state="halted")
         job.host_runs.update(state="unknown")

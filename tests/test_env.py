@@ -39,6 +39,13 @@ def test_the_example_file_can_be_used_as_it_is_with_every_line_set(tmp_path: Pat
         ("PATCHWAVE_PORT", "70000"),
         ("PATCHWAVE_URL", "patchwave.example"),
         ("PATCHWAVE_URL", "https://patchwave.example/sub"),
+        ("PATCHWAVE_URL", "https://patchwave.example?next=1"),
+        ("PATCHWAVE_URL", "https://me@patchwave.example"),
+        ("PATCHWAVE_URL", "https://patchwave.example:https"),
+        ("PATCHWAVE_HOME", "~nobody-of-that-name/var"),
+        ("PATCHWAVE_DATABASE_URL", "postgresql://me:x@db:99999/patchwave"),
+        ("PATCHWAVE_SESSION_DAYS", "1e300"),
+        ("PATCHWAVE_KEEP_OUTPUT_DAYS", "10000000000"),
         ("PATCHWAVE_REDIS_URL", "redis://127.0.0.1:6379/3"),
         ("PATCHWAVE_REDIS_URL", "amqp://127.0.0.1"),
         ("PATCHWAVE_BROKER_URL", "redis://127.0.0.1"),
@@ -64,10 +71,19 @@ def test_a_value_that_cannot_be_used_ends_in_one_sentence_that_names_it(
 def test_a_password_is_not_repeated_in_the_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PATCHWAVE_DATABASE_URL", "mysql://me:hunter2@db/patchwave")
-    with pytest.raises(SystemExit) as ending:
-        env.read(tmp_path / "none")
-    assert "hunter2" not in str(ending.value)
+    for url in ("mysql://me:hunter2@db/patchwave", "postgresql://me:hunter2/3@db/patchwave"):
+        monkeypatch.setenv("PATCHWAVE_DATABASE_URL", url)
+        with pytest.raises(SystemExit) as ending:
+            env.read(tmp_path / "none")
+        assert "hunter2" not in str(ending.value)
+
+
+def test_an_env_file_that_was_named_must_be_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATCHWAVE_ENV_FILE", str(tmp_path / "tyop"))
+    with pytest.raises(SystemExit, match=r"^PATCHWAVE_ENV_FILE: there is no file .*tyop$"):
+        env.env_file()
 
 
 @pytest.mark.parametrize(

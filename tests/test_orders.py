@@ -91,6 +91,11 @@ def test_hosts_are_chosen_by_name_or_label(game: Game, mira: User) -> None:
     assert list(states(start(mira, labels={"region": "eu"}))) == ["eu-1", "eu-2"]
 
 
+def test_labels_that_are_none_do_not_mean_every_host() -> None:
+    with pytest.raises(ValueError, match="names no label"):
+        order(labels={})
+
+
 def test_batches_follow_the_rollout(game: Game, mira: User) -> None:
     job = start(mira, rollout={"canary": 1, "order_by": "region"})
     rows = job.host_runs.order_by("position").values_list("name", "batch")

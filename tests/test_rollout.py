@@ -90,6 +90,12 @@ def test_a_label_orders_the_hosts_as_people_count() -> None:
     assert names(there, order_by="-shard", batches=[1, "repeat"]) == [["h10"], ["h2"], ["h1"]]
 
 
+@pytest.mark.parametrize("nobody", [[], {}])
+def test_a_canary_of_nobody_is_a_slip(nobody: object) -> None:
+    with pytest.raises(ValidationError, match="more than nothing"):
+        rollout(canary=nobody)
+
+
 def test_room_is_made_for_no_more_hosts_than_there_are() -> None:
     plan = rollout(parallel=10**30, stage_parallel=10**30, stage="ahead")
     assert (plan.width(3), plan.stage_width(3), plan.width(0)) == (3, 3, 1)

@@ -21,7 +21,7 @@ MODULES = [
     *("deploy_tasks/soaking.py", "deploy_tasks/checking.py", "deploy_tasks/orders/checks.py"),
     "deploy_tasks/audit",
     *("deploy_tasks/orders/answering.py", "deploy_tasks/orders/changes.py"),
-    *("deploy_tasks/orders/starting.py",),
+    *("deploy_tasks/orders/starting.py", "deploy_tasks/orders/taken.py"),
     *("deploy_tasks/orders/rolling_back.py", "deploy_tasks/standing.py"),
     *("deploy_tasks/floors.py", "deploy_tasks/going_back.py"),
     *("deploy_tasks/orders/adjusting.py", "deploy_tasks/orders/records.py"),

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from deploy_tasks import orders, truth
-from deploy_tasks.models import Game, Host, HostRun, Sighting
+from deploy_tasks.models import Game, Host, HostRun, Job, Sighting
 from deploy_tasks.orders import JobOrder
 from deploy_tasks.states import HostRunState
 from tests import factories
@@ -100,6 +100,46 @@ def test_a_host_that_needs_a_person_is_no_case_of_drift(host: Host, state: HostR
     HostRun.objects.update(state=state)
     see(host, on_disk="1.0")
     assert told(host).drift == ""
+    assert drifted() == []
+
+
+def test_what_was_rolled_back_is_wanted_at_what_was_there_before(host: Host) -> None:
+    taken_back = HostRun.objects.get()
+    back = factories.job(host.game, hosts=0, rolls_back=taken_back.job, state="succeeded")
+    HostRun.objects.create(
+        job=back,
+        host=host,
+        name=host.name,
+        state=HostRunState.SUCCEEDED,
+        holds_host=False,
+        undoes=taken_back,
+        previous="1.0",
+        version="1.0",
+        started_at=NOW,
+        ended_at=NOW - timedelta(minutes=1),
+    )
+    see(host, on_disk="1.0", running="1.0")
+    assert (told(host).wanted, told(host).drift, truth.wanted(host)) == ("1.0", "", "1.0")
+    assert drifted() == []
+    Sighting.objects.update(on_disk="2.0")
+    assert drifted() == [host.name]
+
+
+@pytest.mark.parametrize("begun", [{}, {"started_at": NOW, "wish": "leave_out"}])
+def test_a_job_that_left_a_host_out_wants_nothing_of_it(host: Host, begun: dict[str, Any]) -> None:
+    job = factories.job(host.game, hosts=0, state="succeeded")
+    Job.objects.filter(pk=job.pk).update(release=factories.release(host.game, "3.0"))
+    HostRun.objects.create(
+        job=job,
+        host=host,
+        name=host.name,
+        state=HostRunState.SKIPPED,
+        holds_host=False,
+        ended_at=NOW,
+        **begun,
+    )
+    see(host, on_disk="2.0")
+    assert (told(host).wanted, told(host).drift, truth.wanted(host)) == ("2.0", "", "2.0")
     assert drifted() == []
 
 

@@ -9,7 +9,7 @@ import io
 import os
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -26,29 +26,43 @@ BEFORE_FIELDS = {"PATCHWAVE_VENV", "PATCHWAVE_ENV_FILE"}
 PROGRAMS = ("web", "worker", "beat")
 # A unix socket's address holds 107 bytes; the longest name below run/ needs 20 of them.
 LONGEST_RUN_DIR = 86
+# Ten years: no clock overflows.
+LONGEST_DAYS = 3650
 
 
 def _absolute(path: Path) -> Path:
-    return (BASE / path.expanduser()).resolve()
+    try:
+        return (BASE / path.expanduser()).resolve()
+    except RuntimeError:
+        raise ValueError(_("begins with no user's home")) from None
+
+
+def _split(url: str) -> SplitResult:
+    """Raises ValueError, also for a port that is none."""
+    parts = urlsplit(url)
+    try:
+        parts.port  # noqa: B018
+    except ValueError:  # its words repeat what may be half of a password
+        raise ValueError(_("the port is no number from 1 to 65535")) from None
+    return parts
 
 
 def _site(url: str) -> str:
-    parts = urlsplit(url)
-    if url and (
-        parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")
-    ):
+    parts = _split(url)
+    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or more):
         raise ValueError(_("give scheme, host and port only, such as https://patchwave.example"))
     return url.rstrip("/")
 
 
 def _postgresql(url: str) -> str:
-    if url and urlsplit(url).scheme not in ("postgresql", "postgres"):
+    if url and _split(url).scheme not in ("postgresql", "postgres"):
         raise ValueError(_("give postgresql://user:password@host:port/name, or nothing for SQLite"))
     return url
 
 
 def _redis(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _split(url)
     tcp = parts.scheme in ("redis", "rediss") and parts.hostname and not parts.path.strip("/")
     if url and not tcp and not (parts.scheme == "unix" and not parts.query):
         raise ValueError(_("give redis://host:port or unix:///path, without a database's number"))
@@ -56,7 +70,7 @@ def _redis(url: str) -> str:
 
 
 def _amqp(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _split(url)
     if url and not (parts.scheme in ("amqp", "amqps") and parts.hostname):
         raise ValueError(_("give amqp://user:password@host:port/vhost, or nothing for Redis"))
     return url
@@ -90,7 +104,7 @@ def _words(text: str) -> str:
 
 
 def _issuer(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _split(url)
     local = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if url and not (parts.hostname and (parts.scheme == "https" or local)):
         raise ValueError("give the issuer's https://… address, as its discovery page names it")
@@ -158,16 +172,25 @@ class Env(BaseSettings):
         default=1 << 30, ge=1 << 20, description="bytes stored of one attempt's output"
     )
     keep_on_hosts_days: int = Field(
-        default=14, ge=1, description="days after which a host run's files are removed from hosts"
+        default=14,
+        ge=1,
+        le=LONGEST_DAYS,
+        description="days after which a host run's files are removed from hosts",
     )
     keep_artifacts_on_hosts: int = Field(
         default=3, ge=1, description="how many artifacts stay on a host"
     )
     keep_output_days: int = Field(
-        default=90, ge=0, description="days after which an ended job's output is dropped; 0: never"
+        default=90,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="days after which an ended job's output is dropped; 0: never",
     )
     look_every_hours: int = Field(
-        default=24, ge=0, description="hours after which a worker looks at a host anew; 0: never"
+        default=24,
+        ge=0,
+        le=24 * LONGEST_DAYS,
+        description="hours after which a worker looks at a host anew; 0: never",
     )
     call_schemes: Annotated[str, AfterValidator(_words)] = Field(
         default="", description="what a pager's address may begin with; empty: https and services"
@@ -182,10 +205,13 @@ class Env(BaseSettings):
         default="127.0.0.0/8,::1", description="networks of proxies that tell who a request is from"
     )
     session_days: float = Field(
-        default=7, gt=0, description="days after which everybody must log in again"
+        default=7, gt=0, le=LONGEST_DAYS, description="days after which everybody must log in again"
     )
     session_idle_hours: float = Field(
-        default=12, gt=0, description="hours without doing anything that end a log-in"
+        default=12,
+        gt=0,
+        le=24 * LONGEST_DAYS,
+        description="hours without doing anything that end a log-in",
     )
     second_factor: Literal["", "offered", "maintainers", "everybody"] = Field(
         default="", description="who logs in with a code beside the password; empty: nobody can"
@@ -327,4 +353,12 @@ def _line(binding: Binding) -> int:
     return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
-env = read(Path(os.environ.get("PATCHWAVE_ENV_FILE") or BASE / ".env"))
+def env_file() -> Path:
+    """Who names a file means it: without it everything would be as by default, in silence."""
+    named = os.environ.get("PATCHWAVE_ENV_FILE")
+    if named and not Path(named).exists():
+        raise SystemExit(_("PATCHWAVE_ENV_FILE: there is no file %s") % named)
+    return Path(named or BASE / ".env")
+
+
+env = read(env_file())

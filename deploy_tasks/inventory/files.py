@@ -33,7 +33,10 @@ class Folder:
     path: Path
 
     def file(self, name: str) -> Path:
-        return self.path / Path(name).expanduser()
+        try:
+            return self.path / Path(name).expanduser()
+        except RuntimeError:
+            raise InvalidInput(_("%(path)s begins with no user's home") % {"path": name})
 
     def variable(self, name: str) -> str:
         value: str | None = settings.VARIABLE(name)

@@ -39,7 +39,7 @@ def skip(
     InvalidInput for a host that is not there, OrderRefused for one that has gone too far.
     """
     job = opened(job)
-    if (hosts is None) != rest:
+    if (hosts is None) != rest or hosts == []:
         raise InvalidInput(_("say which: either hosts or rest"), field="hosts")
     untouched, begun = _untouched(job), _not_down(job)
     if hosts is not None:

@@ -39,6 +39,8 @@ class JobOrder(BaseModel):
         chosen = [self.hosts is not None, self.labels is not None, self.all]
         if chosen.count(True) != 1:
             raise ValueError(_("say which hosts: exactly one of hosts, labels and all"))
+        if self.labels == {}:  # every host has none of them
+            raise ValueError(_("names no label; for every host say all"))
         return self
 
 

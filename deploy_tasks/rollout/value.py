@@ -42,6 +42,8 @@ def _max_failed(given: object) -> int | str | None:
 
 def _canary(given: object) -> object:
     """A number of hosts, names, or labels that the hosts must have."""
+    if given in ([], (), {}):  # labels that are none would be every host's
+        raise ValueError(_("must be more than nothing"))
     if isinstance(given, (list, tuple)):
         if all(isinstance(name, str) and name for name in given):
             return tuple(given)

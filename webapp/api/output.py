@@ -9,13 +9,11 @@ from pydantic import StringConstraints
 from deploy_tasks import lines, searching
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.names import Name
-from deploy_tasks.states import AttemptKind
 from deploy_tasks.times import iso
-from webapp import reports
 from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS
-from webapp.api.named import host_run, visible_job
+from webapp.api.named import WhichAttempt, attempt, host_run, visible_job
 from webapp.api.routing import Router
 from webapp.shapes import LinePage, Refusal, SearchPage
 
@@ -30,9 +28,7 @@ def list_lines(
     request: ApiRequest,
     job_id: int,
     name: str,
-    step: Name | None = None,
-    attempt: int = 1,
-    kind: AttemptKind = AttemptKind.DO,
+    which: Query[WhichAttempt],
     first: Annotated[int, Query(ge=1)] = 1,
     count: Annotated[int, Query(ge=0, le=lines.AT_ONCE)] = lines.AT_ONCE,
     offset: Annotated[int | None, Query(ge=0, description="a byte of its output")] = None,
@@ -40,7 +36,7 @@ def list_lines(
     """Lines of an attempt's output from number ``first`` on; without ``step``, of the newest one
     that printed anything. ``offset`` asks for the number of the line at that byte."""
     run = host_run(visible_job(request, job_id), name)
-    found = reports.attempt(run, step=step, number=attempt, kind=kind)
+    found = attempt(run, which)
     told, colours = lines.read(found, first, count) if found and count else ([], "")
     return {
         "first": first,

@@ -9,13 +9,12 @@ from ninja import Query
 
 from deploy_tasks import events
 from deploy_tasks.names import Name
-from deploy_tasks.states import AttemptKind
 from deploy_tasks.visible import visible
 from webapp import reports
 from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS
-from webapp.api.named import host_run, visible_job
+from webapp.api.named import WhichAttempt, attempt, host_run, visible_job
 from webapp.api.routing import Router
 from webapp.sending import sent
 from webapp.shapes import AttemptList, EventPage, OutputPage, Refusal
@@ -56,16 +55,14 @@ def output(
     request: ApiRequest,
     job_id: int,
     name: str,
-    step: Name | None = None,
-    attempt: int = 1,
-    kind: AttemptKind = AttemptKind.DO,
+    which: Query[WhichAttempt],
     before: Annotated[int | None, Query(ge=0, description="a byte of the attempt's output")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_BYTES, description="bytes")] = PAGE_BYTES,
 ) -> HttpResponse:
     """The end of what an attempt printed, or what comes before a byte of it, as stream items;
     without ``step``, of the newest one that printed anything."""
     job = visible_job(request, job_id)
-    found = reports.attempt(host_run(job, name), step=step, number=attempt, kind=kind)
+    found = attempt(host_run(job, name), which)
     told = events.output(found, before=before, limit=limit) if found else []
     start = told[0].fields["o"] if told else 0
     return _as_they_are(told, start=start, as_of_seq=job.last_seq)

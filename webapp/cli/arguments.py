@@ -223,7 +223,11 @@ def _answer(names: Any) -> None:
 
 def _cancel(names: Any) -> None:
     command = _job(_command(names, "cancel", commands.cancel, _("start nothing more, and end")))
-    command.add_argument("--undo", action="store_true", help=_("take back what was done"))
+    command.add_argument(
+        "--undo",
+        action=argparse.BooleanOptionalAction,
+        help=_("take back what was done (so by default), or leave it as it is"),
+    )
     command.add_argument(
         "--force", action="store_true", help=_("do not wait for steps that should not be stopped")
     )
@@ -412,7 +416,9 @@ def _output(command: argparse.ArgumentParser) -> None:
 
 def _number(text: str) -> int:
     """``12``, or ``#12`` as pages write it."""
-    return int(text.removeprefix("#"))
+    with contextlib.suppress(ValueError):
+        return int(text.removeprefix("#"))
+    raise argparse.ArgumentTypeError(_("write a job's number, such as 12"))
 
 
 def _list(text: str) -> list[str]:
@@ -440,7 +446,7 @@ def _moment(text: str) -> str:
         if at.astimezone() <= now:
             at += timedelta(days=1)
         return at.astimezone().isoformat()
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):
         return datetime.fromisoformat(text).astimezone().isoformat()
     raise argparse.ArgumentTypeError(_("write 04:00, or 2026-01-31T04:00"))
 

@@ -4,8 +4,10 @@ import argparse
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -57,7 +59,7 @@ def retry(given: argparse.Namespace) -> int:
 
 
 def cancel(given: argparse.Namespace) -> int:
-    return _order(given, "cancel", {"undo": given.undo or None, "force": given.force})
+    return _order(given, "cancel", {"undo": given.undo, "force": given.force})
 
 
 def pause(given: argparse.Namespace) -> int:
@@ -90,8 +92,6 @@ def order(given: argparse.Namespace) -> int:
 
 
 def answer(given: argparse.Namespace) -> int:
-    if len(given.hosts) == 1:
-        return _order(given, f"hosts/{given.hosts[0]}/answer", {"answer": given.answer})
     return _order(given, "answer", {"hosts": given.hosts, "answer": given.answer})
 
 
@@ -117,9 +117,10 @@ def pagers(given: argparse.Namespace) -> int:
             sent = {key: value for key, value in body.items() if value}
             return _tell(client.post("/pagers", sent), given, _pager_lines)
         if given.test:
-            return _tell(client.post(f"/pagers/{given.test}/test", None), given, _pager_lines)
+            path = f"/pagers/{quote(given.test, safe='')}/test"
+            return _tell(client.post(path, None), given, _pager_lines)
         if given.remove:
-            client.delete(f"/pagers/{given.remove}")
+            client.delete(f"/pagers/{quote(given.remove, safe='')}")
             return Status.WELL
         return _tell(client.get("/pagers"), given, _pager_list_lines)
 
@@ -224,9 +225,8 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _order(given: argparse.Namespace, name: str, body: dict[str, Any]) -> int:
-    """What was not said is left out. 0 was: the check of the hosts is batch 0."""
-    said = {**body, "note": given.note or None}
-    sent = {key: value for key, value in said.items() if value is not None and value is not False}
+    """What was not said is left out."""
+    sent = _given({**body, "note": given.note or None})
     with local.client() as client:
         return _tell(client.post(f"/jobs/{given.job}/{name}", sent or None), given, _job_lines)
 
@@ -300,17 +300,17 @@ def _host_run_lines(answer: dict[str, Any]) -> list[str]:
 
 def _from_source(source: str | None) -> str:
     """What ``env:NAME`` or ``file:PATH`` holds: a secret has no place among the arguments."""
-    kind, _colon, name = (source or "").partition(":")
-    found = (variable(name) or "") if kind == "env" else ""
-    try:
-        if kind == "file":
+    if source is None:
+        return ""
+    kind, _colon, name = source.partition(":")
+    found = variable(name) if kind == "env" else None
+    if kind == "file":
+        with suppress(OSError, ValueError):
             found = Path(name).read_text()
-        elif kind not in ("", "env"):
-            raise FileNotFoundError
-    except OSError:
+    if not (found and found.strip()):
         raise Refused(
             _("%(source)s cannot be read: write env:VARIABLE or file:PATH") % {"source": source}
-        ) from None
+        )
     return found.strip()
 
 
