@@ -16,21 +16,23 @@ from typing import NoReturn
 
 from bench import fleet_jobs, page, profiling, shapes, update, watchers, workers
 from bench.figures import Figure, table
+from bench.grounds import Grounds
 from demo import openssh
 
-Measure = Callable[[Path], list[Figure]]
+Measure = Callable[[Grounds], list[Figure]]
 
+#: Those that share a product come first.
 ALL: Mapping[str, Measure] = {
     "update": partial(update.measure, hosts=100, peers=update.PEERS),
     "update-500": partial(update.measure, hosts=500),
     "chatty": fleet_jobs.chatty,
     "latency": fleet_jobs.latency,
-    "watchers": watchers.measure,
     "start": fleet_jobs.start,
-    "idle": fleet_jobs.idle,
     "page": page.measure,
-    "workers": workers.measure,
+    "watchers": watchers.measure,
+    "idle": fleet_jobs.idle,
     "scale": fleet_jobs.scale,
+    "workers": workers.measure,
 }
 #: With --all: what goes further, and takes longer than all others together.
 SLOW: Mapping[str, Measure] = {
@@ -61,11 +63,15 @@ def main() -> None:
     if not openssh.usable():
         _say("hosts are asyncssh's, for OpenSSH's server needs root here: compare no figures")
     begun = time.monotonic()
-    figures = [
-        figure
-        for name in given.name or (known if given.all else ALL)
-        for figure in _measured(name, known[name], given.profile)
-    ]
+    with (
+        tempfile.TemporaryDirectory(prefix="patchwave-bench-") as at,
+        Grounds(Path(at)) as grounds,
+    ):
+        figures = [
+            figure
+            for name in given.name or (known if given.all else ALL)
+            for figure in _measured(name, known[name], grounds, given.profile)
+        ]
     if given.json:
         print(json.dumps([figure.as_json() for figure in figures]))
     else:
@@ -76,22 +82,26 @@ def main() -> None:
     raise SystemExit(any(figure.holds is False for figure in figures))
 
 
-def _measured(name: str, measure: Measure, profile: Path | None) -> list[Figure]:
+def _measured(name: str, measure: Measure, grounds: Grounds, profile: Path | None) -> list[Figure]:
     """Its figures; one that says why there are none, where it broke or took too long."""
     _say(f"{name} ...")
     if profile:
         profiling.into(profile, name)
+    began, set_up = time.monotonic(), grounds.set_up_s
     signal.signal(signal.SIGALRM, _give_up)
     signal.alarm(LIMIT)
     try:
-        with tempfile.TemporaryDirectory(prefix="patchwave-bench-") as at:
-            figures = measure(Path(at))
-            return [_profiled(figure) for figure in figures] if profile else figures
+        figures = measure(grounds)
+        return [_profiled(figure) for figure in figures] if profile else figures
     except Exception as error:  # noqa: BLE001  the others are measured all the same
         traceback.print_exc()
+        # What it leaves is nothing to measure anything on.
+        grounds.clear()
         return [Figure(name, "", None, failure=f"{type(error).__name__}: {error}"[:300])]
     finally:
         signal.alarm(0)
+        took, set_up = time.monotonic() - began, grounds.set_up_s - set_up
+        _say(f"{name}: {took - set_up:.0f} s of measuring, {set_up:.0f} s of set-up")
 
 
 def _profiled(figure: Figure) -> Figure:

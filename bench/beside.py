@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bench.figures import Figure
-from bench.stage import Run, Stage
+from bench.scene import Run, Scene
 
 #: The peer of all peers: paramiko, 50 threads, nothing stored and nothing shown.
 BARE = "bare pool"
@@ -64,18 +64,13 @@ class Beside:
         return statistics.median(found) / self.hosts * 1000 if found else None
 
 
-def alternate(
-    stage: Stage, releases: Sequence[str], *, warm: int = 0, check: Callable[[str], None]
-) -> Beside:
-    """A round of each for every release: both meet the same machine. The first ``warm`` ones
-    are for the caches of both sides and do not count. ``check`` raises where the hosts' disks say
-    that a release did not get there."""
-    found = Beside(stage.count)
-    for number, release in enumerate(releases):
-        for runner, runs in ((stage.bare, found.bare), (stage.ours, found.ours)):
-            stage.clear()
-            run = runner(release)
+def alternate(scene: Scene, releases: Sequence[str], *, check: Callable[[str], None]) -> Beside:
+    """A round of each for every release: both meet the same machine. ``check`` raises where the
+    hosts' disks say that a release did not get there."""
+    found = Beside(scene.count)
+    for release in releases:
+        for runner, runs in ((scene.bare, found.bare), (scene.ours, found.ours)):
+            scene.clear()
+            runs.append(runner(release))
             check(release)
-            if number >= warm:
-                runs.append(run)
     return found

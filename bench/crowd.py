@@ -58,13 +58,6 @@ class Crowd:
             await asyncio.gather(*(one.welcome.wait() for one in fresh))
         return time.monotonic() - begun
 
-    async def all_back(self) -> None:
-        """Everybody has been welcomed once more from here on."""
-        for watcher in self.watchers:
-            watcher.welcome.clear()
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.gather(*(watcher.welcome.wait() for watcher in self.watchers))
-
     async def to_the_end(self) -> None:
         """Everybody has been told that the job is over. Then all leave."""
         async with asyncio.timeout(PATIENCE):

@@ -6,16 +6,15 @@ import statistics
 import time
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
-from bench import profiling, update, workload
+from bench import memory, profiling, update, workload
 from bench.beside import BARE
 from bench.cpu import cpu_of
 from bench.crowd import Crowd
 from bench.figures import Figure
+from bench.grounds import Grounds
 from bench.profiling import PROGRAMS
-from bench.stage import Run, Stage
-from bench.watchers import rss_of
+from bench.scene import Run, Scene
 from bench.workload import Step, Workload
 
 CHATTY_BUDGET = 3.0
@@ -36,21 +35,20 @@ TICKING = Workload(
 QUIET = Workload("quiet", (Step("wait", "while [ ! -e go ]; do sleep 5; done"),))
 
 
-def chatty(directory: Path, *, hosts: int = 50, rounds: int = 3) -> list[Figure]:
+def chatty(grounds: Grounds, *, hosts: int = 50, rounds: int = 3) -> list[Figure]:
     """20,000 lines from each host, all stored and told to one watcher."""
     releases = [f"r{number}" for number in range(rounds)]
     ours: list[float] = []
     bare: list[Run] = []
     cpus: list[list[float]] = []
-    with Stage(directory, hosts=hosts, work=workload.CHATTY) as stage:
-        stage.prepare(releases)
+    with Scene(grounds, workload.CHATTY, hosts=hosts, releases=releases) as scene:
         for release in releases:
-            bare.append(stage.bare(release))
-            instance = stage.product.instance
+            bare.append(scene.bare(release))
+            instance = scene.product.instance
             before = [cpu_of(instance.pid(program)) for program in PROGRAMS]
             with profiling.of(instance):
                 began = time.perf_counter()
-                crowd = Crowd(instance.port, stage.order(release), [stage.product.token])
+                crowd = Crowd(instance.port, scene.order(release), [scene.product.token])
                 asyncio.run(_to_the_end(crowd))
                 ours.append(time.perf_counter() - began)
             cpus.append(
@@ -82,14 +80,12 @@ def chatty(directory: Path, *, hosts: int = 50, rounds: int = 3) -> list[Figure]
     ]
 
 
-def latency(directory: Path, *, hosts: int = 100) -> list[Figure]:
+def latency(grounds: Grounds, *, hosts: int = 100) -> list[Figure]:
     """From the moment in which a line is written on its host to its arrival at a watcher."""
-    with Stage(directory, hosts=hosts, work=TICKING) as stage:
-        stage.prepare(["r0"])
-        order = {"game": TICKING.name, "version": "r0", "all": True}
-        job = stage.product.post("/jobs", {**order, "rollout": {"parallel": hosts}})["id"]
+    with Scene(grounds, TICKING, hosts=hosts, releases=["r0"]) as scene:
+        job = scene.order("r0", rollout={"parallel": hosts})
         lags: list[float] = []
-        with profiling.of(stage.product.instance), stage.product.follow(job) as story:
+        with profiling.of(scene.product.instance), scene.product.follow(job) as story:
             while story.ended is None:
                 item = story.until(lambda item: item["k"] in ("output", "job"))
                 if item["k"] == "job" and item["to"] != "running":
@@ -104,69 +100,83 @@ def latency(directory: Path, *, hosts: int = 100) -> list[Figure]:
     ]
 
 
-def idle(directory: Path, *, hosts: int = 300) -> list[Figure]:
-    """What a worker needs for hosts that say nothing; the budget is a share of that for 1,000."""
-    more = {"PATCHWAVE_WORKER_THREADS": str(hosts)}
-    with Stage(directory, hosts=hosts, work=QUIET, **more) as stage:
-        stage.prepare(["r0"])
-        worker = stage.product.instance.pid("worker")
-        alone = rss_of(worker)
-        order = {"game": QUIET.name, "version": "r0", "all": True, "rollout": {"parallel": hosts}}
-        job = stage.product.post("/jobs", order)["id"]
-        stage.await_hosts(job, running=hosts)
+def idle(grounds: Grounds, *, hosts: int = 1000) -> list[Figure]:
+    """What a worker needs for hosts that say nothing."""
+    with (
+        grounds.own_product(PATCHWAVE_WORKER_THREADS=str(hosts)) as product,
+        Scene(grounds, QUIET, hosts=hosts, releases=["r0"], product=product) as scene,
+    ):
+        worker = product.instance.pid("worker")
+        alone = memory.rss_of(worker)
+        with grounds.setting_up():
+            job = scene.order("r0", rollout={"parallel": hosts})
+            scene.await_hosts(job, running=hosts)
         time.sleep(SETTLED)
-        with profiling.of(stage.product.instance):
+        with profiling.of(product.instance):
             cpu = cpu_of(worker)
             time.sleep(LOOKED)
-            share, memory = (cpu_of(worker) - cpu) / LOOKED, rss_of(worker)
-        for host in stage.fleet.hosts:
-            (host.home / "go").touch()
-        stage.await_end(job)
-    part = hosts / 1000
-    each, figure = (memory - alone) / hosts, partial(Figure, "idle", hosts=hosts)
+            share, held = (cpu_of(worker) - cpu) / LOOKED, memory.rss_of(worker)
+        with grounds.setting_up():
+            for host in scene.hosts:
+                (host.home / "go").touch()
+            scene.await_end(job)
+    figure = partial(Figure, "idle", hosts=hosts)
     return [
-        figure("MB", memory / 1e6, "a worker's memory"),
-        figure("KB", each / 1e3, "memory for each of them"),
-        figure("MB", (alone + 1000 * each) / 1e6, "1,000 hosts, by these", budget=IDLE_MEMORY),
-        figure("cores", share, "a worker's CPU", budget=IDLE_CPU * part),
+        figure("MB", held / 1e6, "a worker's memory", budget=IDLE_MEMORY),
+        figure("MB", alone / 1e6, "of it before the first host"),
+        figure("KB", (held - alone) / hosts / 1e3, "for each host"),
+        figure("cores", share, "a worker's CPU", budget=IDLE_CPU),
     ]
 
 
-def scale(directory: Path, *, sizes: tuple[int, ...] = (50, 200, 800)) -> list[Figure]:
+def scale(grounds: Grounds, *, sizes: tuple[int, ...] = (50, 200, 800)) -> list[Figure]:
     """How an update grows with the fleet: 1 is in proportion."""
-    walls, cpus = [], []
+    walls, cpus, peaks = [], [], []
     figures = []
-    for hosts in sizes:
-        # As cold for one size as for another: only growth is looked for.
-        at = directory / str(hosts)
-        beside = update.once(at, hosts=hosts)
-        walls.append(beside.wall)
-        cpus.append((beside.cpu or math.nan) * hosts)
-        figures += beside.figures("scale", budget=None, cpu_budget=None)
+    with grounds.own_product() as product:
+        # As warm for the first size as for those after it.
+        update.once(grounds, hosts=sizes[0], product=product)
+        worker = product.instance.pid("worker")
+        for hosts in sizes:
+            memory.forget_peak(worker)
+            beside = update.once(grounds, hosts=hosts, product=product)
+            walls.append(beside.wall)
+            cpus.append((beside.cpu or math.nan) * hosts)
+            peaks.append(float(memory.peak_of(worker)))
+            figures += beside.figures("scale", budget=None, cpu_budget=None)
+            figures.append(
+                Figure("scale", "MB", peaks[-1] / 1e6, "worker's memory at its peak", hosts=hosts)
+            )
     return [
         *figures,
-        Figure("scale", "", _exponent(sizes, walls), "exponent of the time"),
-        Figure("scale", "", _exponent(sizes, cpus), "exponent of the worker's CPU"),
+        *(
+            Figure("scale", "", _exponent(sizes, values), f"exponent of the {of}")
+            for of, values in (
+                ("time", walls),
+                ("worker's CPU", cpus),
+                ("worker's memory", peaks),
+            )
+        ),
     ]
 
 
-def start(directory: Path, *, hosts: int = 5000) -> list[Figure]:
+def start(grounds: Grounds, *, hosts: int = 5000) -> list[Figure]:
     """How long whoever presses *Update* waits for the answer."""
-    with Stage(directory, hosts=1, work=QUIET) as stage:
-        stage.prepare(["r0"], strangers=hosts - 1)
+    with Scene(grounds, QUIET, hosts=1, releases=["r0"], strangers=hosts - 1) as scene:
         order = {
-            "game": QUIET.name,
+            "game": scene.game,
             "version": "r0",
             "all": True,
             "start_at": datetime.now().astimezone().replace(year=2099).isoformat(),
         }
-        web = stage.product.instance.pid("web")
-        with profiling.of(stage.product.instance):
-            stage.product.post("/jobs/plan", order)  # loads what the first request of all loads
+        product = scene.product
+        web = product.instance.pid("web")
+        with profiling.of(product.instance):
+            product.post("/jobs/plan", order)  # loads what the first request of all loads
             cpu, began = cpu_of(web), time.perf_counter()
-            stage.product.post("/jobs/plan", order)
+            product.post("/jobs/plan", order)
             planned, planning = time.perf_counter(), cpu_of(web)
-            stage.product.post("/jobs", order)
+            product.post("/jobs", order)
             took, starting = time.perf_counter() - planned, cpu_of(web)
     figure = partial(Figure, "start", "s", hosts=hosts)
     return [

@@ -2,15 +2,16 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench import profiling
 from bench.figures import Figure
+from bench.grounds import Grounds
 from tests.e2e.test_page import ARGUMENTS, CHROMIUM, log_in
-from tests.e2e.world import Product
 from tests.told import telling
 
 LINES = 1_000_000
@@ -32,25 +33,33 @@ TOLD_THE_END = """() => ["live", "wait"].every(
     kind => !document.querySelector("#link").classList.contains(kind))"""
 
 
-def measure(directory: Path) -> list[Figure]:
+def measure(grounds: Grounds) -> list[Figure]:
     if not CHROMIUM:
         print("no page is measured: Chromium is not installed", file=sys.stderr)
         return []
-    with Product(directory / "home") as product, sync_playwright() as playwright:
+    with grounds.up(_chromium()) as chromium:
+        return [
+            figure for hosts in (500, 5000) for figure in _scene(grounds, chromium, hosts=hosts)
+        ]
+
+
+@contextmanager
+def _chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
-            return [
-                figure for hosts in (500, 5000) for figure in _scene(product, chromium, hosts=hosts)
-            ]
+            yield chromium
         finally:
             chromium.close()
 
 
-def _scene(product: Product, chromium: Browser, *, hosts: int) -> list[Figure]:
+def _scene(grounds: Grounds, chromium: Browser, *, hosts: int) -> list[Figure]:
     """A page that is there from the first line to the last, and one that comes after all."""
+    product = grounds.product
     page = log_in(product, chromium)
     page.set_default_timeout(PATIENCE * 1000)
-    with telling(product.instance, lines=LINES, rate=RATE, hosts=hosts) as told:
+    story = telling(product.instance, lines=LINES, rate=RATE, hosts=hosts)
+    with grounds.up(story) as told:
         address = f"{product.address}/jobs/{told.job}/"
         with profiling.of(product.instance):
             _open(page, address, hosts)

@@ -2,12 +2,12 @@
 time, hosts that do not answer."""
 
 import time
-from pathlib import Path
 
 from bench import workload
 from bench.beside import BUDGET, alternate
 from bench.figures import Figure
-from bench.stage import Stage
+from bench.grounds import Grounds
+from bench.scene import Scene
 from bench.workload import Step, Workload
 
 TINY = Workload("tiny", tuple(Step(f"step-{n}", f"echo {n}", lines=1) for n in range(30)))
@@ -28,39 +28,37 @@ SILENT_BUDGET = 1.25
 BIG = 256 << 20
 
 
-def measure(directory: Path) -> list[Figure]:
-    directory.mkdir(exist_ok=True)
+def measure(grounds: Grounds) -> list[Figure]:
     return [
-        *_beside(directory, TINY, hosts=100),
-        *_beside(directory, UNEVEN, hosts=100),
-        *_beside(directory, LARGE, hosts=8, payload=BIG),
-        _silent(directory / "silent", hosts=112),
+        *_beside(grounds, TINY, hosts=100),
+        *_beside(grounds, UNEVEN, hosts=100),
+        *_beside(grounds, LARGE, hosts=8, payload=BIG),
+        _silent(grounds, hosts=112),
     ]
 
 
 def _beside(
-    directory: Path, work: Workload, *, hosts: int, payload: int = workload.PAYLOAD
+    grounds: Grounds, work: Workload, *, hosts: int, payload: int = workload.PAYLOAD
 ) -> list[Figure]:
     """Three rounds of each. The bare pool checks statuses and lines; so does a job's success."""
     releases = ["r0", "r1", "r2"]
-    with Stage(directory / work.name, hosts=hosts, work=work, payload=payload) as stage:
-        stage.prepare(releases)
-        beside = alternate(stage, releases, check=lambda release: None)
+    with Scene(grounds, work, hosts=hosts, releases=releases, payload=payload) as scene:
+        beside = alternate(scene, releases, check=lambda release: None)
     return beside.figures(f"shapes {work.name}", budget=BUDGET, cpu_budget=None)
 
 
-def _silent(directory: Path, *, hosts: int) -> Figure:
+def _silent(grounds: Grounds, *, hosts: int) -> Figure:
     """One server of the fleet takes connections and says nothing: until all others are through."""
-    with Stage(directory, hosts=hosts, work=workload.UPDATE) as stage:
-        stage.prepare(["warm", "well", "ill"])
-        stage.ours("warm")
-        well = _until_updated(stage, "well", hosts)
-        silent = [host for host in stage.fleet.hosts if host.group == 0]
-        stage.fleet.freeze()
+    releases = ["warm", "well", "ill"]
+    with Scene(grounds, workload.UPDATE, hosts=hosts, releases=releases) as scene:
+        scene.ours("warm")
+        well = _until_updated(scene, "well", hosts)
+        silent = [host for host in scene.hosts if host.group == 0]
+        grounds.fleet.freeze()
         try:
-            ill = _until_updated(stage, "ill", hosts - len(silent))
+            ill = _until_updated(scene, "ill", hosts - len(silent))
         finally:
-            stage.fleet.thaw()
+            grounds.fleet.thaw()
     return Figure(
         "shapes silent",
         "s",
@@ -74,9 +72,9 @@ def _silent(directory: Path, *, hosts: int) -> Figure:
     )
 
 
-def _until_updated(stage: Stage, release: str, hosts: int) -> float:
-    stage.clear()
+def _until_updated(scene: Scene, release: str, hosts: int) -> float:
+    scene.clear()
     began = time.perf_counter()
-    job = stage.order(release, rollout={"canary": 0, "parallel": 50, "max_failed": hosts})
-    stage.await_hosts(job, succeeded=hosts)
+    job = scene.order(release, rollout={"canary": 0, "parallel": 50, "max_failed": hosts})
+    scene.await_hosts(job, succeeded=hosts)
     return time.perf_counter() - began

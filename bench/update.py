@@ -1,12 +1,13 @@
 """An update of N hosts: the product beside the bare pool, and other programs beside that."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from bench import others, workload
 from bench.beside import Beside, alternate
 from bench.figures import Figure
-from bench.stage import Stage
+from bench.grounds import Grounds
+from bench.scene import Scene
+from tests.e2e.world import Product
 
 #: By name: the program of ``bench/peers``, and what has to be installed for it.
 PEERS = {
@@ -14,26 +15,32 @@ PEERS = {
     "pyinfra": ("with_pyinfra", "requirements.txt"),
 }
 SLOW_PEERS = {"ansible-core": ("with_ansible", "requirements-all.txt")}
+#: Hosts of a round that does not count: caches and threads of a new product know an update then.
+WARM = 50
 
 
 def measure(
-    directory: Path,
+    grounds: Grounds,
     *,
     hosts: int,
     rounds: int = 5,
     peers: Mapping[str, tuple[str, str]] | None = None,
 ) -> list[Figure]:
-    """``rounds`` of each after one that does not count; ``peers`` have one."""
-    releases = [f"r{number}" for number in range(1 + rounds)]
-    with Stage(directory, hosts=hosts, work=workload.UPDATE) as stage:
-        stage.prepare(releases)
-        beside = alternate(stage, releases, warm=1, check=lambda release: _check(stage, release))
+    """``rounds`` of each; ``peers`` have one."""
+    if not grounds.warm:
+        once(grounds, hosts=WARM)
+        grounds.warm = True
+    releases = [f"r{number}" for number in range(rounds)]
+    with Scene(grounds, workload.UPDATE, hosts=hosts, releases=releases) as scene:
+        beside = alternate(scene, releases, check=lambda release: _check(scene, release))
         figures = beside.figures("update")
         for name, (program, requirements) in (peers or {}).items():
-            if python := others.program("python", requirements=requirements):
-                stage.clear()
-                run = stage.peer(program, releases[-1], python)
-                _check(stage, releases[-1])
+            with grounds.setting_up():
+                python = others.program("python", requirements=requirements)
+            if python:
+                scene.clear()
+                run = scene.peer(program, releases[-1], python)
+                _check(scene, releases[-1])
                 figures.append(
                     Figure(
                         "update",
@@ -49,14 +56,13 @@ def measure(
     return figures
 
 
-def once(directory: Path, *, hosts: int) -> Beside:
-    """One round of each, cold."""
-    with Stage(directory, hosts=hosts, work=workload.UPDATE) as stage:
-        stage.prepare(["r0"])
-        return alternate(stage, ["r0"], check=lambda release: _check(stage, release))
+def once(grounds: Grounds, *, hosts: int, product: Product | None = None) -> Beside:
+    """One round of each."""
+    with Scene(grounds, workload.UPDATE, hosts=hosts, releases=["r0"], product=product) as scene:
+        return alternate(scene, ["r0"], check=lambda release: _check(scene, release))
 
 
-def _check(stage: Stage, release: str) -> None:
-    right = workload.updated(stage.fleet.hosts, release, stage.payload)
-    if right != stage.count:
-        raise RuntimeError(f"{right} of {stage.count} hosts are updated on their disks")
+def _check(scene: Scene, release: str) -> None:
+    right = workload.updated(scene.hosts, release, scene.payload)
+    if right != scene.count:
+        raise RuntimeError(f"{right} of {scene.count} hosts are updated on their disks")

@@ -1,23 +1,22 @@
-"""Watchers of one made-up job: many while it is busy, many while it is quiet, many at a restart.
+"""Watchers of one made-up job: many while it is busy, many while it is quiet.
 
 Each scene takes a running instance and gives figures by name. An instance can serve about as many
 watchers as files may be open (``ulimit -n``).
 """
 
 import asyncio
-import os
 import resource
-import signal
 import statistics
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from bench import profiling
 from bench.cpu import cpu_of
 from bench.crowd import Crowd, Tally
 from bench.figures import Figure
+from bench.grounds import Grounds
+from bench.memory import rss_of
 from tests.instances import Instance
 from tests.told import Told, telling
 
@@ -28,10 +27,20 @@ LAG_BUDGET = 1.0
 READERS = 50
 
 
-def measure(directory: Path) -> list[Figure]:
-    instance = Instance(directory / "home").start()
+def measure(grounds: Grounds) -> list[Figure]:
+    # An instance of its own, which has served nobody yet: what a watcher takes would come from
+    # what others have left.
+    instance = Instance(grounds.place("home"))
+    grounds.end_product()
+    with grounds.setting_up():
+        instance.start()
     try:
-        figures = []
+        quiet = idle(instance, watchers=most_watchers())
+        part = f"{quiet['watchers']:,.0f} idle"
+        figures = [
+            Figure("watchers", "KiB", quiet["kib_each"], f"{part}, each"),
+            Figure("watchers", "cores", quiet["web_cpu"], f"{part}, web's CPU"),
+        ]
         for count in (100, 1000):
             with profiling.of(instance):
                 heard = busy(instance, watchers=count)
@@ -42,15 +51,10 @@ def measure(directory: Path) -> list[Figure]:
                 Figure("watchers", "s", heard["lag_p99_s"], f"{part}, p99", budget=LAG_BUDGET),
                 Figure("watchers", "cores", heard["web_cpu"], f"{part}, web's CPU"),
             ]
-        quiet = idle(instance, watchers=most_watchers())
-        part = f"{quiet['watchers']:,.0f} idle"
-        return [
-            *figures,
-            Figure("watchers", "KiB", quiet["kib_each"], f"{part}, each"),
-            Figure("watchers", "cores", quiet["web_cpu"], f"{part}, web's CPU"),
-        ]
+        return figures
     finally:
-        instance.stop()
+        with grounds.setting_up():
+            instance.stop()
 
 
 def most_watchers(wanted: int = 5000) -> int:
@@ -105,30 +109,6 @@ def idle(instance: Instance, *, watchers: int = 5000, seconds: float = 20) -> Fi
     return _played(scene, instance, hosts=1, rate=100, lines=10)
 
 
-def restart(
-    instance: Instance,
-    *,
-    watchers: int = 1000,
-    hosts: int = 100,
-    rate: float = 500,
-    lines: int = 5000,
-) -> Figures:
-    """The web process is killed in the middle; until everybody is back."""
-
-    async def scene(told: Told, crowd: Crowd) -> Figures:
-        await crowd.gather(watchers)
-        told.go()
-        await asyncio.sleep(lines / rate / 3)
-        begun = time.monotonic()
-        os.kill(instance.pid("web"), signal.SIGKILL)
-        await crowd.all_back()
-        back = time.monotonic() - begun
-        await crowd.to_the_end()
-        return {"all_back_s": back}
-
-    return _played(scene, instance, hosts=hosts, rate=rate, lines=lines)
-
-
 Scene = Callable[[Told, Crowd], Coroutine[Any, Any, Figures]]
 
 
@@ -152,12 +132,6 @@ def _heard(tally: Tally) -> Figures:
         "lag_p99_s": lags[int(len(lags) * 0.99)],
         "lag_max_s": lags[-1],
     }
-
-
-def rss_of(pid: int) -> int:
-    """Bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _allow_many_connections() -> None:

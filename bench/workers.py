@@ -19,10 +19,12 @@ from pathlib import Path
 from bench import workload
 from bench.cpu import Cpu, cpu_of
 from bench.figures import Figure
+from bench.grounds import Grounds
 from bench.machine import second
-from bench.stage import Stage
+from bench.scene import Scene
 from bench.workload import Step, Workload
 from tests import postgres, waiting
+from tests.e2e.world import Product
 from tests.instances import Instance, free_port
 from webapp import valkey
 
@@ -35,14 +37,35 @@ THREADS = 12
 BUDGET = 0.75
 
 
-def measure(directory: Path) -> list[Figure]:
+def measure(grounds: Grounds) -> list[Figure]:
     if not postgres.installed():
         print("no workers are measured: PostgreSQL's wheel is not installed", file=sys.stderr)
         return []
-    return [
-        *_figures(_scene(directory / "patient", PATIENT, hosts=60, threads=THREADS), BUDGET),
-        *_figures(_scene(directory / "busy", workload.UPDATE, hosts=100, threads=50), None),
-    ]
+    directory = grounds.place("shared")
+    directory.mkdir()
+    with ExitStack() as ending:
+        database_cpu = ending.enter_context(Cpu.group("database"))
+        with database_cpu.joined():
+            shared = ending.enter_context(grounds.up(_shared(directory)))
+        product = ending.enter_context(grounds.own_product(**shared, PATCHWAVE_PROGRAMS="web,beat"))
+        machines: list[list[str]] = [[], ending.enter_context(second())]
+        site = Site(grounds, product, shared, machines, database_cpu)
+        return [
+            *_figures(_played(site, workload.UPDATE, hosts=100, threads=50), None),
+            *_figures(_played(site, PATIENT, hosts=60, threads=THREADS), BUDGET),
+        ]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A web process, what it shares with workers, and the words before a command on each machine
+    that may become one."""
+
+    grounds: Grounds
+    product: Product
+    shared: dict[str, str]
+    machines: list[list[str]]
+    database_cpu: Cpu
 
 
 @dataclass(frozen=True)
@@ -81,51 +104,42 @@ def _figures(spreads: list[Spread], budget: float | None) -> list[Figure]:
     return figures
 
 
-def _scene(directory: Path, work: Workload, *, hosts: int, threads: int) -> list[Spread]:
+def _played(site: Site, work: Workload, *, hosts: int, threads: int) -> list[Spread]:
     """One job with one worker, one with two."""
-    directory.mkdir()
     found = []
-    with ExitStack() as ending:
-        database_cpu = ending.enter_context(Cpu.group("database"))
-        with database_cpu.joined():
-            shared = ending.enter_context(_shared(directory))
-        settings = {**shared, "PATCHWAVE_PROGRAMS": "web,beat"}
-        stage = ending.enter_context(Stage(directory, hosts=hosts, work=work, **settings))
-        stage.prepare(["warm-1", "r-1", "warm-2", "r-2"])
+    releases = ["warm-1", "r-1", "warm-2", "r-2"]
+    with (
+        ExitStack() as ending,
+        Scene(site.grounds, work, hosts=hosts, releases=releases, product=site.product) as scene,
+    ):
         workers: list[Instance] = []
-        for count, machine in enumerate(([], ending.enter_context(second())), 1):
-            worker = _worker(directory / f"worker-{count}", stage, machine, shared, threads)
-            worker.start()
-            ending.callback(worker.stop)
-            workers.append(worker)
-            waiting.until(
-                lambda: stage.product.instance.get("/readyz")[0] == 200, "a worker is seen"
-            )
-            for release in (f"warm-{count}", f"r-{count}"):
-                stage.clear()
-                run = _run(stage, release, workers, database_cpu)
-            found.append(run)
+        for count, machine in enumerate(site.machines, 1):
+            with site.grounds.setting_up():
+                workers.append(ending.enter_context(_worker(site, machine, threads)))
+                scene.await_end(scene.order(f"warm-{count}", hosts=2 * THREADS))
+                scene.clear()
+            found.append(_run(scene, f"r-{count}", workers, site.database_cpu))
     return found
 
 
-def _run(stage: Stage, release: str, workers: list[Instance], database: Cpu) -> Spread:
+def _run(scene: Scene, release: str, workers: list[Instance], database: Cpu) -> Spread:
     pids = [worker.pid("worker") for worker in workers]
     cpu, rows, fleet = (
         sum(map(cpu_of, pids)),
         database.seconds() or 0.0,
-        stage.fleet_cpu.seconds() or 0.0,
+        scene.grounds.fleet_cpu.seconds() or 0.0,
     )
     began = time.perf_counter()
-    stage.await_end(stage.order(release, rollout={"parallel": stage.count, "canary": 0}))
+    scene.await_end(scene.order(release, rollout={"parallel": scene.count, "canary": 0}))
     return Spread(
-        stage.work.name,
-        stage.count,
+        scene.work.name,
+        scene.count,
         len(workers),
         time.perf_counter() - began,
         {
             "workers": sum(map(cpu_of, pids)) - cpu,
             "database": (database.seconds() or 0.0) - rows,
-            "hosts": (stage.fleet_cpu.seconds() or 0.0) - fleet,
+            "hosts": (scene.grounds.fleet_cpu.seconds() or 0.0) - fleet,
         },
     )
 
@@ -150,12 +164,17 @@ def _shared(directory: Path) -> Iterator[dict[str, str]]:
             broker.terminate()
 
 
-def _worker(
-    home: Path, stage: Stage, machine: list[str], shared: dict[str, str], threads: int
-) -> Instance:
+@contextmanager
+def _worker(site: Site, machine: list[str], threads: int) -> Iterator[Instance]:
     """A machine that is a worker only, with the keys and the artifacts, as docs/INSTALL.md says."""
-    web = stage.product.instance.home
-    shutil.copytree(web / "keys", home / "keys")
-    (home / "artifacts").symlink_to(web / "artifacts")
-    more = {**shared, "PATCHWAVE_PROGRAMS": "worker", "PATCHWAVE_WORKER_THREADS": str(threads)}
-    return Instance(home, within=machine, **more)
+    web, home = site.product.instance, site.grounds.place("worker")
+    shutil.copytree(web.home / "keys", home / "keys")
+    (home / "artifacts").symlink_to(web.home / "artifacts")
+    more = {"PATCHWAVE_PROGRAMS": "worker", "PATCHWAVE_WORKER_THREADS": str(threads)}
+    worker = Instance(home, within=machine, **site.shared, **more)
+    worker.start()
+    try:
+        waiting.until(lambda: web.get("/readyz")[0] == 200, "a worker is seen")
+        yield worker
+    finally:
+        worker.stop()

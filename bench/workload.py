@@ -51,14 +51,14 @@ class Workload:
         ]
         return yaml.safe_dump({"recipe": self.name, "steps": steps}, sort_keys=False)
 
-    def order(self, fleet: Fleet, release: str, payload: Path) -> str:
+    def order(self, fleet: Fleet, hosts: Sequence[FleetHost], release: str, payload: Path) -> str:
         """A peer's: JSON on its standard input."""
         return json.dumps(
             {
                 "user": fleet.user,
                 "key": str(fleet.directory / "client_key"),
                 "payload": str(payload),
-                "hosts": [asdict(host) | {"home": str(host.home)} for host in fleet.hosts],
+                "hosts": [asdict(host) | {"home": str(host.home)} for host in hosts],
                 "steps": [
                     asdict(step) | {"run": _filled(step.run, release, "incoming.tar")}
                     for step in self.steps

@@ -50,7 +50,10 @@ def test_it_ends_when_nothing_was_done_for_long(client: Client, at: list[timedel
     assert not is_in(client)
 
 
-def test_it_ends_at_its_age_whatever_is_done(client: Client, at: list[timedelta]) -> None:
+def test_it_ends_at_its_age_whatever_is_done(
+    client: Client, at: list[timedelta], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "SESSION_AGE", 4 * settings.SESSION_IDLE)
     step = settings.SESSION_IDLE / 2
     while at[-1] + step < settings.SESSION_AGE:
         at.append(at[-1] + step)

@@ -18,7 +18,7 @@ PROGRAMS = {"valkey", "web", "worker", "beat", "supervisor"}
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    instance = Instance(tmp_path_factory.mktemp("first") / "home").start()
+    instance = Instance(tmp_path_factory.mktemp("first") / "home", bare=True).start()
     yield instance
     instance.stop()
 

@@ -68,9 +68,9 @@ class Watch(threading.Thread):
                             self.found.add(f"{name} of {text[:200]!r}")
 
 
-@pytest.fixture
-def product(tmp_path: Path) -> Iterator[Product]:
-    with Product(tmp_path / "home") as product:
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with Product(tmp_path_factory.mktemp("product") / "home") as product:
         yield product
 
 

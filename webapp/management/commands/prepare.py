@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import rotation, sealed, vault
 from deploy_tasks.audit import guard, signing
-from webapp import health
+from webapp import health, storage
 from webapp.dangers import dangers
 from webapp.views import own_password
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
                 return
             self._refuse_what_is_not_sealed()
             rotation.remove_old_keys()
-            call_command("collectstatic", verbosity=0, interactive=False)
+            storage.collect()
             self.stdout.write(self._log_in())
 
     def _expect_the_rest(self) -> None:

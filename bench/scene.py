@@ -1,4 +1,4 @@
-"""Where a benchmark plays: a fleet of SSH hosts, one running product, and peers beside it."""
+"""One workload on some hosts of the fleet: rounds of the product, and of others beside it."""
 
 import hashlib
 import json
@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,8 +16,8 @@ import yaml
 
 from bench import others, profiling, workload
 from bench.cpu import Cpu
+from bench.grounds import Grounds
 from bench.workload import Workload
-from demo.fleet import Fleet
 from tests.e2e.world import Product
 
 #: Seconds. What takes longer has failed.
@@ -36,67 +36,68 @@ class Run:
     fleet_cpu: float | None
 
 
-class Stage:
-    """``with Stage(directory, hosts=100, work=UPDATE) as stage:``"""
+class Scene:
+    """``with Scene(grounds, UPDATE, hosts=100, releases=["r0"]) as scene:`` — a game of its own."""
 
     def __init__(
         self,
-        directory: Path,
+        grounds: Grounds,
+        work: Workload,
         *,
         hosts: int,
-        work: Workload,
+        releases: Sequence[str],
+        product: Product | None = None,
         payload: int = workload.PAYLOAD,
-        **settings: str,
+        strangers: int = 0,
     ) -> None:
-        """``payload``: bytes of an artifact. ``settings``: ``PATCHWAVE_…`` of the product."""
-        self.directory, self.count, self.work = directory, hosts, work
-        self._payload = payload
-        self._settings = settings
-        self._ending = ExitStack()
-        self._releases: list[str] = []
+        """``hosts``: the first so many of the fleet. ``releases``: one for each round. ``product``:
+        not the shared one. ``payload``: bytes of an artifact. ``strangers``: so many hosts more,
+        which nobody will reach."""
+        self.grounds, self.work, self.count = grounds, work, hosts
+        self.hosts = grounds.fleet.hosts[:hosts]
+        self.product = product or grounds.product
+        with grounds.setting_up():
+            self.payload = grounds.payload(payload)
+            with self.payload.open("rb") as file:
+                self._artifact = hashlib.file_digest(file, "sha256").hexdigest()
+            self._make_known(releases, strangers)
 
     def __enter__(self) -> Self:
-        self.directory.mkdir(exist_ok=True)
-        with ExitStack() as ending:
-            self.fleet_cpu = ending.enter_context(Cpu.group("fleet"))
-            with self.fleet_cpu.joined():
-                self.fleet = ending.enter_context(Fleet(self.directory / "fleet", self.count))
-            workload.make_ready(self.fleet.hosts)
-            self.payload = workload.make_payload(self.directory, self._payload)
-            with self.payload.open("rb") as payload:
-                self._artifact = hashlib.file_digest(payload, "sha256").hexdigest()
-            home = self.directory / "home"
-            self.product = ending.enter_context(Product(home, **self._settings))
-            self._ending = ending.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ending.close()
+        with self.grounds.setting_up():
+            self.clear()
 
-    def prepare(self, releases: list[str], *, strangers: int = 0) -> None:
-        """Make the fleet and a release for each round known to the product.
-
-        ``strangers``: so many hosts more, which nobody will reach.
-        """
-        recipe = self.directory / f"{self.work.name}.yml"
+    def _make_known(self, releases: Sequence[str], strangers: int) -> None:
+        """Its game, with hosts and releases, is imported."""
+        place = self.grounds.place(self.work.name)
+        place.mkdir()
+        self.game = place.name
+        recipe, file = place / "recipe.yml", place / "inventory.yml"
         recipe.write_text(self.work.recipe())
-        inventory = self.fleet.inventory(
-            game=self.work.name,
+        inventory = self.grounds.fleet.inventory(
+            game=self.game,
             recipe=str(recipe),
             releases=[(release, self.payload) for release in releases],
         )
-        known = inventory["hosts"][0]
-        inventory["hosts"] += [
-            known | {"name": f"stranger-{n}", "labels": {}, "vars": {}} for n in range(strangers)
+        known = inventory["hosts"][: self.count]
+        known += [known[0]] * strangers
+        inventory["hosts"] = [
+            host | {"name": self._name(number)} for number, host in enumerate(known, 1)
         ]
-        file = self.directory / "inventory.yml"
         file.write_text(yaml.safe_dump(inventory, sort_keys=False))
         self.product.cli("import", str(file))
 
-    def order(self, release: str, **more: Any) -> int:
-        """The id of a new job for the whole fleet."""
-        order = {"game": self.work.name, "version": release, "all": True, **more}
+    def order(self, release: str, *, hosts: int = 0, **more: Any) -> int:
+        """The id of a new job for all its hosts, or the first so many."""
+        names = [self._name(number) for number in range(1, hosts + 1)]
+        wanted = {"hosts": names} if names else {"all": True}
+        order = {"game": self.game, "version": release, **wanted, **more}
         return int(self.product.post("/jobs", order)["id"])
+
+    def _name(self, number: int) -> str:
+        return f"{self.game}-{number}"
 
     def ours(self, release: str) -> Run:
         """An order through the API, until the job is over and all its events are stored."""
@@ -112,7 +113,7 @@ class Stage:
 
     def peer(self, name: str, release: str, python: Path | None = None) -> Run:
         """A program of ``bench/peers``, from its start to its end. ``python``: not ours."""
-        order = self.work.order(self.fleet, release, self.payload)
+        order = self.work.order(self.grounds.fleet, self.hosts, release, self.payload)
         with Cpu.group("peer") as group, self._measured(group) as done:
             with group.joined():
                 program = subprocess.Popen(
@@ -136,7 +137,7 @@ class Stage:
         """Hosts as they were before the round; the artifact that the product left goes, too."""
         artifact = f".patchwave/artifacts/{self._artifact}"
         names = ["releases", "current", "incoming.tar", "seen", "healthy", artifact]
-        left = [str(host.home / name) for host in self.fleet.hosts for name in names]
+        left = [str(host.home / name) for host in self.hosts for name in names]
         subprocess.run(
             ["xargs", "-0", "rm", "-rf", "--"],
             input="\0".join(left),
@@ -148,12 +149,13 @@ class Stage:
 
     @contextmanager
     def _measured(self, cpu: Cpu) -> Iterator[Callable[[], Run]]:
-        before, fleet = cpu.seconds(), self.fleet_cpu.seconds()
+        fleet_cpu = self.grounds.fleet_cpu
+        before, fleet = cpu.seconds(), fleet_cpu.seconds()
         began = time.perf_counter()
 
         def done() -> Run:
             wall = time.perf_counter() - began
-            return Run(wall, _less(cpu.seconds(), before), _less(self.fleet_cpu.seconds(), fleet))
+            return Run(wall, _less(cpu.seconds(), before), _less(fleet_cpu.seconds(), fleet))
 
         yield done
 
