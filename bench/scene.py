@@ -84,7 +84,8 @@ class Scene:
         known = inventory["hosts"][: self.count]
         known += [known[0]] * strangers
         inventory["hosts"] = [
-            host | {"name": self._name(number)} for number, host in enumerate(known, 1)
+            host | {"name": self._name(number), "labels": {}, "vars": {}}
+            for number, host in enumerate(known, 1)
         ]
         file.write_text(yaml.safe_dump(inventory, sort_keys=False))
         self.product.cli("import", str(file))

@@ -21,32 +21,25 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_answers", recent.Recent())
 
 
-@pytest.fixture
-def boss() -> Client:
-    client = Client()
-    client.force_login(factories.user("boss", is_superuser=True))
-    return client
-
-
-def test_a_page_that_asks_again_gets_its_main_part_alone(boss: Client) -> None:
-    again = boss.get("/", headers=AGAIN).content.decode()
+def test_a_page_that_asks_again_gets_its_main_part_alone(admin_client: Client) -> None:
+    again = admin_client.get("/", headers=AGAIN).content.decode()
     assert 'id="overview"' in again
     assert "<html" not in again
     assert "csrf" not in again
 
 
-def test_what_a_page_has_already_is_not_sent_again(boss: Client) -> None:
-    first = boss.get("/", headers=AGAIN)
-    same = boss.get("/", headers=AGAIN | {"If-None-Match": first["ETag"]})
+def test_what_a_page_has_already_is_not_sent_again(admin_client: Client) -> None:
+    first = admin_client.get("/", headers=AGAIN)
+    same = admin_client.get("/", headers=AGAIN | {"If-None-Match": first["ETag"]})
     assert (same.status_code, same.content) == (304, b"")
 
 
-def test_what_has_changed_is_sent(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_changed_is_sent(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "FRESH", 0.0)
     monkeypatch.setattr(recent, "WORTH", 0)
-    first = boss.get("/", headers=AGAIN)
+    first = admin_client.get("/", headers=AGAIN)
     scenes.midway(scenes.game("paper", hosts=5))
-    now = boss.get("/", headers=AGAIN | {"If-None-Match": first["ETag"]})
+    now = admin_client.get("/", headers=AGAIN | {"If-None-Match": first["ETag"]})
     assert now.status_code == 200
     assert b"1 update is running." in now.content
 

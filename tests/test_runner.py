@@ -381,21 +381,24 @@ def test_a_failure_is_undone_last_step_first(
     assert count(host)[len(before) :] == ["stop", "switch"]
 
 
-def test_an_undo_that_fails_stops_and_says_what_is_left(
-    undoable: Game, fleet: Fleet, workers: list[Worker]
-) -> None:
+@pytest.fixture
+def stuck(undoable: Game, fleet: Fleet, workers: list[Worker]) -> HostRun:
+    """A step of the first host has failed, and then the undo of the one before it."""
     host = fleet.hosts[0]
     (host.home / "broken").touch()
     (host.home / "stuck").touch()
     job = start(undoable, hosts=[host.name])
     until(ended(job, "failed"), "the job fails")
-    run = job.host_runs.get()
-    assert (run.state, run.down) == ("failed", True)
-    assert run.error == (
+    return job.host_runs.get()
+
+
+def test_an_undo_that_fails_stops_and_says_what_is_left(stuck: HostRun) -> None:
+    assert (stuck.state, stuck.down) == ("failed", True)
+    assert stuck.error == (
         "step “switch” ended with exit status 2; "
         "undoing: step “stop” ended with exit status 3; left to undo by hand: stop"
     )
-    (note,) = [e.data for e in Event.objects.filter(job=job, kind="note")]
+    (note,) = [e.data for e in Event.objects.filter(job=stuck.job, kind="note")]
     assert note
     assert "undo-stop" in note["text"]
 
@@ -408,20 +411,15 @@ def as_before_its_end(run: HostRun, **left: object) -> None:
 
 
 def test_an_undo_that_failed_is_not_tried_again_because_a_worker_died(
-    undoable: Game, fleet: Fleet, workers: list[Worker]
+    stuck: HostRun, fleet: Fleet
 ) -> None:
-    host = fleet.hosts[0]
-    (host.home / "broken").touch()
-    (host.home / "stuck").touch()
-    job = start(undoable, hosts=[host.name])
-    until(ended(job, "failed"), "the job fails")
-    run, before = job.host_runs.get(), count(host)
+    host, before = fleet.hosts[0], count(fleet.hosts[0])
     (host.home / "stuck").unlink()
-    first, _, _ = run.error.partition("; ")
-    as_before_its_end(run, error=first, activity="undoing")
-    until(ended(job, "failed"), "another worker tells the end")
+    first, _, _ = stuck.error.partition("; ")
+    as_before_its_end(stuck, error=first, activity="undoing")
+    until(ended(stuck.job, "failed"), "another worker tells the end")
     assert count(host) == before
-    assert job.host_runs.get().error == run.error
+    assert stuck.job.host_runs.get().error == stuck.error
 
 
 LAST_THING_FAILS = """\

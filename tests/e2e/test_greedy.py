@@ -20,7 +20,7 @@ from webapp.cli.story import Link, Story
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 SILENT, LYING, SHOUTING = 40, 10, 10
-LINES = 250_000
+LINES = 150_000
 #: Bytes of all that output, about: what a web process would hold of it for each, if it did.
 STORY = LINES * 72
 
