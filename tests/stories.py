@@ -21,18 +21,20 @@ class Story:
         self.job = factories.job(
             of or factories.game(), state=JobState.RUNNING, started_at=timezone.now()
         )
-        self.host_runs = {name: HostRun.objects.create(job=self.job, name=name) for name in hosts}
-        self.attempts = {
-            name: Attempt.objects.create(
-                host_run=host_run,
-                uid=f"{host_run.pk}.1",
+        runs = HostRun.objects.bulk_create(HostRun(job=self.job, name=name) for name in hosts)
+        attempts = Attempt.objects.bulk_create(
+            Attempt(
+                host_run=run,
+                uid=f"{run.pk}.1",
                 step=0,
                 name="stop",
                 number=1,
                 script_sha256="0" * 64,
             )
-            for name, host_run in self.host_runs.items()
-        }
+            for run in runs
+        )
+        self.host_runs = dict(zip(hosts, runs, strict=True))
+        self.attempts = dict(zip(hosts, attempts, strict=True))
 
     @property
     def last_seq(self) -> int:
