@@ -35,11 +35,12 @@ def ring_job(job_id: int) -> None:
     _ring("conduct", [[job_id]])
 
 
-def ring_host_runs(host_run_ids: Iterable[int]) -> None:
+def ring_host_runs(host_run_ids: Iterable[int]) -> bool:
+    """Whether the broker has taken their bells, or nobody needs them."""
     ids = _offered.get()(list(host_run_ids))
     if not ids:
-        return
-    _ring("run_hosts", [[ids[at : at + TOGETHER]] for at in range(0, len(ids), TOGETHER)])
+        return True
+    return _ring("run_hosts", [[ids[at : at + TOGETHER]] for at in range(0, len(ids), TOGETHER)])
 
 
 @contextmanager
@@ -67,11 +68,11 @@ def ring_calls(call_ids: Iterable[int]) -> None:
     _ring("tell", [[call_id] for call_id in call_ids], of="webapp")
 
 
-def _ring(task: str, messages: Iterable[Sequence[Any]], *, of: str = "deploy_tasks") -> None:
+def _ring(task: str, messages: Iterable[Sequence[Any]], *, of: str = "deploy_tasks") -> bool:
     global _asked_again_at
     began = time.monotonic()
     if began < _asked_again_at:
-        return
+        return False
     try:
         # One connection for all of them: to get one costs more than to send.
         with app.producer_or_acquire() as producer:
@@ -86,3 +87,6 @@ def _ring(task: str, messages: Iterable[Sequence[Any]], *, of: str = "deploy_tas
             _asked_again_at = time.monotonic() + LEFT_FOR
     except Exception:
         log.exception("a bell was not rung, %s is left to the reconciler", task)
+    else:
+        return True
+    return False

@@ -26,6 +26,7 @@ from deploy_tasks.states import (
     HOST_ENDED,
     HOST_FAILED,
     JOB_ENDED,
+    JOB_OPEN,
     Gate,
     HostRunState,
     JobState,
@@ -46,6 +47,7 @@ def conduct(job_id: int) -> None:
         job = journal.lock(job_id)
         if job.state in JOB_ENDED:
             return
+        _awake(job)
         tally = count(job)
         if tally.some_stand_still and letting_in.wake(job):
             tally = count(job)
@@ -60,9 +62,17 @@ def conduct(job_id: int) -> None:
 
 
 def jobs_to_wake() -> list[int]:
-    """Open jobs that wanted to be looked at by now: a soak has ended, the next host may start."""
-    due = Job.objects.filter(wake_at__lte=clock.now(), state__in=GOING, cancelled=False)
+    """Open jobs that wanted to be looked at by now: a soak has ended, the next host may start, or
+    the bell of an order was lost."""
+    due = Job.objects.filter(wake_at__lte=clock.now(), state__in=JOB_OPEN)
     return list(due.values_list("pk", flat=True))
+
+
+def _awake(job: Job) -> None:
+    """What it was to be looked at for is done now, or wanted again."""
+    if job.wake_at and job.wake_at <= clock.now():
+        Job.objects.filter(pk=job.pk).update(wake_at=None)
+        job.wake_at = None
 
 
 def _go_on(job: Job, tally: Tally) -> bool:

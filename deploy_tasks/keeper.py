@@ -113,8 +113,16 @@ class Keeper:
         taken = self._take_free_hands(len(ids))
         self._hand_out(ids[:taken])
         if left := ids[taken:]:
-            change_host_runs(HostRun.objects.filter(pk__in=left), rung_at=None)
-            self._some_are_left.set()
+            self._leave(left)
+
+    def _leave(self, ids: Sequence[int]) -> None:
+        change_host_runs(HostRun.objects.filter(pk__in=ids), rung_at=None)
+        self._some_are_left.set()
+
+    def _ring(self, ids: Sequence[int]) -> None:
+        """Any worker may have them; where no bell can be rung for them, they are left."""
+        if not bells.ring_host_runs(ids):
+            self._leave(ids)
 
     def _take_left(self) -> None:
         """Hands that are free take what was left, here or by another worker."""
@@ -255,7 +263,7 @@ class Keeper:
                     take = partial(self._take_next, job_id, ended, ours, left)
                     with ExitStack() as then:
                         # The journal waits neither for a broker nor for rows to be read.
-                        then.callback(bells.ring_host_runs, left)
+                        then.callback(self._ring, left)
                         then.callback(self._hand_out, ours)
                         with self.writer.turn, bells.offered(take):
                             conductor.conduct(job_id)
@@ -350,8 +358,8 @@ def reconcile(*, take: bells.Take = list) -> None:
     failpoint("reconcile.marked")
     with bells.offered(take):
         bells.ring_host_runs(marked)
-    for job_id in _jobs_that_stand_still():
-        conductor.conduct(job_id)
+        for job_id in _jobs_that_stand_still():
+            conductor.conduct(job_id)
     calls.ring_due()
     hosts.ring_for_looks()
 

@@ -5,7 +5,12 @@ import threading
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    celeryd_after_setup,
+    worker_init,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from django.db import connection, connections
 
 from deploy_tasks import conductor, hosts, looking, retention, soaking, sweeping
@@ -77,7 +82,8 @@ def _keep_connections(**_: Any) -> None:
         connections.settings["default"]["CONN_MAX_AGE"] = None
 
 
-@worker_ready.connect
+# Not when the worker is ready: that it is once it has a broker, and host runs need none.
+@celeryd_after_setup.connect
 def _begin(**_: Any) -> None:
     # What is here by now stays: to search all of it for garbage was a twentieth of an update.
     gc.collect()

@@ -52,6 +52,17 @@ def test_no_more_start_than_may_run_at_a_time() -> None:
     assert conduct(made, "succeeded") == ["succeeded", "queued", "queued", "waiting"]
 
 
+def test_an_order_whose_bell_is_lost_is_looked_at_while_other_hosts_run() -> None:
+    made = job(2, parallel=1)
+    conduct(made)
+    assert conductor.jobs_to_wake() == []
+    for order in (orders.pause, orders.resume, orders.cancel):
+        order(made, by=factories.user(order.__name__))
+        assert conductor.jobs_to_wake() == [made.pk]
+        conduct(made)
+        assert conductor.jobs_to_wake() == [], "once"
+
+
 def test_to_let_the_next_host_begin_takes_few_statements() -> None:
     """A large job is looked at ten times a second: this is most of what a conductor costs."""
     made = job(9, parallel=4)

@@ -46,6 +46,13 @@ def carrying(monkeypatch: pytest.MonkeyPatch) -> Carrying:
 
 
 @pytest.fixture
+def no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks unasked: a reconciler that has found a job standing still may come to conduct it
+    a while later, when the test has changed what it finds."""
+    monkeypatch.setattr(Keeper, "_keep", lambda _self: None)
+
+
+@pytest.fixture
 def worker(transactional_db: None, settings: LazySettings) -> Iterator[Keeper]:
     settings.WORKER_THREADS = 2
     worker = Keeper()
@@ -132,20 +139,22 @@ def test_an_error_of_ours_gives_the_thread_back(
     assert "is left to the reconciler" in caplog.text
 
 
+@pytest.mark.usefixtures("no_timer")
 def test_a_hand_that_is_free_again_takes_the_next_host(
     worker: Keeper, carrying: Carrying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a message: to send and take one costs as much as a third of an update."""
     rung: list[int] = []
 
-    def ring(_task: str, messages: list[list[list[int]]]) -> None:
+    def ring(_task: str, messages: list[list[list[int]]]) -> bool:
         rung.extend(pk for (ids,) in messages for pk in ids)
+        return True
 
     monkeypatch.setattr(bells, "_ring", ring)
     job = factories.job(factories.game(), 5, rollout={"parallel": 3})
     conductor.conduct(job.pk)
     ids = list(job.host_runs.order_by("position").values_list("pk", flat=True))
-    until(lambda: rung == ids[:3], "they are rung for, by us or by the reconciler")
+    assert rung == ids[:3]
     ended = {"state": HostRunState.SUCCEEDED, "holds_host": False}
     HostRun.objects.filter(pk__in=ids[:2]).update(**ended)
     rung.clear()
@@ -153,6 +162,18 @@ def test_a_hand_that_is_free_again_takes_the_next_host(
     until(lambda: carrying.begun == ids[3:4], "one has ended here, so one begins here")
     until(lambda: rung == ids[4:], "any worker may have the other")
     carrying.go.release()
+
+
+@pytest.mark.usefixtures("no_timer")
+def test_whoever_is_free_may_have_what_no_bell_can_be_rung_for(
+    worker: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: a batch that opens while the broker is full waits for no second bell."""
+    monkeypatch.setattr(bells, "_ring", lambda *_: False)
+    job = factories.job(factories.game(), 5)
+    worker.conduct_soon({job.pk: 0})
+    left = job.host_runs.filter(state=HostRunState.QUEUED, rung_at=None)
+    until(lambda: left.count() == 5, "they are left")
 
 
 def test_a_job_is_conducted_between_two_commits_of_the_journal(
@@ -245,19 +266,18 @@ def test_who_begins_knows_which_credentials_hosts_refuse(
     )
 
 
+@pytest.mark.usefixtures("no_timer")
 def test_what_has_ended_meanwhile_is_followed_here(
     worker: Keeper, carrying: Carrying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A commit is counted after it was made: a job may be looked at in between."""
     ids = queued(2)
     job = HostRun.objects.get(pk=ids[0]).job_id
-    # From here on: before they were queued, the reconciler may have found the job standing still.
     rung: list[int] = []
     monkeypatch.setattr(bells, "_ring", lambda _task, messages: rung.extend(messages))
 
     def conduct(_job: int) -> None:
-        # The reconciler, in its own thread, takes nothing for itself.
-        if threading.current_thread().name == "conductor" and not carrying.begun:
+        if not carrying.begun:
             worker.conduct_soon({job: 1})
             bells.ring_host_runs(ids)
 

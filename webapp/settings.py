@@ -165,7 +165,10 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Bells are heard by few: host runs have threads of their own, WORKER_THREADS of them.
 CELERY_WORKER_CONCURRENCY = 16
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# A worker works without a broker: it waits for one that is away or full for as long as that takes.
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # A page must not wait for a broker that is away: the reconciler rings later.
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {

@@ -5,11 +5,36 @@ What ``celery worker`` does, without the command line around it: its completion 
 """
 
 import sys
+import time
 
 from celery.concurrency.thread import TaskPool
 from celery.utils.nodenames import default_nodename
+from celery.worker import consumer
+from celery.worker.state import maybe_shutdown
 
 from celery_app import app
+
+#: Seconds between two tries of a broker that answers, and takes nothing: it is full, say.
+REFUSED_FOR = 5
+
+
+class Consumer(consumer.Consumer):
+    """Celery's own turns to a broker that refuses again at once, and writes a page for each try."""
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        super().on_connection_error_before_connected(exc)
+        self._wait(exc)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        super().on_connection_error_after_connected(exc)
+        self._wait(exc)
+
+    def _wait(self, exc: Exception) -> None:
+        # For one that does not answer Celery has a patience of its own.
+        if isinstance(exc, self.channel_errors):
+            for _second in range(REFUSED_FOR):
+                maybe_shutdown()
+                time.sleep(1)
 
 
 def main() -> int:
@@ -17,6 +42,7 @@ def main() -> int:
     worker = app.Worker(
         hostname=default_nodename(""),
         pool_cls=TaskPool,
+        consumer_cls=Consumer,
         loglevel="INFO",
         # Workers need not know each other: rows say who has what.
         without_gossip=True,

@@ -47,7 +47,7 @@ class Job(models.Model):
     paused_by = models.CharField(max_length=150, blank=True)
     #: The stagger: no further host starts before.
     next_start_at = models.DateTimeField(null=True, blank=True)
-    #: The conductor looks at it again then, though nothing has happened.
+    #: The conductor looks at it again then, though nothing has happened, or rung for it.
     wake_at = models.DateTimeField(null=True, blank=True)
     last_seq = models.BigIntegerField(default=0)
     by = models.ForeignKey(

@@ -100,8 +100,15 @@ def tell(job: Job, by: User | None, what: str, **details: Any) -> None:
     record(by or ITSELF, f"{what}_job", str(job), game=job.game, **given)
 
 
-def rung(job: Job) -> Job:
-    """The job as it stands now; it is looked at as soon as this is committed."""
-    failpoint("order.written")
+def ring(job: Job) -> None:
+    """Have the job looked at as soon as this is committed; a second later where its bell is lost,
+    whatever else of it is under way."""
+    Job.objects.filter(pk=job.pk).update(wake_at=clock.now())
     transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
+
+
+def rung(job: Job) -> Job:
+    """The job as it stands now; it is rung for."""
+    failpoint("order.written")
+    ring(job)
     return Job.objects.select_related("game", "release", "revision__recipe").get(pk=job.pk)

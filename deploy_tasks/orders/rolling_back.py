@@ -1,17 +1,16 @@
 """Take a whole job back: a job of its own, as careful as the first, that undoes its steps."""
 
 from collections import defaultdict
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from deploy_tasks import bells, journal, revisions, rollout
+from deploy_tasks import journal, revisions, rollout
 from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import Attempt, Batch, HostRun, Job
-from deploy_tasks.orders.records import add_host_runs, call_off, name_of, tell
+from deploy_tasks.orders.records import add_host_runs, call_off, name_of, ring, tell
 from deploy_tasks.orders.taken import busy, hosts_busy, refuse_those_that_moved_on
 from deploy_tasks.rollout import Placed, Rollout
 from deploy_tasks.standing import irreversible, standing
@@ -85,7 +84,7 @@ def _create(job: Job, by: User | None, note: str) -> Job:
     tell(job, by, "rollback", hosts=len(runs), by_job=back.pk, note=note)
     tell(back, by, "start", hosts=len(runs), rolls_back=job.pk, note=note)
     for one in (job, back):
-        transaction.on_commit(partial(bells.ring_job, one.pk), robust=True)
+        ring(one)
     back.refresh_from_db(fields=["last_seq"])
     return back
 

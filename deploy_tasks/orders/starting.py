@@ -1,19 +1,18 @@
 """Start a job: all of it or nothing, once for an idempotency key."""
 
 import hashlib
-from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from deploy_tasks import audit, bells, checking, journal, locks
+from deploy_tasks import audit, checking, journal, locks
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Batch, Event, Job
 from deploy_tasks.orders.choosing import Choice, JobOrder, choose
 from deploy_tasks.orders.fitting import misfits, never_let_in
-from deploy_tasks.orders.records import add_host_runs
+from deploy_tasks.orders.records import add_host_runs, ring
 from deploy_tasks.orders.taken import busy, hosts_busy
 
 
@@ -89,7 +88,7 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     if order.note:
         story["note"] = order.note
     journal.append(job.pk, [journal.News(Event.Kind.ORDER, story)])
-    transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
+    ring(job)
     failpoint("order.written")
     job.refresh_from_db(fields=["last_seq"])
     given = order.model_dump(mode="json")

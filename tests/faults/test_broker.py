@@ -1,7 +1,10 @@
 """R09, R10 for as long as a job takes: a broker that is full, refuses every message, does not
 answer, or is away. Workers live, and find by themselves what nobody has told them of."""
 
+import os
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +15,26 @@ import pytest
 import redis
 from celery import Celery
 from django.conf import settings
+from django.db import connection
 
 from demo.fleet import Fleet
-from deploy_tasks import bells, keeper
+from deploy_tasks import bells, clock, conductor, keeper
 from deploy_tasks.models import Game
 from tests.faults.crew import Crew
 from tests.faults.jobs import start, wait_for_end
 from tests.faults.world import assert_world_ok
+from webapp.env import BASE
+
+#: A worker as the product starts it, but on a test's database.
+WORKER = """
+import sys
+import django
+django.setup()
+from django.db import connection
+connection.settings_dict["NAME"] = sys.argv[1]
+from webapp import worker
+sys.exit(worker.main())
+"""
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 
@@ -69,6 +85,41 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     else:
         with served(place, Refuses if request.param == "refuses" else Hangs) as url:
             yield url
+
+
+@contextmanager
+def worker(broker: str) -> Iterator[None]:
+    """It ends as soon as it is told to, in whatever state its broker is."""
+    environment = {
+        **os.environ,
+        "PATCHWAVE_HOME": str(settings.HOME),
+        "PATCHWAVE_REDIS_URL": broker.replace("redis+socket:", "unix:"),
+        "DJANGO_SETTINGS_MODULE": "webapp.worker_settings",
+    }
+    name = str(connection.settings_dict["NAME"])
+    command = [sys.executable, "-c", WORKER, name]
+    with subprocess.Popen(command, cwd=BASE, env=environment) as process:
+        yield
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    "broker",
+    ["full", *(pytest.param(how, marks=pytest.mark.slow) for how in ("hangs", "is away"))],
+    indirect=True,
+)
+@pytest.mark.usefixtures("nobody")
+def test_a_worker_that_starts_without_a_broker_takes_what_nobody_carries(
+    broker: str, game: Game, fleet: Fleet
+) -> None:
+    """It need not hear of anything, nor be what Celery calls ready."""
+    job = start(game, fleet.hosts[0])
+    conductor.conduct(job.pk)
+    job.host_runs.update(rung_at=clock.now() - timedelta(hours=1))
+    with worker(broker):
+        wait_for_end(job, "succeeded", seconds=90)
+    assert_world_ok(fleet, job)
 
 
 @pytest.mark.parametrize(
