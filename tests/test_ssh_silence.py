@@ -171,7 +171,7 @@ def test_a_host_that_is_well_wakes_no_thread(
         return said == WELL
 
     async def work(channel: ssh.Channel) -> None:
-        heard.append(await channel.listen(0.1, ssh.Vigil(b"how is it?\n", 0.1, is_well)))
+        heard.append(await channel.listen(0.1, ssh.Vigil(b"how is it?\n", 0.1, 60, is_well)))
 
     with Fleet(tmp_path, 1, config=config) as fleet:
         link = ssh.connect(target_of(fleet, fleet.hosts[0]))

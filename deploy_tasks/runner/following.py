@@ -30,6 +30,9 @@ from deploy_tasks.wishes import Wish
 ASK_AFTER = 5.0
 ASK_AGAIN = 19.0
 QUESTION = b"\n"
+#: It has not said a word for so long, nor answered a question: what is asked there was killed or
+#: stands still, and it is followed anew.
+ANSWERS_WITHIN = 60.0
 #: A runner that is gone is asked for once more, so soon.
 CONFIRM_AFTER = 1.0
 #: A follower that complains is asked for as soon, so often.
@@ -113,7 +116,9 @@ class Follower:
         self._carriage = story.carriage
         self.teller = Teller(plan, story, mask)
         self._reader = frames.LogReader(plan.nonce, plan.position)
-        self._vigil = ssh.Vigil(QUESTION, ASK_AGAIN, partial(frames.is_well, plan.nonce))
+        self._vigil = ssh.Vigil(
+            QUESTION, ASK_AGAIN, ANSWERS_WITHIN, partial(frames.is_well, plan.nonce)
+        )
         self._noise = b""
         self._doubts: int | None = None
         self._last_report: frames.RunnerReport | None = None
@@ -235,6 +240,8 @@ class Follower:
             if data == b"":
                 return End.FOLLOWER if self._reader.header else End.SILENT
             if self._reader.header and time.monotonic() >= ask_at:
+                if time.monotonic() - channel.heard_at > ANSWERS_WITHIN:
+                    raise TimeoutError(_("the host gave no answer within %s s") % round(ANSWERS_WITHIN))
                 ask_at = time.monotonic() + (CONFIRM_AFTER if self._doubts else ASK_AGAIN)
                 self._doubts = self._doubts and self._doubts - 1
                 channel.write(QUESTION, timeout=SEND_LIMIT)

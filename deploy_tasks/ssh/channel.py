@@ -31,10 +31,11 @@ _STALL = 0.1
 class Vigil:
     """How a host that says nothing is asked whether all is well: every ``every`` seconds the
     ``question`` goes to its command's stdin. Of what comes on stderr then and ``is_well`` nobody
-    hears."""
+    hears. One that has not said a word for ``patience`` seconds is not asked any more."""
 
     question: bytes
     every: float
+    patience: float
     is_well: Callable[[bytes], bool]
 
 
@@ -53,6 +54,8 @@ class Channel:
         self._stderr = bytearray()
         self._woken = False
         self._patience = Patience()
+        #: When the host's command last said anything (monotonic seconds).
+        self.heard_at = time.monotonic()
         # Rings for both streams, so that a full stderr cannot hold up a reader of stdout.
         self._news = News()
         raw.in_buffer.set_event(self._news)  # type: ignore[arg-type]
@@ -105,7 +108,7 @@ class Channel:
                     return deadline
                 now = time.monotonic()
                 if now >= deadline:
-                    if not self._asked(vigil.question):
+                    if now - self.heard_at > vigil.patience or not self._asked(vigil.question):
                         return deadline
                     deadline = now + vigil.every
                 elif now >= self._session.next_check:
@@ -119,6 +122,7 @@ class Channel:
         self._drain_stderr()
         if self._stderr and vigil.is_well(bytes(self._stderr)):
             self._stderr.clear()
+            self.heard_at = time.monotonic()
         is_over = self._raw.eof_received or self._raw.closed
         return not (is_over or self._woken or self._stderr or self._raw.recv_ready())
 
@@ -139,6 +143,8 @@ class Channel:
         self._news.clear()
         self._drain_stderr()
         over = self._raw.eof_received or self._raw.closed  # before we look for a rest
+        if self._stderr or self._raw.recv_ready():
+            self.heard_at = time.monotonic()
         if self._raw.recv_ready():
             return self._taken(self._raw.recv)
         if over:

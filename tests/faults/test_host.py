@@ -107,6 +107,21 @@ def test_after_a_killed_runner_a_person_decides(
     assert_world_ok(fleet, run.job, repeated={"work"} if answer == "it_did_not_run" else ())
 
 
+def test_a_follower_that_answers_nobody_is_followed_anew(
+    game: Game, host: FleetHost, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shell is killed, and the tail that it has left behind keeps the connection open."""
+    monkeypatch.setattr(following, "ANSWERS_WITHIN", 1.0)
+    run = start_and_wait(game, host)
+    run.refresh_from_db()
+    shell, _, tail = (slots(run, host).parent / "follower").read_text().split()
+    os.kill(int(shell), signal.SIGKILL)
+    kill_runner(run, host)
+    assert not gone(int(tail))
+    wait_until_unknown(run)
+    assert_world_ok(fleet, run.job)
+
+
 def test_what_is_safe_to_repeat_is_done_again_by_itself(
     host: FleetHost, fleet: Fleet, crew: Crew
 ) -> None:
