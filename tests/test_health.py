@@ -16,7 +16,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from deploy_tasks import owner
 from deploy_tasks.models import Worker
-from webapp import health
+from tests.waiting import until
+from webapp import asgi, broker, health
+from webapp.broker import Watch
 
 pytestmark = pytest.mark.django_db
 
@@ -62,17 +64,51 @@ def test_a_broker_that_takes_no_message_any_more_is_full(
 ) -> None:
     """R10: it answers a ping all the same."""
     settings.REDIS_URL = valkey
-    with redis.Redis.from_url(valkey) as broker:
-        assert broker.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-        broker.config_set("maxmemory", "1")
+    watch = Watch()
+    with redis.Redis.from_url(valkey) as server:
+        assert server.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        server.config_set("maxmemory", "1")
         try:
             with pytest.raises(redis.exceptions.OutOfMemoryError):
-                broker.lpush("celery", "a bell")
+                server.lpush("celery", "a bell")
             answer = client.get("/readyz")
             assert (answer.status_code, answer.json()["broker"]) == (503, "full")
+            watch.look()
+            watch.look()
         finally:
-            broker.config_set("maxmemory", "0")
+            server.config_set("maxmemory", "0")
+    assert watch.trouble
+    assert watch.trouble.word == "full"
     assert client.get("/readyz").json()["broker"] == "ok"
+    watch.look()
+    assert watch.trouble is None
+
+
+def test_a_broker_is_away_since_it_was_first_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer may come late: nobody is told of that."""
+    watch, found = Watch(), iter(["away", "ok", "away", "away", "away"])
+    monkeypatch.setattr(broker, "word", lambda: next(found))
+    told = []
+    for _ in range(5):
+        watch.look()
+        told.append(watch.trouble)
+    assert told[:3] == [None, None, None]
+    assert told[3]
+    assert told[3] == told[4]
+
+
+def test_a_web_process_looks_at_its_broker_for_as_long_as_it_runs(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "EVERY", 0.01)
+    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
+    watch = Watch()
+    watch.begin()
+    try:
+        until(lambda: watch.trouble, "it is missed")
+    finally:
+        watch.end()
+    assert asgi.application.begin == broker.watch.begin  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("_broker")

@@ -23,6 +23,7 @@ from deploy_tasks.models import AuditEntry, Game, HostCheck, HostKey, HostRun, J
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes
 from tests.stories import person
+from webapp import broker
 from webapp.forms import VALUES_SHOWN, JobForm
 from webapp.models import Role
 from webapp.views.jobs import chapters
@@ -254,6 +255,24 @@ def test_the_dashboard_warns_before_the_disk_is_full(
     assert "nearly full" not in text(browser(viewer).get("/"))
     monkeypatch.setattr("shutil.disk_usage", lambda _path: (100 << 30, 97 << 30, 3 << 30))
     assert "nearly full: 3.0 GB left." in text(browser(viewer).get("/"))
+
+
+@pytest.mark.parametrize(
+    ("word", "says"), [("away", "has not answered since"), ("full", "has been full since")]
+)
+def test_pages_say_that_the_broker_is_broken_and_since_when(
+    word: str, says: str, squid: Game, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, tab = factories.job(squid), browser(viewer)
+    pages = ["/", f"/jobs/{job.pk}/"]
+    assert not any("message broker" in text(tab.get(page)) for page in pages)
+    since = timezone.now().replace(hour=2, minute=14)
+    monkeypatch.setattr(broker.watch, "trouble", broker.Trouble(word, since))
+    for page in pages:
+        assert f"The message broker {says} {since:%Y-%m-%d} 02:14 UTC." in text(tab.get(page))
+    assert tab.get(f"/api/v1/jobs/{job.pk}/pace").json()["broker"]["word"] == word
+    Job.objects.filter(pk=job.pk).update(state="failed")
+    assert "message broker" not in text(tab.get(pages[1])), "nothing of it is to begin"
 
 
 def test_the_dashboard_counts_versions_and_what_is_to_go(squid: Game, viewer: User) -> None:

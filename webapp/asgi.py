@@ -11,7 +11,7 @@ pages = get_asgi_application()
 
 from django.conf import settings  # noqa: E402 (needs the applications set up)
 
-from webapp import doorman, proxies, rows  # noqa: E402
+from webapp import broker, doorman, proxies, rows  # noqa: E402
 from webapp.routing import websockets  # noqa: E402
 
 WIRES = {"http", "websocket"}
@@ -30,3 +30,5 @@ async def admits(scope: dict[str, Any]) -> bool:
 
 
 application.admits = admits  # type: ignore[attr-defined]
+#: What goes on for as long as the server runs.
+application.begin = broker.watch.begin  # type: ignore[attr-defined]

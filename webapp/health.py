@@ -3,21 +3,18 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-import redis
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from kombu import Connection
 
 from deploy_tasks import clock, disk, owner
 from deploy_tasks.models import Worker
+from webapp import broker
 from webapp.access import Open, takes
 
-ANSWER_WITHIN = 1.0  # seconds, for each part
 SEEN_WITHIN = timedelta(seconds=15)  # a worker says every 5 s that it lives
 
 
@@ -57,52 +54,6 @@ def migrations() -> str:
     return "missing" if missing else "ok"
 
 
-def broker() -> str:
-    """What carries bells, and what rings watchers: the same Redis, or a RabbitMQ beside it."""
-    beside = settings.CELERY_BROKER_URL.startswith("amqp")
-    word = _redis()
-    if beside and word != "away":  # a full one rings watchers all the same
-        return "ok" if _rabbit_answers() else "away"
-    return word
-
-
-def _rabbit_answers() -> bool:
-    # Not the application's connections: those may know nothing of a broker that has gone.
-    connection = Connection(settings.CELERY_BROKER_URL, connect_timeout=ANSWER_WITHIN)
-    away: tuple[type[BaseException], ...] = (OSError, *connection.connection_errors)
-    try:
-        connection.connect()
-    except away:
-        return False
-    finally:
-        connection.release()
-    return True
-
-
-def _redis() -> str:
-    client = redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=ANSWER_WITHIN, socket_connect_timeout=ANSWER_WITHIN
-    )
-    try:
-        client.ping()
-        return "full" if _is_full(client) else "ok"
-    except (redis.RedisError, OSError):
-        return "away"
-    finally:
-        client.close()
-
-
-def _is_full(client: redis.Redis) -> bool:
-    """It answers, and takes no message any more."""
-    try:
-        memory = client.info("memory")
-    except redis.ResponseError:  # one that we may not ask
-        return False
-    limit = int(memory.get("maxmemory", 0))
-    evicts = memory.get("maxmemory_policy") != "noeviction"
-    return not evicts and 0 < limit <= int(memory["used_memory"])
-
-
 def worker() -> str:
     try:
         seen = Worker.objects.filter(seen_at__gt=clock.now() - SEEN_WITHIN)
@@ -116,7 +67,7 @@ def worker() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "database": database,
     "migrations": migrations,
-    "broker": broker,
+    "broker": broker.word,
     "worker": worker,
     "disk": disk.word,
 }

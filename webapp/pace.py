@@ -18,8 +18,11 @@ from deploy_tasks import floors, revisions
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobState
+from deploy_tasks.times import iso
+from webapp import broker
+from webapp.broker import Trouble
 from webapp.recent import Recent
-from webapp.shapes import PaceReport, StepPace
+from webapp.shapes import BrokerTrouble, PaceReport, StepPace
 
 #: The newest attempts that are looked at: of this job, and for each step in earlier jobs.
 OWN = 3000
@@ -81,7 +84,8 @@ def left(rests: Iterable[Rest], *, host: float, parallel: int) -> float:
 
 
 def pace(job: Job) -> PaceReport:
-    """``{steps: […], slow: [names], left}``; ``left`` in seconds, null where nobody can say."""
+    """``{steps: […], slow: [names], left, broker}``; ``left`` in seconds, null where nobody can
+    say."""
     names = revisions.step_names(job.revision)
     spans = _own(job)
     usual = _usual(job, names, spans)
@@ -102,7 +106,12 @@ def pace(job: Job) -> PaceReport:
             }
         )
     left = _left(job, names, usual, running)
-    return {"steps": steps, "slow": _slow(usual, running), "left": left}
+    slow = _slow(usual, running)
+    return {"steps": steps, "slow": slow, "left": left, "broker": _broker(broker.watch.trouble)}
+
+
+def _broker(trouble: Trouble | None) -> BrokerTrouble | None:
+    return {"word": trouble.word, "since": iso(trouble.since)} if trouble else None
 
 
 #: Hosts that are slow, and about how many seconds are left.

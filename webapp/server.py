@@ -79,6 +79,7 @@ class Server(Daphne):  # type: ignore[misc]
 
     def run(self) -> None:
         bodies.Request.admits = staticmethod(getattr(self.application, "admits", bodies.nobody))
+        getattr(self.application, "begin", _nothing)()
         super().run()
 
     @property
@@ -133,6 +134,10 @@ class Server(Daphne):  # type: ignore[misc]
             await asyncio.wait(late, timeout=1)
         # What was written last leaves in the next turns of the loop.
         await asyncio.sleep(0.05)
+
+
+def _nothing() -> None:
+    """What an application has to begin that says nothing of it."""
 
 
 if __name__ == "__main__":

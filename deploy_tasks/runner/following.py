@@ -240,11 +240,15 @@ class Follower:
             if data == b"":
                 return End.FOLLOWER if self._reader.header else End.SILENT
             if self._reader.header and time.monotonic() >= ask_at:
-                if time.monotonic() - channel.heard_at > ANSWERS_WITHIN:
-                    raise TimeoutError(_("the host gave no answer within %s s") % round(ANSWERS_WITHIN))
                 ask_at = time.monotonic() + (CONFIRM_AFTER if self._doubts else ASK_AGAIN)
                 self._doubts = self._doubts and self._doubts - 1
-                channel.write(QUESTION, timeout=SEND_LIMIT)
+                self._ask(channel)
+
+    def _ask(self, channel: ssh.Channel) -> None:
+        """Raises TimeoutError where it has not been heard for too long."""
+        if time.monotonic() - channel.heard_at > ANSWERS_WITHIN:
+            raise TimeoutError(_("the host gave no answer within %s s") % round(ANSWERS_WITHIN))
+        channel.write(QUESTION, timeout=SEND_LIMIT)
 
     def _answers(self, channel: ssh.Channel) -> list[frames.RunnerReport | frames.HostSum]:
         self._noise = (self._noise + channel.read_stderr())[-NOISE:]

@@ -26,6 +26,7 @@ from webapp.shapes.inventory import (
 )
 from webapp.shapes.jobs import (
     BatchReport,
+    BrokerTrouble,
     CauseReport,
     FailureList,
     FailureReport,
@@ -61,6 +62,7 @@ __all__ = [
     "AttemptList",
     "AttemptReport",
     "BatchReport",
+    "BrokerTrouble",
     "CallList",
     "CallReport",
     "CauseReport",

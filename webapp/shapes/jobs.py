@@ -135,12 +135,21 @@ class StepPace(TypedDict):
     failed: int
 
 
+class BrokerTrouble(TypedDict):
+    """``word``: away (it does not answer) or full."""
+
+    word: str
+    since: str
+
+
 class PaceReport(TypedDict):
-    """``slow``: hosts that take much longer than is usual. ``left``: seconds; null: who knows."""
+    """``slow``: hosts that take much longer than is usual. ``left``: seconds; null: who knows.
+    ``broker``: why orders begin a little later; null: it is well."""
 
     steps: list[StepPace]
     slow: list[str]
     left: float | None
+    broker: BrokerTrouble | None
 
 
 class FindingPart(TypedDict):

@@ -7,7 +7,7 @@ from deploy_tasks import disk, truth
 from deploy_tasks.models import Host
 from deploy_tasks.states import JOB_OPEN
 from deploy_tasks.truth import Truth
-from webapp import access, lately, reports
+from webapp import access, broker, lately, reports
 from webapp.access import Right, takes
 from webapp.calls.reports import undelivered
 from webapp.first_steps import first_steps
@@ -52,6 +52,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "drifted": drifted[:DRIFTED_SHOWN],
             "more_drifted": max(0, len(drifted) - DRIFTED_SHOWN),
             "undelivered": undelivered(request.user),
+            "broker": broker.watch.trouble,
             "disk": disk.word(),
             "disk_free": disk.free(),
         },

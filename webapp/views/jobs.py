@@ -12,9 +12,9 @@ from django.urls import reverse
 from deploy_tasks import revisions
 from deploy_tasks.models import Attempt, Event, Job
 from deploy_tasks.rollout import Rollout
-from deploy_tasks.states import AttemptState
+from deploy_tasks.states import JOB_ENDED, AttemptState
 from deploy_tasks.times import iso
-from webapp import access, reports
+from webapp import access, broker, reports
 from webapp.access import Right, takes
 from webapp.calls.reports import calls_of
 from webapp.terms import terms
@@ -54,6 +54,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     told = {"job": job, "report": report, "page": page}
     told["steps"] = revisions.recipe_of(job.revision).steps
     told["terms"] = terms(Rollout.model_validate(job.rollout))
+    told["broker"] = None if job.state in JOB_ENDED else broker.watch.trouble
     told["calls"] = calls_of(job, request.user)
     return render(request, "job.html", told)
 

@@ -4,6 +4,7 @@ import { Activity } from "./activity.js";
 import { Answers } from "./answers.js";
 import { Aside } from "./aside.js";
 import { Asked } from "./asked.js";
+import { paintBroker } from "./broker.js";
 import { Causes } from "./causes.js";
 import { Chosen } from "./chosen.js";
 import { Fleet } from "./fleet.js";
@@ -45,6 +46,7 @@ const pick = (name) => chosen.pick(name);
 const asked = new Asked(page, model, {
   onWhy: (told) => causes.load(told),
   onPace: (told) => {
+    paintBroker(byId("broker"), model.ended ? null : told.broker);
     steps.paint(told, model.hosts);
     timeline.pace(told);
   },
@@ -219,6 +221,8 @@ function tick() {
   const now = Date.now();
   if (now - ticked > SLEPT) stream.nudge();
   ticked = now;
+  // Nobody asks any more.
+  if (model.ended) paintBroker(byId("broker"), null);
   headline.tick(now);
   paintCauses();
   fleet.tick(now);
