@@ -269,7 +269,7 @@ def test_pages_say_that_the_broker_is_broken_and_since_when(
     since = timezone.now().replace(hour=2, minute=14)
     monkeypatch.setattr(broker.watch, "trouble", broker.Trouble(word, since))
     for page in pages:
-        assert f"The message broker {says} {since:%Y-%m-%d} 02:14 UTC." in text(tab.get(page))
+        assert f"The message broker {says} {since:%Y-%m-%d} 02:14 UTC ." in text(tab.get(page))
     assert tab.get(f"/api/v1/jobs/{job.pk}/pace").json()["broker"]["word"] == word
     Job.objects.filter(pk=job.pk).update(state="failed")
     assert "message broker" not in text(tab.get(pages[1])), "nothing of it is to begin"
