@@ -31,7 +31,7 @@ class Consumer(consumer.Consumer):
 
     def _wait(self, exc: Exception) -> None:
         # For one that does not answer Celery has a patience of its own.
-        if isinstance(exc, self.channel_errors):
+        if isinstance(exc, self.channel_errors):  # type: ignore[attr-defined]
             for _second in range(REFUSED_FOR):
                 maybe_shutdown()
                 time.sleep(1)
