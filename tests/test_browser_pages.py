@@ -457,6 +457,8 @@ def test_a_job_that_is_over_is_told_in_the_past_tense(tab: Tab) -> None:
     expect(page.locator("#verdict")).to_contain_text("Failed after 31 min")
     expect(page.get_by_role("button", name="Cancel…")).to_be_hidden()
     expect(page.get_by_role("button", name="Retry 2 failed")).to_be_visible()
+    page.get_by_role("link", name="Order it again…").press("Enter")
+    expect(page.get_by_role("radio", name="As in job")).to_be_checked()
 
 
 # ---- the start page

@@ -42,7 +42,7 @@ def test_the_server_says_of_a_job_what_the_page_says(case: dict[str, Any]) -> No
     }
     said = verdict(
         cast(Job, SimpleNamespace(**values)),
-        [BatchCounts(batch["n"], batch["counts"]) for batch in case["batches"]],
+        [BatchCounts(**batch) for batch in case["batches"]],
         Findings(**{name: told.get(name, of) for name, of in NOTHING.items()}),
         now=datetime.fromisoformat(case["now"]),
     )

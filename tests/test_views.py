@@ -20,6 +20,8 @@ from django.utils import timezone
 
 from deploy_tasks import audit
 from deploy_tasks.models import AuditEntry, Game, HostCheck, HostKey, HostRun, Job, Sighting
+from deploy_tasks.orders import JobOrder, start_job
+from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes
 from tests.stories import person
@@ -630,6 +632,32 @@ def test_the_start_page_takes_a_host_and_a_version_from_its_address(
     assert re.search(r'value="eu-2" checked', page)
     assert re.search(r'value="names" checked', page)
     assert re.search(r'value="1.0" checked', page)
+
+
+def test_an_order_is_given_again_by_the_very_terms_of_an_earlier_one(
+    squid: Game, operator: User, viewer: User
+) -> None:
+    client = browser(operator)
+    terms = {"canary": 1, "max_down": {"region": 1}, "stage": "ahead", "preflight": True}
+    earlier = start_job(
+        JobOrder(game="squid", version="1.0", hosts=["eu-1", "us-1"], rollout=Rollout(**terms)),
+        by=operator,
+    )[0]
+    Job.objects.filter(pk=earlier.pk).update(vars={"motd": "hi"}, state=JobState.CANCELLED)
+    HostRun.objects.update(holds_host=False, state="cancelled")
+    assert f"/jobs/new?like={earlier.pk}" in client.get(f"/jobs/{earlier.pk}/").content.decode()
+    assert "new?like" not in browser(viewer).get(f"/jobs/{earlier.pk}/").content.decode()
+    page = client.get(f"/jobs/new?like={earlier.pk}").content.decode()
+    for chosen in ("1.0", "names", "eu-1", "us-1", "#like", "now"):
+        assert re.search(rf'value="{chosen}" checked', page)
+    assert not re.search(r'value="eu-2" checked', page)
+    assert re.search(r'name="preflight" checked', page)
+    assert 'value="hi"' in page
+    form = {"like": str(earlier.pk), "rollout": "#like", "which": "all", "version": "2.0"}
+    assert order(client, **form).status_code == 302
+    job = Job.objects.latest("pk")
+    assert job.rollout == earlier.rollout | {"stage": "in_batch", "preflight": False}
+    assert client.get("/jobs/new?like=999").status_code == 404
 
 
 def test_older_releases_can_be_chosen_too(squid: Game, operator: User) -> None:

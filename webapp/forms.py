@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from deploy_tasks import floors, recipes, revisions
 from deploy_tasks.errors import InvalidInput
 from deploy_tasks.findings import said
-from deploy_tasks.models import Game, Host, Release
+from deploy_tasks.models import Game, Host, Job, Release
 from deploy_tasks.orders import JobOrder
-from deploy_tasks.rollout import presets
+from deploy_tasks.rollout import Rollout, presets
 from webapp.converters import number
 from webapp.terms import terms
 
@@ -28,6 +28,8 @@ ALL, LABELS, NAMES = "all", "label", "names"
 NOW, AT, STAGE, STAGE_AT = "now", "at", "stage", "stage_at"
 #: Not the name of a preset: the rollout is in the fields beside it.
 BY_HAND = "custom"
+#: Nor this one: the rollout is that of the earlier job which the order is like.
+LIKE = "#like"
 TITLES = {
     "standard": gettext_lazy("Standard"),
     "careful": gettext_lazy("Careful"),
@@ -65,14 +67,16 @@ class JobForm(forms.Form):
     note = forms.CharField(required=False, max_length=2000)
     force = forms.BooleanField(required=False)
 
-    def __init__(self, game: Game, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, game: Game, *args: Any, like: Job | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.game = game
+        self.like = like
         revision = game.recipe.newest()
         self.recipe = revisions.recipe_of(revision)
         self.releases = list(game.releases.order_by("-pk"))
         self.hosts = list(Host.objects.filter(game=game).order_by("name").only("name", "labels"))
-        self._presets = presets(game.rollouts)
+        earlier = {LIKE: Rollout.model_validate(like.rollout)} if like else {}
+        self._presets = earlier | presets(game.rollouts)
         self._choice("rollout").choices = [(name, "") for name in (*self._presets, BY_HAND)]
         self._choice("version").choices = [(one.version, "") for one in self.releases]
         self._choice("host").choices = [(host.name, host.name) for host in self.hosts]
@@ -124,8 +128,7 @@ class JobForm(forms.Form):
     def presets(self) -> list[tuple[str, str, str]]:
         """Name, title, and what it says."""
         return [
-            (name, str(TITLES.get(name, name)), terms(rollout))
-            for name, rollout in self._presets.items()
+            (name, self._title(name), terms(rollout)) for name, rollout in self._presets.items()
         ]
 
     def clean(self) -> dict[str, Any]:
@@ -176,6 +179,8 @@ class JobForm(forms.Form):
         more: dict[str, Any] = {"preflight": True} if given["preflight"] else {}
         if given["when"] in (STAGE, STAGE_AT):
             more["stage"] = "ahead"
+        if self.like and given["rollout"] == LIKE:
+            return {"rollout": self.like.rollout | {"preflight": False, "stage": "in_batch"} | more}
         if given["rollout"] != BY_HAND:
             return {"preset": given["rollout"] or "standard", "rollout": more}
         asked = {
@@ -212,6 +217,11 @@ class JobForm(forms.Form):
             case [name, *_rest] if name in self.fields:
                 return name
         return None
+
+    def _title(self, preset: str) -> str:
+        if self.like and preset == LIKE:
+            return _("As in job #%s") % self.like.pk
+        return str(TITLES.get(preset, preset))
 
     def _choice(self, name: str) -> forms.ChoiceField:
         field = self.fields[name]

@@ -21,6 +21,7 @@ from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import (
     AttemptKind,
     AttemptState,
+    Gate,
     JobState,
     Link,
 )
@@ -38,7 +39,7 @@ from webapp.shapes import (
     JobReport,
     PreflightReport,
 )
-from webapp.tally import Tally, tallies
+from webapp.tally import GATES, Tally, tallies
 from webapp.verdict import Findings, verdict
 
 
@@ -187,6 +188,7 @@ def _findings(job: Job, tally: Tally, *, limit: int | None) -> Findings:
         left=left,
         taken_back_by=tally.rolled_back_by,
         stages_ahead=Rollout.model_validate(job.rollout).stages_ahead,
+        unfit=tally.check == GATES[Gate.WAITING],
     )
 
 

@@ -47,7 +47,10 @@ class Tally:
 
     @property
     def batches(self) -> list[BatchCounts]:
-        return [BatchCounts(n, counts) for n, counts in sorted(self.of_batch.items())]
+        return [
+            BatchCounts(n, counts, self.gates.get(n, ""))
+            for n, counts in sorted(self.of_batch.items())
+        ]
 
 
 def _runs(of: Q) -> QuerySet[HostRun, tuple[Any, ...]]:

@@ -19,7 +19,8 @@ class Findings:
     reach, down, or much slower than usual; of those that failed, how many were set aside
     (``excluded``); how many may fail (``limit``; None: any number), and
     about how many seconds are left (None: nobody knows); the number of the job that takes it
-    back; whether its hosts stage ahead of the switch."""
+    back; whether its hosts stage ahead of the switch, and whether a person has to say if it begins
+    with hosts that are not fit."""
 
     unreachable: int = 0
     down: int = 0
@@ -29,14 +30,17 @@ class Findings:
     left: float | None = None
     taken_back_by: int | None = None
     stages_ahead: bool = False
+    unfit: bool = False
 
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """How many host runs of batch ``n`` are in which state; states that none is in may lack."""
+    """How many host runs of batch ``n`` are in which state; states that none is in may lack.
+    ``gate``: what stands after it, as the API tells it (soaking, gate), else empty."""
 
     n: int
     counts: Mapping[str, int]
+    gate: str = ""
 
     @property
     def hosts(self) -> int:
@@ -74,7 +78,7 @@ def verdict(job: Job, batches: Sequence[BatchCounts], found: Findings, *, now: d
         done = _("%(updated)d of %(total)d taken back")
     quiet = job.state == JobState.RUNNING and not job.cancelled
     so_far = _(", ").join(_findings(done, batches, found, quiet=quiet)) + _(".")
-    opening = _opening(job, batches)
+    opening = _opening(job, batches, unfit=found.unfit)
     if found.taken_back_by and job.state in JOB_ENDED:
         opening = _("%(ended)s, taken back by job #%(job)s") % {
             "ended": opening,
@@ -129,7 +133,7 @@ def _ahead(job: Job, batches: Sequence[BatchCounts], now: datetime | None) -> st
     return _("Waits for a worker: %(hosts)s.") % {"hosts": hosts}
 
 
-def _opening(job: Job, batches: Sequence[BatchCounts]) -> str:
+def _opening(job: Job, batches: Sequence[BatchCounts], *, unfit: bool) -> str:
     """What comes before the colon; empty where a job of one batch simply runs."""
     took = duration((job.ended_at or job.created_at) - (job.started_at or job.created_at))
     match job.state:
@@ -147,7 +151,20 @@ def _opening(job: Job, batches: Sequence[BatchCounts]) -> str:
             return _("Paused in batch %(n)d of %(of)d") % place
         case JobState.HALTED:
             return _("Halted in batch %(n)d of %(of)d") % place
-    return _("Batch %(n)d of %(of)d") % place if len(batches) > 1 else ""
+    if unfit:
+        return _("Waits for a person, not all hosts are fit")
+    return _between(batches) or (_("Batch %(n)d of %(of)d") % place if len(batches) > 1 else "")
+
+
+def _between(batches: Sequence[BatchCounts]) -> str:
+    """Where a batch is done and the next one may not begin: for what it waits."""
+    for batch in batches:
+        place = {"n": batch.n, "of": len(batches)}
+        if batch.gate == "gate":
+            return _("Batch %(n)d of %(of)d is done and waits to be promoted") % place
+        if batch.gate == "soaking":
+            return _("Batch %(n)d of %(of)d is done and must stay well") % place
+    return ""
 
 
 def _current(batches: Sequence[BatchCounts]) -> int:

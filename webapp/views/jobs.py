@@ -49,6 +49,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
             "host": reverse("host", args=["HOST"]),
             "jobs": reverse("jobs"),
             "inventory": reverse("hosts"),
+            "again": _again(request, job),
         },
     }
     told = {"job": job, "report": report, "page": page}
@@ -57,6 +58,12 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     told["broker"] = None if job.state in JOB_ENDED else broker.watch.trouble
     told["calls"] = calls_of(job, request.user)
     return render(request, "job.html", told)
+
+
+def _again(request: HttpRequest, job: Job) -> str | None:
+    """Where one like it is ordered, by who may."""
+    may = access.may(request.user, Right.OPERATE, job.game) and job.rolls_back_id is None
+    return f"{reverse('job-new')}?like={job.pk}" if may else None
 
 
 @takes(Right.SEE)

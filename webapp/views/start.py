@@ -11,23 +11,28 @@ from django.views.decorators.http import require_POST
 from deploy_tasks import orders, preflight
 from deploy_tasks.errors import InvalidInput, KeyReused, OrderRefused
 from deploy_tasks.models import Game, Host, HostRun, Job
-from webapp import access, reports
+from webapp import access, again, reports
 from webapp.access import Right, takes
+from webapp.converters import number
 from webapp.forms import JobForm
 from webapp.versions import versions
 
 
 @takes(Right.OPERATE)
 def new(request: HttpRequest) -> HttpResponse:
-    """``?game=`` chooses, ``?version=`` and ``?host=`` fill in. A form that comes twice starts one
-    job: it carries its key."""
+    """``?game=`` chooses, ``?version=`` and ``?host=`` fill in, and ``?like=`` all that an earlier
+    job was ordered with. A form that comes twice starts one job: it carries its key."""
+    like = _like(request)
     games = access.games(request.user, Right.OPERATE).order_by("name")
-    asked = request.POST.get("game") or request.GET.get("game")
+    asked = request.POST.get("game") or request.GET.get("game") or (like and like.game.name)
     if not asked and len(games) != 1:
         return render(request, "start.html", {"games": games, "versions": versions(games)})
     game = get_object_or_404(access.visible_games(request.user), name=asked or games[0].name)
     access.require(request.user, Right.OPERATE, game)
-    form = JobForm(game, request.POST or None, initial=_initial(request, game))
+    if like and like.game != game:
+        like = None
+    initial = _initial(request, game) | (again.asked(like) if like else {})
+    form = JobForm(game, request.POST or None, like=like, initial=initial)
     key, refusal = form["key"].value(), ""
     if request.method == "POST":
         try:
@@ -50,7 +55,7 @@ def plan(request: HttpRequest) -> JsonResponse:
     """What the form as it is filled in would do. 422: ``{errors: {field: [messages]}}``."""
     game = get_object_or_404(access.visible_games(request.user), name=request.POST.get("game", ""))
     access.require(request.user, Right.OPERATE, game)
-    form = JobForm(game, request.POST)
+    form = JobForm(game, request.POST, like=_like(request))
     try:
         if form.is_valid() and (order := form.order()):
             return JsonResponse(orders.plan_job(order, by=cast(User, request.user)).as_json())
@@ -66,7 +71,7 @@ def check(request: HttpRequest) -> JsonResponse:
     now. ``again`` asks anew. 422: ``{errors: {field: [messages]}}``."""
     game = get_object_or_404(access.visible_games(request.user), name=request.POST.get("game", ""))
     access.require(request.user, Right.OPERATE, game)
-    form = JobForm(game, request.POST)
+    form = JobForm(game, request.POST, like=_like(request))
     try:
         if form.is_valid() and (order := form.order()):
             found = preflight.check(order, again="again" in request.POST)
@@ -96,6 +101,15 @@ def _start(form: JobForm, by: User) -> Job | None:
     if not form.is_valid() or not (order := form.order()):
         return None
     return orders.start_job(order, by=by, key=form.cleaned_data["key"])[0]
+
+
+def _like(request: HttpRequest) -> Job | None:
+    """The earlier job that the order is to be like. One that takes another back is none."""
+    asked = request.POST.get("like") or request.GET.get("like")
+    if not asked:
+        return None
+    jobs = access.visible_jobs(request.user).filter(rolls_back=None)
+    return get_object_or_404(jobs.select_related("game", "release"), pk=number(asked))
 
 
 def _initial(request: HttpRequest, game: Game) -> dict[str, object]:

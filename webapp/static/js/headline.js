@@ -21,7 +21,9 @@ export class Headline {
   /** @param pace {slow, left}: hosts that are slow, and seconds, null where nobody knows */
   paint(batches, { slow, left }) {
     const { limit } = this.model.job;
-    const said = pieces(this.model.job, batches, { ...this.model.troubles(), limit, slow, left });
+    const unfit = this.model.gates.get(0)?.gate === "gate";
+    const situation = { ...this.model.troubles(), unfit, limit, slow, left };
+    const said = pieces(this.model.job, batches, situation);
     const text = said.map((piece) => piece.text).join("");
     if (text !== this.said) {
       this.said = text;
@@ -44,7 +46,7 @@ export class Headline {
     const all = [...hosts.values()].filter(({ down }) => down);
     const downs = all.map(({ name, error }) => ({ name, why: this.why(name) || error }));
     const reason = this.model.ended ? "" : job.reason;
-    const opens = isBeforeSwitch(job, now) && job.start_at ? untilSwitch(job.start_at, now) : "";
+    const opens = job.start_at ? ahead(job, now) : "";
     const explained = JSON.stringify([reason, opens, downs]);
     if (explained === this.explained) return;
     this.explained = explained;
@@ -68,11 +70,17 @@ export class Headline {
   }
 }
 
-/** In the reader's own time. */
-function untilSwitch(at, now) {
-  return fill(gettext("Hosts begin to go down at %(at)s, in %(span)s."), {
-    at: moment(at, new Date(now)),
-    span: until((Date.parse(at) - now) / 1000),
+/** What happens at the time that was set, in the reader's own; "" once it has come. */
+function ahead(job, now) {
+  const switches = isBeforeSwitch(job, now);
+  const begins = job.state === "waiting" && !job.cancelled && Date.parse(job.start_at) > now;
+  if (!switches && !begins) return "";
+  const text = switches
+    ? gettext("Hosts begin to go down at %(at)s, in %(span)s.")
+    : gettext("It begins at %(at)s, in %(span)s.");
+  return fill(text, {
+    at: moment(job.start_at, new Date(now)),
+    span: until((Date.parse(job.start_at) - now) / 1000),
   });
 }
 

@@ -17,8 +17,14 @@ const ASKS_NOTHING = ["retry", "promote", "resume", "check"];
 /** The buttons of the verdict: only what makes sense now. */
 export class Orders {
   /** @param root the place of the buttons @param refusal where a refusal is said */
-  constructor(root, refusal, { model, url, onGiven }) {
+  constructor(root, refusal, { model, url, again, onGiven }) {
     Object.assign(this, { root, refusal, model, url, onGiven });
+    this.again = element(
+      "a",
+      { class: "btn act", href: again, hidden: true },
+      element("span", {}, gettext("Order it again…")),
+      element("small", {}, gettext("the same hosts and terms")),
+    );
     this.retry = this.#button("", () => this.give("retry", {}, this.retry));
     this.promote = this.#button("main", () =>
       this.give("promote", { batch: this.gated?.n }, this.promote),
@@ -58,6 +64,7 @@ export class Orders {
       this.pause,
       this.change,
       this.rollback,
+      this.again,
       this.cancel,
       this.why,
     );
@@ -90,6 +97,7 @@ export class Orders {
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
     this.#paintCancel(can, waiting, active);
     this.change.hidden = !can.includes("change");
+    this.again.hidden = !this.again.href || !this.model.ended;
     this.why.hidden = !can.some((order) => ASKS_NOTHING.includes(order));
     const { parallel } = this.model.job.rollout;
     this.#label(

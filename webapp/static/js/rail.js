@@ -3,7 +3,7 @@
 
 import { element, setClass, setText } from "./dom.js";
 import { bar, fillBar } from "./marks.js";
-import { FAILED, HOST_ENDED } from "./states.js";
+import { FAILED, HOST_ENDED, JOB_ENDED } from "./states.js";
 import { batchState, count, currentBatch } from "./verdict.js";
 import { clock, duration, fill, gettext, ngettext, number } from "./words.js";
 
@@ -38,7 +38,7 @@ export class Rail {
           (job.pause === "batch" && batches[place - 1].n === current));
       const [text, hot] =
         state === "waiting" && !batch.gate
-          ? ahead(batch, { asks, first: place === 0, soak: nth(job.rollout.soak, place + 1) })
+          ? ahead(batch, { job, asks, first: place === 0, soak: nth(job.rollout.soak, place + 1) })
           : stands(state, batch, isCurrent ? failed : null);
       setText(entry.small, text);
       setClass(entry.small, hot ? "asks" : "");
@@ -92,7 +92,9 @@ function name({ canary }, { total, through }) {
 }
 
 /** Of a batch that nobody has begun: who opens it, and what comes after it. */
-function ahead({ canary, budget, counts }, { asks, first, soak }) {
+function ahead({ canary, budget, counts }, { job, asks, first, soak }) {
+  if (job.cancelled || JOB_ENDED.has(job.state)) return [gettext("does not begin any more"), false];
+  if (job.state === "halted") return [gettext("held back"), false];
   const opens = asks
     ? gettext("waits for your go")
     : first

@@ -65,6 +65,7 @@ const steps = new Steps(byId("steps"), page.steps);
 const orders = new Orders(byId("acts"), byId("refusal"), {
   model,
   url: page.urls.job,
+  again: page.urls.again,
   onGiven: () => asked.again(),
 });
 const causes = new Causes(byId("causes"), {

@@ -6,9 +6,9 @@ import { duration, fill, gettext, ngettext } from "./words.js";
 
 /**
  * @param job state, cancelled, start_at, created_at, started_at, ended_at, rolled_back_by
- * @param batches [{n, counts}] @param situation counts of hosts that are `unreachable`, `down` and
- * `slow`; of those that failed, how many were set aside (`excluded`); how many may fail (`limit`, null: any number); seconds `left` (null: who knows); `now`,
- * milliseconds
+ * @param batches [{n, counts, gate?}] @param situation counts of hosts that are `unreachable`, `down` and
+ * `slow`; of those that failed, how many were set aside (`excluded`); how many may fail (`limit`, null: any number); seconds `left` (null: who knows);
+ * `unfit`: a person has to say whether it begins with hosts that are not fit; `now`, milliseconds
  */
 export function verdict(job, batches, situation) {
   return pieces(job, batches, situation)
@@ -16,14 +16,14 @@ export function verdict(job, batches, situation) {
     .join("");
 }
 
-const NOTHING = { unreachable: 0, down: 0, slow: 0, excluded: 0, limit: null, left: null };
+const NOTHING = { unreachable: 0, down: 0, slow: 0, excluded: 0, limit: null, left: null, unfit: false };
 
 /** The sentence in pieces, `{text, tone}`; tone is "", "strong" or "failed". */
 export function pieces(job, batches, { now = Date.now(), ...given } = {}) {
   const situation = { ...NOTHING, ...given };
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
   if (isBeforeSwitch(job, now)) return staging(job, batches, situation);
-  const opening = takenBack(job, open(job, batches));
+  const opening = takenBack(job, open(job, batches, situation));
   const done = job.rolls_back
     ? gettext("%(updated)d of %(total)d taken back")
     : gettext("%(updated)d of %(total)d updated");
@@ -106,7 +106,7 @@ function ahead(job, batches, now) {
   return fill(gettext("Waits for a worker: %(hosts)s."), { hosts });
 }
 
-function open(job, batches) {
+function open(job, batches, { unfit }) {
   const begun = Date.parse(job.started_at ?? job.created_at);
   const took = duration((Date.parse(job.ended_at ?? job.created_at) - begun) / 1000);
   if (job.state === "succeeded") return fill(gettext("Succeeded in %(took)s"), { took });
@@ -116,7 +116,17 @@ function open(job, batches) {
   const place = { n: currentBatch(batches), of: batches.length };
   if (job.state === "paused") return fill(gettext("Paused in batch %(n)d of %(of)d"), place);
   if (job.state === "halted") return fill(gettext("Halted in batch %(n)d of %(of)d"), place);
-  return batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "";
+  if (unfit) return gettext("Waits for a person, not all hosts are fit");
+  return between(batches) || (batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "");
+}
+
+/** Where a batch is done and the next one may not begin: for what it waits. */
+function between(batches) {
+  const { n, gate } = batches.find((batch) => batch.gate) ?? {};
+  const place = { n, of: batches.length };
+  if (gate === "gate") return fill(gettext("Batch %(n)d of %(of)d is done and waits to be promoted"), place);
+  if (gate === "soaking") return fill(gettext("Batch %(n)d of %(of)d is done and must stay well"), place);
+  return "";
 }
 
 function takenBack({ state, rolled_back_by: by }, ended) {
