@@ -115,3 +115,10 @@ def run(*arguments: str) -> str:
     out = StringIO()
     call_command("token", *arguments, stdout=out)
     return out.getvalue().strip()
+
+
+@pytest.mark.parametrize("days", [0, 10**10])
+def test_a_token_is_good_for_no_more_days_than_a_calendar_has(days: int) -> None:
+    with pytest.raises(CommandError, match="--days"):
+        call_command("token", "ci", f"--days={days}", stdout=StringIO())
+    assert not User.objects.exists()

@@ -375,9 +375,9 @@ def test_a_game_that_was_not_asked_is_not_told_to_have_kept_silent(
 
 
 def test_hosts_are_found_by_what_they_said_last(squid: Game, viewer: User) -> None:
-    for name, version in (("eu-1", "1.0"), ("eu-1", "2.0"), ("eu-1", ""), ("us-1", "1.0")):
+    for name, version in (("eu-1", "1.0"), ("eu-1", "2.0-rc"), ("eu-1", ""), ("us-1", "1.0")):
         run(squid, name, HostRunState.FAILED, version=version)
-    assert listed(viewer, "version=2.0") == ["eu-1"]
+    assert listed(viewer, "version=2.0-rc") == ["eu-1"]
     assert listed(viewer, "version=1.0") == ["us-1"]
     assert listed(viewer, "version=-") == ["eu-2"]
 

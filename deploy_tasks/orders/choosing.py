@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deploy_tasks import floors, recipes, revisions, rollout
 from deploy_tasks.errors import InvalidInput
@@ -13,6 +13,7 @@ from deploy_tasks.models import Game, Host, RecipeRevision, Release
 from deploy_tasks.names import Name
 from deploy_tasks.rollout import Cut, Placed, Rollout
 from deploy_tasks.standing import irreversible
+from deploy_tasks.times import Moment
 
 
 class JobOrder(BaseModel):
@@ -32,7 +33,7 @@ class JobOrder(BaseModel):
     note: str = Field(default="", max_length=2000)
     force: bool = False
     #: With ``stage: ahead`` the time of the switch; hosts stage before it.
-    start_at: AwareDatetime | None = None
+    start_at: Moment | None = None
 
     @model_validator(mode="after")
     def _one_choice_of_hosts(self) -> "JobOrder":

@@ -144,3 +144,19 @@ def test_a_hostile_name_of_an_artifact_is_a_name_and_no_path(
     for release in Release.objects.filter(game__name="squid", version="1.0"):
         assert "/" not in release.filename
         assert release.filename.isprintable()
+
+
+@pytest.mark.parametrize("path", ["/hosts/?q=%00", "/jobs/?game=a%00", "/jobs/?%00=a"])
+def test_a_character_that_no_database_takes_reaches_none(anna: User, path: str) -> None:
+    client = Client()
+    client.force_login(anna)
+    assert client.get(path).status_code == 400
+    assert client.post("/jobs/new", {"game": "squid\0"}).status_code == 400
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_utc_has_no_year_for_is_refused_by_its_field(anna: User, at: str) -> None:
+    order = {"game": "squid", "version": "2.0", "all": True, "start_at": at}
+    answer = Caller(anna).post("/jobs/plan", order)
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "start_at")
+    assert Caller(anna).get("/calls", job=10**30).json() == {"calls": []}

@@ -75,7 +75,7 @@ def test(request: ApiRequest, name: str) -> Status[PagerReport]:
 def list_calls(request: ApiRequest, job: int | None = None) -> CallList:
     found = reports.visible_calls(request.auth)
     if job is not None:
-        found = found.filter(job=job)
+        found = found.filter(job__pk=job)
     return {"calls": [reports.call(one) for one in found[:MOST]]}
 
 

@@ -3,10 +3,11 @@
 from typing import Literal
 
 from ninja import Status
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from deploy_tasks import orders
 from deploy_tasks.states import Pause
+from deploy_tasks.times import Moment
 from webapp import reports
 from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
@@ -56,7 +57,7 @@ class PromoteOrder(Order):
 class SwitchOrder(Order):
     """``at``: not before then; left out: from now on."""
 
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 class SkipOrder(Order):

@@ -38,7 +38,7 @@ def hosts(request: HttpRequest) -> HttpResponse:
     elif given["q"]:
         found = found.filter(name__icontains=given["q"])
     if given["version"]:
-        found = seen_at(found, given["version"].replace(NOT_SEEN, ""))
+        found = seen_at(found, "" if given["version"] == NOT_SEEN else given["version"])
     if given["state"] in Standing:
         found = standing(found, Standing(given["state"]))
     rows = found.select_related("game", "last_check").order_by("name")

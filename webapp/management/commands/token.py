@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks.models import Game
 from webapp import tokens
+from webapp.env import LONGEST_DAYS
 from webapp.models import Scope
 
 
@@ -35,8 +36,8 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, user: str, json: bool, **options: Any) -> str:
-        if options["days"] is not None and options["days"] < 1:
-            raise CommandError(_("--days: give a number from 1 on"))
+        if options["days"] is not None and not 1 <= options["days"] <= LONGEST_DAYS:
+            raise CommandError(_("--days: give a number from 1 to %s") % LONGEST_DAYS)
         token = tokens.issue(
             _user(user),
             by=None,
