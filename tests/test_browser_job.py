@@ -238,6 +238,9 @@ def test_hosts_are_found_by_what_is_typed_or_pasted_and_a_link_finds_the_same(
     for key, at in [("End", rows.last), ("Home", rows.first), ("e", rows.filter(has_text=failed))]:
         page.keyboard.press(key)
         expect(at.locator("button")).to_be_focused()
+    # One stop of Tab, however many rows.
+    page.keyboard.press("Tab")
+    expect(page.locator("#table :focus")).to_have_count(0)
     assert tab.complaints() == []
 
 

@@ -179,7 +179,7 @@ def test_a_chinese_browser_is_told_all_of_a_job_in_chinese(
     page = tab.open_job(small, "?host=" + run_in(small, HostRunState.FAILED).name)
     expect(page.locator("#score .chip").first).to_contain_text("已更新")
     expect(page.locator("#verdict")).to_contain_text("个失败")
-    expect(page.locator("#log")).to_contain_text("步骤“health”结束，退出码 1")
+    expect(page.locator("#log")).to_contain_text("停服：在 health 失败")
     expect(page.locator("#activity")).to_contain_text("mira 开始更新 5 个区服。")
     assert tab.complaints() == []
     page.get_by_role("button", name="English").click()

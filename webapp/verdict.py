@@ -111,7 +111,7 @@ def _staging(job: Job, batches: Sequence[BatchCounts], found: Findings) -> str:
         done, batches, replace(found, left=None), first=HostRunState.STAGED, quiet=False
     )
     opening = {
-        JobState.RUNNING: _("Staging"),
+        JobState.RUNNING: _unfit() if found.unfit else _("Staging"),
         JobState.PAUSED: _("Paused while staging") if job.pause else "",
         JobState.HALTED: _("Halted while staging"),
     }[JobState(job.state)]
@@ -152,8 +152,12 @@ def _opening(job: Job, batches: Sequence[BatchCounts], *, unfit: bool) -> str:
         case JobState.HALTED:
             return _("Halted in batch %(n)d of %(of)d") % place
     if unfit:
-        return _("Waits for a person, not all hosts are fit")
+        return _unfit()
     return _between(batches) or (_("Batch %(n)d of %(of)d") % place if len(batches) > 1 else "")
+
+
+def _unfit() -> str:
+    return _("Waits for a person, not all hosts are fit")
 
 
 def _between(batches: Sequence[BatchCounts]) -> str:

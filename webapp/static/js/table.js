@@ -34,7 +34,10 @@ export class HostTable {
     this.body.addEventListener("click", (event) => this.#at(event, onPick));
     this.body.addEventListener("mouseover", (event) => this.#at(event, onLook));
     this.body.addEventListener("mouseleave", () => onLook(null));
-    this.body.addEventListener("focusin", (event) => this.#at(event, onLook));
+    this.body.addEventListener("focusin", (event) => {
+      this.#at(event, onLook);
+      this.#at(event, (name) => this.#stopAt(name));
+    });
     this.body.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -51,6 +54,7 @@ export class HostTable {
     const rows = new Map(shown.map((name) => [name, this.rows.get(name) ?? this.#row(name)]));
     this.rows = rows;
     this.body.replaceChildren(...[...rows.values()].map(({ row }) => row));
+    this.#stopAt(this.chosen);
     this.paint(shown);
   }
 
@@ -76,7 +80,7 @@ export class HostTable {
   }
 
   focus(name) {
-    this.rows.get(name).row.querySelector("button").focus();
+    this.rows.get(name).open.focus();
   }
 
   /** Spans that grow, once a second. */
@@ -90,7 +94,15 @@ export class HostTable {
   mark(chosen) {
     const before = this.chosen;
     this.chosen = chosen;
+    this.#stopAt(chosen);
     this.paint([before, chosen].filter(Boolean));
+  }
+
+  /** The one row that Tab leads to; from there arrow keys lead on. */
+  #stopAt(name) {
+    if (this.stop) this.stop.tabIndex = -1;
+    this.stop = (this.rows.get(name) ?? this.rows.values().next().value)?.open;
+    if (this.stop) this.stop.tabIndex = 0;
   }
 
   #row(name) {
@@ -100,7 +112,7 @@ export class HostTable {
       return { cell: element("td", {}, square, text), square, text };
     });
     const sum = element("td", { class: "num nowrap" });
-    const open = element("button", { type: "button" }, name);
+    const open = element("button", { type: "button", tabindex: "-1" }, name);
     const row = element(
       "tr",
       { "data-host": name },
@@ -108,7 +120,7 @@ export class HostTable {
       ...cells.map(({ cell }) => cell),
       sum,
     );
-    return { row, cells, total: sum };
+    return { row, open, cells, total: sum };
   }
 
   #cell({ cell, square, text }, step, host, now) {

@@ -160,7 +160,8 @@ export class Timeline {
     const { from, span: whole } = this.#scale;
     const most = Math.max(2, Math.floor(this.#width() / MARK_EVERY));
     const seconds = whole < 10 * 60_000;
-    const marked = marks(this.#scale, most, { aligned }).flatMap((at) => [
+    const begun = Boolean(this.#model.job.started_at);
+    const marked = (begun ? marks(this.#scale, most, { aligned }) : []).flatMap((at) => [
       svg("line", { x1: share(at, whole), x2: share(at, whole), y1: 12, y2: 18 }),
       svg(
         "text",

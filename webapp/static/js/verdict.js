@@ -68,7 +68,7 @@ export function isBeforeSwitch(job, now = Date.now()) {
 /** What is done ahead, and when hosts begin to go down. */
 function staging(job, batches, troubles) {
   const openings = {
-    running: gettext("Staging"),
+    running: troubles.unfit ? unfit() : gettext("Staging"),
     paused: job.pause ? gettext("Paused while staging") : "",
     halted: gettext("Halted while staging"),
   };
@@ -106,7 +106,7 @@ function ahead(job, batches, now) {
   return fill(gettext("Waits for a worker: %(hosts)s."), { hosts });
 }
 
-function open(job, batches, { unfit }) {
+function open(job, batches, situation) {
   const begun = Date.parse(job.started_at ?? job.created_at);
   const took = duration((Date.parse(job.ended_at ?? job.created_at) - begun) / 1000);
   if (job.state === "succeeded") return fill(gettext("Succeeded in %(took)s"), { took });
@@ -116,8 +116,12 @@ function open(job, batches, { unfit }) {
   const place = { n: currentBatch(batches), of: batches.length };
   if (job.state === "paused") return fill(gettext("Paused in batch %(n)d of %(of)d"), place);
   if (job.state === "halted") return fill(gettext("Halted in batch %(n)d of %(of)d"), place);
-  if (unfit) return gettext("Waits for a person, not all hosts are fit");
+  if (situation.unfit) return unfit();
   return between(batches) || (batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "");
+}
+
+function unfit() {
+  return gettext("Waits for a person, not all hosts are fit");
 }
 
 /** Where a batch is done and the next one may not begin: for what it waits. */
