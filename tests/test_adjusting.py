@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from deploy_tasks import bells, conductor, orders
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
@@ -250,6 +251,36 @@ def test_what_has_not_failed_is_not_excluded(mira: User) -> None:
             orders.exclude(job, by=mira, hosts=hosts)
         assert refusal.value.field == field
     assert not job.host_runs.filter(excluded=True).exists()
+
+
+def test_a_job_goes_on_without_hosts_of_which_nobody_knows_how_they_stand(mira: User) -> None:
+    job = running(4, rollout={"max_failed": 0})
+    runs = job.host_runs
+    runs.filter(position=0).update(state="unknown", plan="p", reason="who knows")
+    claimed = {"owner": "a worker", "lease_until": timezone.now(), "fence": 3}
+    runs.filter(position=1).update(state="running", link="unreachable", plan="q", **claimed)
+    doubted = names(job)[:2]
+    for run in runs.filter(name__in=doubted):
+        run.attempts.create(uid=f"{run.plan}.1", step=0, name="stop", number=1, state="running")
+    orders.exclude(job, by=mira, hosts=doubted, note="the rack has burnt")
+    conductor.conduct(job.pk)
+    assert states(job) == ["failed", "failed", "queued", "queued"]
+    for run in runs.filter(name__in=doubted).select_related("host"):
+        assert (run.error, run.reason) == ("given up by mira", "excluded by mira")
+        assert (run.excluded, run.holds_host) == (True, False)
+        assert run.host
+        assert run.host.unended_plan == run.plan
+        assert run.attempts.get().state == "lost"
+    away = runs.get(position=1)
+    assert (away.fence, away.owner, away.lease_until) == (4, "", None)
+    assert [order["what"] for order in told(job)] == ["exclude"]
+
+
+def test_one_that_cannot_be_reached_and_has_not_begun_is_left_out_instead(mira: User) -> None:
+    job = running()
+    job.host_runs.filter(position=0).update(link="unreachable")
+    with pytest.raises(OrderRefused, match="has not failed"):
+        orders.exclude(job, by=mira, hosts=names(job)[:1])
 
 
 def test_why_terms_were_changed_is_kept(mira: User) -> None:

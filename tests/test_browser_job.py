@@ -79,6 +79,45 @@ def test_hosts_that_failed_of_the_same_are_excluded_with_a_reason(tab: Tab, larg
     assert tab.complaints() == []
 
 
+def test_a_job_goes_on_without_a_host_of_which_nobody_knows_how_it_stands(
+    tab: Tab, large: Job
+) -> None:
+    page = tab.open_job(large)
+    doubted = page.locator("#causes li", has_text="Nobody knows how “stop” ended")
+    doubted.get_by_role("button", name="Exclude…").click()
+    question = page.locator("#aside")
+    expect(question).to_contain_text("1 host is given up: it fails now, is free for other jobs")
+    question.get_by_role("button", name="Exclude", exact=True).click()
+    expect(doubted).to_have_count(0)
+    expect(page.locator("#verdict")).to_contain_text("8 failed (limit 15, 1 excluded)")
+    # What counts against the limit is told alike where it is counted.
+    expect(page.locator("#rail [aria-current]")).to_contain_text("7 of 15 failures used")
+    expect(page.locator("#causes li", has_text="given up by boss")).to_contain_text("1 excluded")
+    assert tab.complaints() == []
+
+
+def test_whatever_failed_the_hosts_stay_above_the_fold(tab: Tab, large: Job) -> None:
+    """In the size in which the page is drawn, and however long the causes are."""
+    for n, run in enumerate(large.host_runs.filter(state=HostRunState.SUCCEEDED)[:6]):
+        wrong = {
+            "down": True,
+            "error": f"region {chr(97 + n)} is broken, " + "and on it goes " * 40,
+        }
+        HostRun.objects.filter(pk=run.pk).update(state=HostRunState.FAILED, **wrong)
+    Job.objects.filter(pk=large.pk).update(state="halted", reason="13 hosts failed, at most 5 may")
+    page = tab.open_job(large)
+    expect(page.locator("#causes li")).to_have_count(5)
+    expect(page.locator("#verdict + #spoken + #more .down")).to_contain_text("Down:")
+    last = page.locator("#map .sq").last
+    expect(last).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="Show all 10").click()
+    expect(last).to_be_in_viewport(ratio=1)
+    line = page.locator("#causes li", has_text="region a").locator(".what")
+    assert line.evaluate("it => it.scrollWidth > it.clientWidth"), "is told in short"
+    page.locator("#causes li", has_text="region a").get_by_role("button", name="Show").click()
+    assert line.evaluate("it => it.scrollWidth <= it.clientWidth"), "and in full where it is asked"
+
+
 def test_a_host_that_has_not_begun_is_left_out(tab: Tab, large: Job) -> None:
     waiting = run_in(large, HostRunState.WAITING)
     page = tab.open_job(large, f"?host={waiting.name}")

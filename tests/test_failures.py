@@ -2,13 +2,15 @@
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from deploy_tasks.models import Attempt, Game, HostRun, Job
 from deploy_tasks.states import AttemptState, HostRunState
 from tests import factories, scenes
 from tests.api import caller
-from webapp.failures import failures
+from webapp.failures import failures, whys
 from webapp.models import Role
 
 pytestmark = pytest.mark.django_db
@@ -131,3 +133,35 @@ def test_the_api_tells_causes_to_those_who_may_see_the_job(squid: Game, job: Job
     other = factories.game("ark")
     hidden = caller("jonas", Role.VIEWER, other).get(f"/jobs/{job.pk}/failures")
     assert hidden.status_code == 404
+
+
+def test_pages_of_hosts_tell_the_same_cause_and_ask_for_it_once(job: Job) -> None:
+    at = timezone.now()
+    fail(job, "eu-1", b"tar: a.jar: No space left on device\n", ended_at=at)
+    fail(job, "eu-2", b"bind: port 25565 is taken\n", ended_at=at)
+    HostRun.objects.create(job=job, name="eu-3", state=HostRunState.SUCCEEDED, holds_host=False)
+    runs = list(job.host_runs.order_by("name"))
+    with CaptureQueriesContext(connection) as queries:
+        known = whys(runs)
+    assert [known[run.pk].said for run in runs[:2]] == [
+        "No space left on device in “unpack”",
+        "bind: port 25565 is taken in “unpack”",
+    ]
+    assert (len(queries), len(known)) == (3, 2)
+    with CaptureQueriesContext(connection) as queries:
+        assert whys(runs) == known
+    assert len(queries) == 0
+
+
+def test_the_dashboard_and_the_page_of_a_host_tell_what_made_it_fail(
+    squid: Game, client: Client
+) -> None:
+    host = factories.host(squid, "eu-1")
+    job = factories.job(squid)
+    HostRun.objects.filter(job=job).delete()
+    fail(job, "eu-1", b"tar: a.jar: No space left on device\n", host=host)
+    client.force_login(factories.user("mira", is_superuser=True))
+    for page in ("/", "/hosts/eu-1/"):
+        told = client.get(page).content.decode()
+        assert "No space left on device in “unpack”" in told
+        assert "exit status 2" not in told

@@ -51,8 +51,8 @@ def test_every_way_to_end_is_told() -> None:
     }
     found = Findings(unreachable=2, down=3, slow=4, limit=5)
     assert say(job("running", cancelled=True), counts, found=found) == (
-        "Cancelling: 1 of 55 updated, 2 skipped, 3 failed (limit 5), 4 rolled back, 5 unknown,"
-        " 6 cancelled, 24 running, 2 unreachable, 3 down, 4 slow."
+        "Cancelling: 1 of 55 updated, 2 skipped, 7 failed (limit 5), 4 of them rolled back,"
+        " 5 unknown, 6 cancelled, 24 running, 2 unreachable, 3 down, 4 slow."
     )
 
 

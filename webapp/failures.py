@@ -1,14 +1,19 @@
 """Why hosts failed: those with the same trouble in the same step, together."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
 from deploy_tasks import causes
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
+from webapp.retelling import retold
 from webapp.shapes import CauseReport, FailureList, FailureReport
 
 FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
@@ -19,33 +24,79 @@ EVENT = 8192
 SLICE = 200
 
 
+@dataclass(frozen=True)
+class Why:
+    """Why a host run failed. ``line``: of what it printed last, what tells most, or what we say of
+    it; ``cause``: what is left of that for all with the same trouble; ``step``: in which, if any.
+    """
+
+    step: str | None
+    cause: str
+    line: str
+
+    @property
+    def said(self) -> str:
+        """In the reader's language; of a single host also what differs from host to host."""
+        words = retold(self.line if "…" in self.cause else self.cause)
+        if self.step is None or self.step in words:
+            return words
+        return _("%(cause)s in “%(step)s”") % {"cause": words, "step": self.step}
+
+
 def failures(job: Job) -> FailureList:
     """``{as_of_seq, causes: […]}``, most hosts first. Rows are read after ``as_of_seq``.
 
     Costs two queries, and one for each `SLICE` of hosts that failed.
     """
-    runs = list(
-        HostRun.objects.filter(job=job, state__in=FAILED)
-        .order_by("position", "pk")
-        .values_list("pk", "name", "error", "down", "excluded", "host__address")
-    )
-    broken = _broken(job)
-    ends = _ends([one.pk for one in broken.values() if one.exit_status is not None])
+    runs = HostRun.objects.filter(job=job, state__in=FAILED).order_by("position", "pk")
+    told = list(runs.values_list(*_Failed._fields, "down", "excluded"))
+    known = _whys([_Failed(*row[:4]) for row in told], Q(host_run__job=job))
     found: dict[tuple[str | None, str], CauseReport] = {}
-    for pk, name, error, down, excluded, address in runs:
+    for pk, name, _error, _address, down, excluded in told:
+        why = known[pk]
+        together = found.setdefault(
+            (why.step, why.cause),
+            {"step": why.step, "cause": why.cause, "sample": why.line, "hosts": []},
+        )
+        host: FailureReport = {"name": name, "line": why.line, "down": down, "excluded": excluded}
+        together["hosts"].append(host)
+    ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
+    return {"as_of_seq": job.last_seq, "causes": ordered}
+
+
+def whys(runs: Sequence[HostRun]) -> Mapping[int, Why]:
+    """By host run, of those that failed. Asked again for the same ones it costs nothing."""
+    return _kept(tuple((run.pk, run.ended_at, run.error) for run in runs if run.state in FAILED))
+
+
+@lru_cache(maxsize=64)
+def _kept(stand: tuple[tuple[int, datetime | None, str], ...]) -> Mapping[int, Why]:
+    """Why a host run failed stays the same for as long as when, and what is said of it, does."""
+    ids = [pk for pk, _ended_at, _error in stand]
+    told = HostRun.objects.filter(pk__in=ids).values_list(*_Failed._fields)
+    return _whys([_Failed(*row) for row in told], Q(host_run__in=ids)) if ids else {}
+
+
+class _Failed(NamedTuple):
+    pk: int
+    name: str
+    error: str
+    host__address: str | None
+
+
+def _whys(runs: Sequence[_Failed], theirs: Q) -> dict[int, Why]:
+    """``theirs``: the attempts of these host runs."""
+    broken = _broken(theirs)
+    ends = _ends([one.pk for one in broken.values() if one.exit_status is not None])
+    found = {}
+    for pk, name, error, address in runs:
         attempt = broken.get(pk)
         # Without an exit status it was we who ended it, and we say why.
         line = causes.telling(ends.get(attempt.pk, "")) if attempt else ""
         line = line or causes.plain(error)
-        step = attempt.name if attempt else None
         cause = causes.cause(line, names=(name, address or ""))
-        together = found.setdefault(
-            (step, cause), {"step": step, "cause": cause, "sample": line, "hosts": []}
-        )
-        host: FailureReport = {"name": name, "line": line, "down": down, "excluded": excluded}
-        together["hosts"].append(host)
-    ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
-    return {"as_of_seq": job.last_seq, "causes": ordered}
+        found[pk] = Why(attempt.name if attempt else None, cause, line)
+    return found
 
 
 @dataclass(frozen=True)
@@ -55,11 +106,11 @@ class _Broken:
     exit_status: int | None
 
 
-def _broken(job: Job) -> dict[int, _Broken]:
+def _broken(theirs: Q) -> dict[int, _Broken]:
     """By host run: the attempt that failed at the step where it stands, or at a later one that was
     undone since."""
     attempts = Attempt.objects.filter(
-        host_run__job=job,
+        theirs,
         host_run__state__in=FAILED,
         step__gte=F("host_run__step"),
         kind=AttemptKind.DO,

@@ -36,9 +36,7 @@ def possible(job: Job, tally: Tally, terms: Rollout) -> list[str]:
         and not ended
         and not being_cancelled,
         "change": not ended and not being_cancelled,
-        "exclude": tally.counts_of(*HOST_FAILED) > tally.excluded.total()
-        and not ended
-        and not being_cancelled,
+        "exclude": _any_to_exclude(tally) and not ended and not being_cancelled,
         "pause": job.state in GOING and not being_cancelled and job.pause != Pause.STEP,
         "resume": bool(job.pause) and not ended and not being_cancelled,
         "check": tally.check == GATES[Gate.WAITING] and job.state in GOING and not being_cancelled,
@@ -49,6 +47,11 @@ def possible(job: Job, tally: Tally, terms: Rollout) -> list[str]:
         and not switch_is_open(job.start_at, timezone.now()),
     }
     return [order for order, possible in orders.items() if possible]
+
+
+def _any_to_exclude(tally: Tally) -> bool:
+    failed = tally.counts_of(*HOST_FAILED) > tally.excluded.total()
+    return failed or bool(tally.counts_of(HostRunState.UNKNOWN) or tally.unreachable)
 
 
 def _can_go_back(job: Job, tally: Tally) -> bool:

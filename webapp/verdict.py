@@ -196,8 +196,8 @@ def _findings(
     staged = 0 if first == HostRunState.STAGED else count(HostRunState.STAGED)
     further = [
         (0 if quiet else count(HostRunState.SKIPPED), _("%(count)d skipped")),
-        (count(HostRunState.FAILED), _("%(count)d failed") + limited),
-        (count(HostRunState.ROLLED_BACK), _("%(count)d rolled back")),
+        (sum(batch.failed for batch in batches), _("%(count)d failed") + limited),
+        (count(HostRunState.ROLLED_BACK), _("%(count)d of them rolled back")),
         (count(HostRunState.UNKNOWN), _("%(count)d unknown")),
         (count(HostRunState.CANCELLED), _("%(count)d cancelled")),
         (0 if quiet else count(*HOST_ACTIVE), _("%(count)d running")),

@@ -15,6 +15,7 @@ from deploy_tasks import clock, journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.findings import said
 from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.orders.giving_up import IN_DOUBT, give_up
 from deploy_tasks.orders.records import end_halt, opened, rung, tell
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import HOST_FAILED, HOST_UNDER_WAY, HostRunState
@@ -90,19 +91,24 @@ def _refuse_those_beyond(job: Job, names: Sequence[str], *left: QuerySet[HostRun
 
 @transaction.atomic
 def exclude(job: Job, *, by: User, hosts: Sequence[str], note: str = "") -> Job:
-    """Set hosts aside that have failed. They stay failed, but no budget counts them any more and a
-    retry of all hosts leaves them as they are; one that is retried by its name counts again.
+    """Go on without hosts that have failed, are unknown or out of reach; these two are given up.
 
-    A job that was halted goes on, as far as the others let it. Raises InvalidInput for a host that
-    is not there, OrderRefused for one that has not failed, HostsBusy.
+    They are failed, but no budget counts them any more and a retry of all hosts leaves them as they
+    are; one that is retried by its name counts again. A job that was halted goes on, as far as the
+    others let it. Raises InvalidInput for a host that is not there, OrderRefused for one that is
+    well or has not begun, HostsBusy.
     """
     job = opened(job)
     failed = job.host_runs.filter(name__in=hosts, state__in=HOST_FAILED)
-    _refuse_those_that_have_not_failed(job, hosts, failed)
-    ids = list(failed.filter(excluded=False).order_by("position").values_list("pk", flat=True))
+    doubted = list(job.host_runs.filter(IN_DOUBT, name__in=hosts).order_by("position"))
+    _refuse_those_that_have_not_failed(job, hosts, failed, doubted)
+    counting = failed.filter(excluded=False).values_list("pk", flat=True)
+    ids = [*counting.order_by("position"), *(run.pk for run in doubted)]
     if not ids:
         return rung(job)
     tell(job, by, "exclude", hosts=len(ids), note=note)
+    if doubted:
+        give_up(job, doubted, by=by)
     reason = EXCLUDED % by.get_username()
     # What they refused was theirs alone: it says nothing of the hosts that are still to come.
     job.host_runs.filter(pk__in=ids).update(excluded=True, reason=reason, refused_credential="")
@@ -113,12 +119,12 @@ def exclude(job: Job, *, by: User, hosts: Sequence[str], note: str = "") -> Job:
 
 
 def _refuse_those_that_have_not_failed(
-    job: Job, names: Sequence[str], failed: QuerySet[HostRun]
+    job: Job, names: Sequence[str], failed: QuerySet[HostRun], doubted: Sequence[HostRun]
 ) -> None:
     if not names:
         raise InvalidInput(_("say which hosts"), field="hosts")
     known = set(job.host_runs.filter(name__in=names).values_list("name", flat=True))
-    fine = set(failed.values_list("name", flat=True))
+    fine = {*failed.values_list("name", flat=True), *(run.name for run in doubted)}
     for index, name in enumerate(names):
         if name not in known:
             raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")

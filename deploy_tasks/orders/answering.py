@@ -11,16 +11,16 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from deploy_tasks import bells, clock, journal, revisions
+from deploy_tasks import bells, journal, revisions
 from deploy_tasks.errors import InvalidInput, OrderRefused
-from deploy_tasks.models import Attempt, Event, Host, HostRun, Job
+from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.orders.giving_up import attempts_in_doubt, decide, give_up, leave_to_be_ended
 from deploy_tasks.orders.records import end_halt, rung, tell
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 
 Answer = Literal["it_ran", "it_did_not_run", "give_up"]
 
 # What is stored is read by everybody: it is written in English, and told again where it is shown.
-GIVEN_UP = gettext_noop("given up by %s")
 IT_RAN = gettext_noop("a person says that it ran")
 #: Hosts that an order about several of them names; each host's own events tell of all.
 NAMED = 100
@@ -38,7 +38,7 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
     job = journal.lock(job.pk)
     runs = _awaiting(job, hosts)
     # An attempt that is not known to be lost is asked for on the host again: it knows best.
-    attempts = _attempts(runs)
+    attempts = attempts_in_doubt(runs)
     lost = {run.pk: _lost(run, attempts[run.pk]) for run in runs}
     if answer == "it_did_not_run":
         doubted = {one.step for found in lost.values() for one in found}
@@ -46,14 +46,14 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
     names = [run.name for run in runs]
     which = {"host": names[0]} if len(names) == 1 else {"hosts": len(names), "names": names[:NAMED]}
     tell(job, by, "answer", **which, answer=answer, note=note)
-    _leave_to_be_ended([run for run in runs if lost[run.pk] or answer == "give_up"])
     if answer == "give_up":
-        _give_up(job, runs, attempts, error=GIVEN_UP % by.get_username())
+        give_up(job, runs, by=by)
         return rung(job)
+    leave_to_be_ended([run for run in runs if lost[run.pk]])
     steps = {run.pk: run.step for run in runs}
     if answer == "it_ran":
         last = {pk: found[-1] for pk, found in lost.items() if found}
-        _decide(job, list(last.values()), AttemptState.SUCCEEDED, IT_RAN)
+        decide(job, list(last.values()), AttemptState.SUCCEEDED, IT_RAN)
         steps |= {pk: one.step + (one.kind == AttemptKind.DO) for pk, one in last.items()}
     for step, ids in _by_value(steps).items():
         fenced: dict[str, Any] = {"fence": F("fence") + 1, "step": step}
@@ -77,15 +77,6 @@ def _awaiting(job: Job, hosts: Sequence[str]) -> list[HostRun]:
     return [found[name] for name in dict.fromkeys(hosts)]
 
 
-def _attempts(runs: Sequence[HostRun]) -> Mapping[int, list[Attempt]]:
-    """By host run: what may still be going on, or was lost."""
-    in_doubt = [AttemptState.NEW, AttemptState.RUNNING, AttemptState.LOST]
-    found: defaultdict[int, list[Attempt]] = defaultdict(list)
-    for one in Attempt.objects.filter(host_run__in=runs, state__in=in_doubt).order_by("pk"):
-        found[one.host_run_id].append(one)
-    return found
-
-
 def _lost(run: HostRun, attempts: Sequence[Attempt]) -> list[Attempt]:
     """Of the plan that was on the host last: older ones were decided before."""
     lost = [one for one in attempts if one.state == AttemptState.LOST]
@@ -96,57 +87,6 @@ def _refuse_a_second_time(job: Job, numbers: Collection[int]) -> None:
     for number, step in enumerate(revisions.recipe_of(job.revision).steps):
         if number in numbers and step.repeat == "never":
             raise OrderRefused(_("step “%s” must never be repeated") % step.name)
-
-
-def _leave_to_be_ended(runs: Sequence[HostRun]) -> None:
-    """What may run there still is ended before anything else starts, by whichever job."""
-    hosts = [
-        Host(pk=run.host_id, unended_plan=run.plan) for run in runs if run.host_id and run.plan
-    ]
-    Host.objects.bulk_update(hosts, ["unended_plan"], batch_size=200)
-
-
-def _give_up(
-    job: Job, runs: Sequence[HostRun], attempts: Mapping[int, list[Attempt]], *, error: str
-) -> None:
-    going_on = (AttemptState.NEW, AttemptState.RUNNING)
-    still_open = [one for run in runs for one in attempts[run.pk] if one.state in going_on]
-    _decide(job, still_open, AttemptState.LOST, error)
-    journal.move_host_runs(
-        job,
-        [run.pk for run in runs],
-        UNKNOWN,
-        HostRunState.FAILED,
-        holds_host=False,
-        error=error,
-        ended_at=clock.now(),
-        fence=F("fence") + 1,
-    )
-
-
-def _decide(job: Job, attempts: Sequence[Attempt], state: AttemptState, reason: str) -> None:
-    """What a person says of an attempt is part of its story."""
-    if not attempts:
-        return
-    ids = [one.pk for one in attempts]
-    Attempt.objects.filter(pk__in=ids).update(state=state.value, reason=reason)
-    news = [
-        journal.News(
-            Event.Kind.STEP,
-            {
-                "step": one.name,
-                "n": one.number,
-                "kind": one.kind,
-                "to": state.value,
-                "rc": None,
-                "reason": reason,
-            },
-            host_run=one.host_run_id,
-            attempt=one.pk,
-        )
-        for one in attempts
-    ]
-    journal.append(job.pk, news)
 
 
 def _by_value(steps: Mapping[int, int]) -> Mapping[int, list[int]]:

@@ -276,7 +276,10 @@ def _skip(names: Any) -> None:
 
 
 def _exclude(names: Any) -> None:
-    help_ = _("set hosts aside that have failed: no budget counts them, no retry of all takes them")
+    help_ = _(
+        "go on without hosts that failed, are unknown or out of reach: they fail, no budget counts"
+        " them, no retry of all takes them"
+    )
     command = _job(_command(names, "exclude", commands.exclude, help_))
     command.add_argument("--hosts", type=_list, metavar="A,B", required=True, help=_("only these"))
     _why(command)

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from deploy_tasks.models import AuditEntry, Call, HostCheck, HostRun, Moment
 from deploy_tasks.states import HOST_ENDED, HOST_RETRYABLE, HostRunState, Link
 from deploy_tasks.times import iso
+from webapp.failures import Why
 from webapp.retelling import retold
 from webapp.verdict import duration
 
@@ -73,6 +74,14 @@ def when(at: datetime | str | None) -> SafeString:
 def told(text: str) -> str:
     """A sentence that a worker stored, in the reader's language."""
     return retold(text)
+
+
+@register.filter
+def why(run: HostRun, known: Mapping[int, Why]) -> str:
+    """Why a host run stands as it does: what made it fail, where that is known, else what is said
+    of it."""
+    found = known.get(run.pk)
+    return found.said if found else retold(run.error or run.reason)
 
 
 @register.filter

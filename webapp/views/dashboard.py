@@ -7,7 +7,7 @@ from deploy_tasks import disk, truth
 from deploy_tasks.models import Host
 from deploy_tasks.states import JOB_OPEN
 from deploy_tasks.truth import Truth
-from webapp import access, broker, lately, reports
+from webapp import access, broker, failures, lately, reports
 from webapp.access import Right, takes
 from webapp.calls.reports import undelivered
 from webapp.first_steps import first_steps
@@ -31,8 +31,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     running = list(jobs.filter(state__in=JOB_OPEN)[:RUNNING_SHOWN])
     recent = list(jobs.exclude(state__in=JOB_OPEN)[:RECENT_SHOWN])
     told = reports.jobs([*running, *recent], request.user)
-    troubled = in_trouble(access.visible_hosts(request.user))
-    counts = troubled.aggregate(all=Count("pk"), down=Count("pk", filter=Q(down=True)))
+    in_need = in_trouble(access.visible_hosts(request.user))
+    troubled = list(in_need.select_related(*TOLD)[:TROUBLED_SHOWN])
+    counts = in_need.aggregate(all=Count("pk"), down=Count("pk", filter=Q(down=True)))
     operated = access.games(request.user, access.Right.OPERATE)
     drifted = hosts_that_drifted(access.visible_hosts(request.user))
     return render(
@@ -42,7 +43,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "first_steps": first_steps(request.user),
             "running": told[: len(running)],
             "recent": told[len(running) :],
-            "troubled": troubled.select_related(*TOLD)[:TROUBLED_SHOWN],
+            "troubled": troubled,
+            "whys": failures.whys(troubled),
             "more_troubled": max(0, counts["all"] - TROUBLED_SHOWN),
             "trouble_count": counts["all"],
             "down_count": counts["down"],

@@ -16,7 +16,7 @@ from deploy_tasks import key_rules, truth
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Host, HostRun
 from deploy_tasks.ssh import fingerprint
-from webapp import access
+from webapp import access, failures
 from webapp.access import Right, takes
 from webapp.converters import number
 from webapp.history import day, last_lines
@@ -47,6 +47,7 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
             "older_than": shown[-2].job_id if len(shown) > HISTORY_SHOWN else None,
             "before": before,
             "last": last,
+            "whys": failures.whys([last, *shown] if last else shown),
             "said": last_lines(last) if last else None,
             "day": day(host, now=timezone.now()),
             "pinned": [key for key in keys if key.approved_at],

@@ -5,12 +5,13 @@
 import { spelledOut } from "./ansi.js";
 import { inDoubt, outOfReach } from "./away.js";
 import { element, setText } from "./dom.js";
+import { named } from "./names.js";
 import { retold } from "./retelling.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
 /** Hosts that are named beside their cause. */
-const NAMED = 3;
-/** Causes that stand above the hosts before one asks for all: fewer while there is more to see. */
+const NAMED = 2;
+/** Causes that stand above the log before one asks for all: fewer while there is more to see. */
 const CAUSES = { running: 3, ended: 6 };
 
 /** How a cause is called in the address of the page. */
@@ -82,7 +83,7 @@ export class Causes {
       ...unknown.map(({ step, hosts: those }) =>
         compared({ name: `?${step}`, told: [step, those.map(brief), may], draw: doubt }),
       ),
-      ...(away.length ? [compared({ name: "/", told: [away.map(brief)], draw: reach })] : []),
+      ...(away.length ? [compared({ name: "/", told: [away.map(brief), may], draw: reach })] : []),
     ];
     const told = [few, ...this.#texts, ...rows.map(({ text }) => text)].join("\n");
     if (told === this.#told) return;
@@ -170,34 +171,29 @@ function failure({ step, cause, sample, hosts }, alone, may, on) {
   const aside = hosts.length - counting.length;
   // What differs from host to host is worth its place where there is but one.
   const whole = names.length === 1 && words.includes("…");
-  const told = element("p", {}, element("b", {}, spelledOut(whole ? sample : words)));
-  if (step) told.append(" ", fill(gettext("in “%(step)s”"), { step }));
-  if (down)
-    told.append(
-      gettext(", "),
-      element(
-        "span",
-        { class: "ink-failed" },
-        fill(ngettext("%(n)s is down", "%(n)s are down", down), { n: number(down) }),
-      ),
-    );
-  told.append(" ", named(names, on));
+  const where = step ? ` ${fill(gettext("in “%(step)s”"), { step })}` : "";
+  const those = element("p", { class: "who" });
+  if (down) {
+    const downs = fill(ngettext("%(n)s is down", "%(n)s are down", down), { n: number(down) });
+    those.append(element("span", { class: "ink-failed" }, downs), gettext(", "));
+  }
+  those.append(named(names, { most: NAMED, onPick: on.onPick }));
   if (aside)
-    told.append(
+    those.append(
       gettext(", "),
       fill(ngettext("%(n)s excluded", "%(n)s excluded", aside), { n: number(aside) }),
     );
   return row(
-    { n: names.length, kind: counting.length ? "ink-failed" : "muted" },
-    [told, whole || retold(sample) === words ? null : element("code", {}, spelledOut(sample))],
+    { n: names.length, kind: counting.length ? "ink-failed" : "muted", alone },
+    element("p", { class: "what" }, element("b", {}, spelledOut(whole ? sample : words)), where),
+    whole || retold(sample) === words ? null : element("code", {}, spelledOut(sample)),
+    those,
     [
       button("show", alone ? gettext("Show all") : gettext("Show"), () =>
         on.onShow(alone ? "" : key({ step, cause })),
       ),
       may.retry ? button("retry", again(names.length), (press) => on.onRetry(names, press)) : null,
-      may.exclude && counting.length
-        ? button("exclude", gettext("Exclude…"), (press) => on.onExclude(counting, press))
-        : null,
+      excluding(counting, may, on),
     ],
   );
 }
@@ -208,54 +204,51 @@ function doubt(step, hosts, may, on) {
   const what = step
     ? fill(gettext("Nobody knows how “%(step)s” ended"), { step })
     : gettext("Nobody knows how it stands");
-  const told = element(
-    "p",
-    {},
-    element("b", {}, what),
-    gettext(", not counted as failed "),
-    named(names, on),
+  return row(
+    { n: names.length, kind: "ink-unknown" },
+    element("p", { class: "what" }, element("b", {}, what), gettext(", not counted as failed")),
+    because(hosts, gettext("It is not run again by guess: a person says what became of it.")),
+    element("p", { class: "who" }, named(names, { most: NAMED, onPick: on.onPick })),
+    [
+      button("show", gettext("Show"), () => on.onShowStates(["unknown"])),
+      may.answer
+        ? button("answer", gettext("Answer…"), (press) => on.onAnswer({ step, names }, press))
+        : null,
+      excluding(names, may, on),
+    ],
   );
-  const why = hosts[0].error
-    ? element("code", {}, spelledOut(hosts[0].error))
-    : element("small", { class: "muted" }, gettext("It is not run again by guess: a person says what became of it."));
-  return row({ n: names.length, kind: "ink-unknown" }, [told, why], [
-    button("show", gettext("Show"), () => on.onShowStates(["unknown"])),
-    may.answer
-      ? button("answer", gettext("Answer…"), (press) => on.onAnswer({ step, names }, press))
-      : null,
-  ]);
 }
 
 /** Trouble on the way to a host is no failure of it. */
-function reach(hosts, on) {
+function reach(hosts, may, on) {
   const names = hosts.map(({ name }) => name);
-  const told = element(
-    "p",
-    {},
-    element("b", {}, gettext("Out of reach")),
-    gettext(", not counted as failed "),
-    named(names, on),
-  );
-  const why = hosts.find(({ error }) => error)?.error;
   return row(
     { n: names.length, kind: "ink-unreachable" },
+    element("p", { class: "what" }, element("b", {}, gettext("Out of reach")), gettext(", not counted as failed")),
+    because(hosts, gettext("It is tried again by itself.")),
+    element("p", { class: "who" }, named(names, { most: NAMED, onPick: on.onPick })),
     [
-      told,
-      why
-        ? element("code", {}, spelledOut(why))
-        : element("small", { class: "muted" }, gettext("It is tried again by itself.")),
+      button("show", gettext("Show"), () => on.onShowStates(["unreachable"])),
+      excluding(names, may, on),
     ],
-    [button("show", gettext("Show"), () => on.onShowStates(["unreachable"]))],
   );
 }
 
-function row({ n, kind }, told, does) {
+function because(hosts, otherwise) {
+  const why = hosts.find(({ error }) => error)?.error;
+  return why
+    ? element("code", {}, spelledOut(why))
+    : element("small", { class: "muted" }, otherwise);
+}
+
+/** @param what failed @param sample a line that says it, if it says more @param who, and what to do */
+function row({ n, kind, alone = false }, what, sample, who, does) {
   return element(
     "li",
-    {},
+    { class: alone ? "alone" : null },
     element("span", { class: `much ${kind}` }, number(n)),
-    element("div", {}, ...told),
-    element("span", { class: "do" }, ...does),
+    element("div", {}, what, sample),
+    element("div", { class: "do" }, who, ...does),
   );
 }
 
@@ -268,20 +261,14 @@ function brief({ name, error, link_reason: away }) {
   return { name, error: error || away || "" };
 }
 
-function again(n) {
-  return n === 1 ? gettext("Retry") : fill(gettext("Retry these %(n)s"), { n: number(n) });
+/** The job goes on without them. */
+function excluding(names, may, on) {
+  if (!may.exclude || !names.length) return null;
+  return button("exclude", gettext("Exclude…"), (press) => on.onExclude(names, press));
 }
 
-function named(hosts, on) {
-  const names = element("span", { class: "muted" });
-  hosts.slice(0, NAMED).forEach((name, i) => {
-    const open = element("button", { type: "button", class: "linkish", "data-does": name }, name);
-    open.addEventListener("click", () => on.onPick(name));
-    names.append(i ? gettext(", ") : "", open);
-  });
-  const more = hosts.length - NAMED;
-  if (more > 0) names.append(" ", fill(gettext("and %(n)s more"), { n: number(more) }));
-  return names;
+function again(n) {
+  return n === 1 ? gettext("Retry") : fill(gettext("Retry these %(n)s"), { n: number(n) });
 }
 
 function button(does, text, act) {

@@ -1,20 +1,19 @@
 // The sentence at the top, in the title of the page and for the ear; and what explains it.
 
-import { spelledOut } from "./ansi.js";
 import { element, setText } from "./dom.js";
+import { named } from "./names.js";
 import { isBeforeSwitch, pieces } from "./verdict.js";
-import { fill, gettext, moment, number, until } from "./words.js";
+import { fill, gettext, moment, until } from "./words.js";
 
 /** Read aloud, the sentence must not change faster than it is spoken. */
 const SPOKEN_EVERY = 15_000; // milliseconds
 /** Hosts that are down and named under the sentence. */
-const NAMED = 3;
+const NAMED = 4;
 
 export class Headline {
-  /** @param parts {say, more, spoken} @param onPick a host that was named is chosen
-   * @param why the line that tells why a host failed, where one is known */
-  constructor(parts, { model, onPick, why }) {
-    Object.assign(this, { ...parts, model, onPick, why, said: "", explained: "", spokenAt: 0 });
+  /** @param parts {say, more, spoken} @param onPick a host that was named is chosen */
+  constructor(parts, { model, onPick }) {
+    Object.assign(this, { ...parts, model, onPick, said: "", explained: "", spokenAt: 0 });
     this.title = document.title;
   }
 
@@ -40,33 +39,23 @@ export class Headline {
     setText(this.spoken, this.said);
   }
 
-  /** Why the job is halted, which hosts are down, and how far off the switch is. */
+  /** How far off the switch is, why the job is halted, and which hosts are down: why they are stands
+   * among the causes, once. */
   #explain(now = Date.now()) {
     const { job, hosts } = this.model;
-    const all = [...hosts.values()].filter(({ down }) => down);
-    const downs = all.map(({ name, error }) => ({ name, why: this.why(name) || error }));
+    const downs = [...hosts.values()].filter(({ down }) => down).map(({ name }) => name);
     const reason = this.model.ended ? "" : job.reason;
     const opens = job.start_at ? ahead(job, now) : "";
     const explained = JSON.stringify([reason, opens, downs]);
     if (explained === this.explained) return;
     this.explained = explained;
-    const more = downs.length - NAMED;
-    const lines = downs.slice(0, NAMED).map((host) => this.#down(host));
-    if (opens) lines.unshift(element("span", {}, opens));
-    if (reason) lines.unshift(element("span", {}, reason));
-    if (more > 0) {
-      lines.push(
-        element("span", {}, fill(gettext("and %(n)s more are down"), { n: number(more) })),
-      );
-    }
-    this.more.replaceChildren(...lines);
+    const lines = [opens, reason].filter(Boolean).map((text) => element("span", {}, text));
+    this.more.replaceChildren(...lines, ...(downs.length ? [this.#down(downs)] : []));
   }
 
-  #down({ name, why }) {
-    const open = element("button", { type: "button", class: "linkish" }, name);
-    open.addEventListener("click", () => this.onPick(name));
-    const text = why ? ` ${gettext("is down:")} ${spelledOut(why)}` : ` ${gettext("is down")}`;
-    return element("span", { class: "down" }, element("i", { class: "sq failed" }), open, text);
+  #down(names) {
+    const those = named(names, { most: NAMED, onPick: this.onPick });
+    return element("span", { class: "down" }, element("i", { class: "sq failed" }), gettext("Down:"), " ", those);
   }
 }
 

@@ -87,7 +87,7 @@ export class Orders {
     else
       this.#label(
         this.retry,
-        counts.failed === again
+        this.model.failing === again
           ? fill(ngettext("Retry %(n)s failed", "Retry %(n)s failed", again), { n: number(again) })
           : fill(ngettext("Retry %(n)s host", "Retry %(n)s hosts", again), { n: number(again) }),
         ngettext("from its failed step", "each from its failed step", again),

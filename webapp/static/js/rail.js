@@ -109,20 +109,19 @@ function ahead({ canary, budget, counts }, { job, asks, first, soak }) {
 }
 
 /** @param used of the batch that is under way: failures of the job until now */
-function stands(state, { counts, gate, until, budget }, used) {
+function stands(state, { counts, gate, until, budget, failing }, used) {
   if (gate === "gate") return [gettext("done, waits to be promoted"), true];
   if (gate === "soaking")
     return [
       fill(gettext("must stay well until %(time)s"), { time: clock(until, { seconds: false }) }),
     ];
-  const failed = count(counts, FAILED);
   if (used !== null && (budget.job > 0 || budget.batch > 0))
     return [
       [
         budget.job > 0 ? failures(used, budget.job) : "",
         budget.batch > 0
           ? fill(gettext("%(used)s of %(budget)s here"), {
-              used: number(failed),
+              used: number(failing),
               budget: number(budget.batch),
             })
           : "",
@@ -130,6 +129,7 @@ function stands(state, { counts, gate, until, budget }, used) {
         .filter(Boolean)
         .join(gettext(", ")),
     ];
+  const failed = count(counts, FAILED);
   if (failed)
     return [fill(ngettext("%(n)s failed", "%(n)s failed", failed), { n: number(failed) })];
   if (state === "cancelled") return [gettext("cancelled")];

@@ -16,13 +16,12 @@ export class ReadOut {
   }
 
   show(host, now = Date.now()) {
-    const [text, detail] = host ? tell(host, { now }) : ["", ""];
+    const [text, detail] = host ? tell(host, { now, why: this.#why(host.name) }) : ["", ""];
     const said = [text, host ? ago(host, now) : ""].filter(Boolean).join(gettext(", "));
-    const line = host?.shown === "failed" && this.#why(host.name);
     const [name, state, printed] = this.#parts;
     setText(name, host?.name ?? "");
     setText(state, said);
-    setText(printed, line ? spelledOut(line) : (detail ?? ""));
+    setText(printed, spelledOut(detail ?? ""));
   }
 }
 

@@ -56,7 +56,7 @@ const asked = new Asked(page, model, {
 const readOut = new ReadOut(byId("readout"), { why: (name) => causes.lineOf(name) });
 const headline = new Headline(
   { say: byId("verdict"), more: byId("more"), spoken: byId("spoken") },
-  { model, onPick: pick, why: (name) => causes.lineOf(name) },
+  { model, onPick: pick },
 );
 const score = new Score(byId("score"), (shown) => fleet.toggle(shown));
 const rail = new Rail(byId("rail"));

@@ -39,8 +39,9 @@ export function shownState(host) {
   return host.state === "queued" ? "running" : host.state;
 }
 
-/** What a host is doing or how it ended: one sentence, and the detail that explains it. */
-export function tell(host, { now = Date.now() } = {}) {
+/** What a host is doing or how it ended: one sentence, and the detail that explains it. @param why
+ * the line that tells why it failed, where one is known: more than the status its step ended with */
+export function tell(host, { now = Date.now(), why = "" } = {}) {
   const step = host.step;
   switch (host.shown) {
     case "waiting":
@@ -66,7 +67,7 @@ export function tell(host, { now = Date.now() } = {}) {
           : step
             ? fill(gettext("failed in %(step)s"), { step })
             : gettext("failed"),
-        [host.error || host.reason, host.excluded ? host.reason : ""].filter(Boolean).join("; "),
+        [why || host.error || host.reason, host.excluded ? host.reason : ""].filter(Boolean).join("; "),
       ];
     case "unknown":
       return [

@@ -158,8 +158,8 @@ function findings(
   const limited = [{ text: bounds(limit, excluded), tone: "" }].filter(({ text }) => text);
   const further = [
     [quiet ? 0 : over("skipped"), gettext("%(count)d skipped"), ""],
-    [over("failed"), gettext("%(count)d failed"), "failed", ...limited],
-    [over("rolled_back"), gettext("%(count)d rolled back"), ""],
+    [over(...FAILED), gettext("%(count)d failed"), "failed", ...limited],
+    [over("rolled_back"), gettext("%(count)d of them rolled back"), ""],
     [over("unknown"), gettext("%(count)d unknown"), "strong"],
     [over("cancelled"), gettext("%(count)d cancelled"), ""],
     [quiet ? 0 : over(...HOST_ACTIVE), gettext("%(count)d running"), ""],
