@@ -284,7 +284,7 @@ class TestReading:
         [
             ("waiting", "waiting", ["cancel", "skip", "change", "pause"]),
             ("running", "running", ["cancel", "change", "pause"]),
-            ("running", "unknown", ["cancel", "answer", "change", "pause"]),
+            ("running", "unknown", ["cancel", "answer", "change", "exclude", "pause"]),
             ("halted", "succeeded", ["retry", "cancel", "rollback", "change"]),
             ("failed", "failed", ["retry", "rollback"]),
             ("cancelled", "cancelled", ["retry", "rollback"]),

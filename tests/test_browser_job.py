@@ -92,6 +92,7 @@ def test_a_job_goes_on_without_a_host_of_which_nobody_knows_how_it_stands(
     expect(page.locator("#verdict")).to_contain_text("8 failed (limit 15, 1 excluded)")
     # What counts against the limit is told alike where it is counted.
     expect(page.locator("#rail [aria-current]")).to_contain_text("7 of 15 failures used")
+    page.get_by_role("button", name="Show all 5").click()
     expect(page.locator("#causes li", has_text="given up by boss")).to_contain_text("1 excluded")
     assert tab.complaints() == []
 

@@ -143,9 +143,10 @@ def test_pages_of_hosts_tell_the_same_cause_and_ask_for_it_once(job: Job) -> Non
     runs = list(job.host_runs.order_by("name"))
     with CaptureQueriesContext(connection) as queries:
         known = whys(runs)
-    assert [known[run.pk].said for run in runs[:2]] == [
-        "No space left on device in “unpack”",
-        "bind: port 25565 is taken in “unpack”",
+    said = [known[run.pk] for run in runs[:2]]
+    assert [(one.words, one.step) for one in said] == [
+        ("No space left on device", "unpack"),
+        ("bind: port 25565 is taken", "unpack"),
     ]
     assert (len(queries), len(known)) == (3, 2)
     with CaptureQueriesContext(connection) as queries:
@@ -163,5 +164,5 @@ def test_the_dashboard_and_the_page_of_a_host_tell_what_made_it_fail(
     client.force_login(factories.user("mira", is_superuser=True))
     for page in ("/", "/hosts/eu-1/"):
         told = client.get(page).content.decode()
-        assert "No space left on device in “unpack”" in told
+        assert "<samp>No space left on device</samp> in “unpack”" in told
         assert "exit status 2" not in told

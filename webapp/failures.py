@@ -8,12 +8,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from django.db.models import F, Q
-from django.utils.translation import gettext as _
 
 from deploy_tasks import causes
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
-from webapp.retelling import retold
 from webapp.shapes import CauseReport, FailureList, FailureReport
 
 FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
@@ -26,21 +24,19 @@ SLICE = 200
 
 @dataclass(frozen=True)
 class Why:
-    """Why a host run failed. ``line``: of what it printed last, what tells most, or what we say of
-    it; ``cause``: what is left of that for all with the same trouble; ``step``: in which, if any.
+    """Why a host run failed. ``line``: of what it ``printed`` last, what tells most, else what we
+    say of it; ``cause``: what is left of that for all with the same trouble; ``step``: in which.
     """
 
     step: str | None
     cause: str
     line: str
+    printed: bool
 
     @property
-    def said(self) -> str:
-        """In the reader's language; of a single host also what differs from host to host."""
-        words = retold(self.line if "…" in self.cause else self.cause)
-        if self.step is None or self.step in words:
-            return words
-        return _("%(cause)s in “%(step)s”") % {"cause": words, "step": self.step}
+    def words(self) -> str:
+        """Of a single host: also what differs from host to host."""
+        return self.line if "…" in self.cause else self.cause
 
 
 def failures(job: Job) -> FailureList:
@@ -92,10 +88,10 @@ def _whys(runs: Sequence[_Failed], theirs: Q) -> dict[int, Why]:
     for pk, name, error, address in runs:
         attempt = broken.get(pk)
         # Without an exit status it was we who ended it, and we say why.
-        line = causes.telling(ends.get(attempt.pk, "")) if attempt else ""
-        line = line or causes.plain(error)
+        printed = causes.telling(ends.get(attempt.pk, "")) if attempt else ""
+        line = printed or causes.plain(error)
         cause = causes.cause(line, names=(name, address or ""))
-        found[pk] = Why(attempt.name if attempt else None, cause, line)
+        found[pk] = Why(attempt.name if attempt else None, cause, line, bool(printed))
     return found
 
 

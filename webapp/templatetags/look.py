@@ -8,6 +8,8 @@ from typing import Any
 from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 
 from deploy_tasks.models import AuditEntry, Call, HostCheck, HostRun, Moment
 from deploy_tasks.states import HOST_ENDED, HOST_RETRYABLE, HostRunState, Link
@@ -30,6 +32,9 @@ ORDER = (
     HostRunState.STAGED,
     HostRunState.RUNNING,
 )
+
+#: Characters of why a host failed.
+WORDS = 160
 
 CHECKED = {
     HostCheck.Result.OK: HostRunState.SUCCEEDED.value,
@@ -78,10 +83,12 @@ def told(text: str) -> str:
 
 @register.filter
 def why(run: HostRun, known: Mapping[int, Why]) -> str:
-    """Why a host run stands as it does: what made it fail, where that is known, else what is said
-    of it."""
+    """Why a host run stands as it does: what it printed of its failure, else what is said of it."""
     found = known.get(run.pk)
-    return found.said if found else retold(run.error or run.reason)
+    if found is None or not found.printed:
+        return Truncator(retold(run.error or run.reason)).chars(WORDS)
+    told = format_html("<samp>{}</samp>", Truncator(found.words).chars(WORDS))
+    return format_html(_("{cause} in “{step}”"), cause=told, step=found.step)
 
 
 @register.filter

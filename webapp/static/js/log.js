@@ -1,7 +1,7 @@
 // The log of one host: its attempts folded, the one that matters open, and in it the line that tells
 // why it failed, or the end while it grows.
 
-import { bare, spelledOut } from "./ansi.js";
+import { bare } from "./ansi.js";
 import { element, setClass, setText } from "./dom.js";
 import { Fold } from "./fold.js";
 import { square, squareClass } from "./marks.js";
@@ -143,12 +143,12 @@ export class LogPane {
 
   #head(host, now) {
     const { square: mark, name, state, why, said } = this.parts;
-    const [text, detail] = tell(host, { now, why: this.why(host.name) });
+    const [text, detail] = tell(host, { now });
     setClass(mark, squareClass(host.shown, this.model.progress(host)));
     setText(name, host.name);
     setText(state, text);
     why.hidden = !detail;
-    setText(why, spelledOut(detail ?? ""));
+    setText(why, detail ?? "");
     setClass(why, host.state === "failed" ? "why failed" : "why");
     const { lineCount, whole, bytes } = this.transcript;
     const lines = fill(ngettext("%(n)s line", "%(n)s lines", lineCount), { n: number(lineCount) });
