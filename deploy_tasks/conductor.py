@@ -194,12 +194,12 @@ def _end_if_over(job: Job) -> None:
     if told:
         journal.append(job.pk, [journal.News(Event.Kind.BATCH, data) for data in told])
     everyone_well = not job.host_runs.exclude(state__in=SUCCEEDED).exists()
+    failed = job.host_runs.filter(state__in=HOST_FAILED).count()
     if everyone_well:
         end, reason = JobState.SUCCEEDED, ""
-    elif job.cancelled:
+    elif job.cancelled or not failed:  # what was cancelled stays so where other hosts are retried
         end, reason = JobState.CANCELLED, ""
     else:
-        failed = job.host_runs.filter(state__in=HOST_FAILED).count()
         end, reason = JobState.FAILED, _("failed hosts: %(count)s") % {"count": failed}
     not_ended = [state for state in JobState if state not in JOB_ENDED]
     over = {"pause": Pause.NONE, "paused_by": "", "wake_at": None, "ended_at": clock.now()}

@@ -122,6 +122,8 @@ def test_an_unknown_host_alone_halts_the_job() -> None:
         (("succeeded", "skipped"), "succeeded"),
         (("succeeded", "failed"), "failed"),
         (("succeeded", "rolled_back"), "failed"),
+        (("succeeded", "cancelled"), "cancelled"),
+        (("failed", "cancelled"), "failed"),
     ],
 )
 def test_the_end_follows_from_the_host_runs(ends: tuple[str, ...], state: str) -> None:

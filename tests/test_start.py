@@ -25,8 +25,10 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory, first: Instance) -> Iterator[Instance]:
-    """Beside the first; its home has a space and a path too long for a unix socket."""
+    """Beside the first; its home was there before, open to all, and has a space and a path too
+    long for a unix socket."""
     home = tmp_path_factory.mktemp("second") / ("a home " + "deep" * 25)
+    home.mkdir(mode=0o755)
     instance = Instance(home).start()
     yield instance
     if instance.process and instance.process.poll() is None:
@@ -48,6 +50,11 @@ def test_all_parts_are_ready_when_it_says_so(first: Instance) -> None:
 def test_what_it_keeps_is_for_its_own_user_alone(first: Instance) -> None:
     for path in (first.home, first.run_dir, first.home / "keys"):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_its_rows_are_for_its_own_user_alone_wherever_they_lie(second: Instance) -> None:
+    (rows,) = second.home.glob("*.sqlite3")
+    assert rows.stat().st_mode & 0o077 == 0
 
 
 def test_only_unix_sockets_are_opened_beside_the_port(first: Instance) -> None:

@@ -160,3 +160,10 @@ def test_a_time_that_utc_has_no_year_for_is_refused_by_its_field(anna: User, at:
     answer = Caller(anna).post("/jobs/plan", order)
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, "start_at")
     assert Caller(anna).get("/calls", job=10**30).json() == {"calls": []}
+
+
+def test_a_form_names_no_release_that_no_database_takes(anna: User) -> None:
+    for form in ({"game": "squid\0", "version": "1"}, {"game": "squid", "version": "1\0"}):
+        answer = Caller(anna).client.post("/api/v1/releases", form)
+        assert answer.status_code == 422
+        assert answer.json()["error"]["field"] in form

@@ -73,8 +73,8 @@ def list_releases(request: ApiRequest, game: Name | None = None) -> ReleaseList:
 @takes(Right.MAINTAIN)
 def add_release(
     request: ApiRequest,
-    game: Annotated[str, Form()],
-    version: Annotated[str, Form()],
+    game: Annotated[Name, Form()],
+    version: Annotated[Name, Form()],
     sha256: Annotated[str, Form()] = "",
     artifact: Annotated[UploadedFile | None, File()] = None,
 ) -> Status[ReleaseReport]:

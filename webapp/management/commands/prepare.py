@@ -7,12 +7,14 @@ machine without the web process all but the directories is made elsewhere, and w
 import fcntl
 import secrets
 import time
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from deploy_tasks import rotation, sealed, vault
@@ -50,6 +52,7 @@ class Command(BaseCommand):
             fcntl.flock(lock, fcntl.LOCK_EX)
             vault.ensure_keys()
             signing.ensure_key()
+            _keep_rows_private()
             call_command("migrate", verbosity=0, interactive=False)
             guard.guard()
             if options["state_only"]:
@@ -104,3 +107,9 @@ class Command(BaseCommand):
         ) % {"user": FIRST_USER, "password": password}
         link = _("or choose one of your own, once and within a day: %s") % own_password.link(user)
         return f"{told}\n{link}"
+
+
+def _keep_rows_private() -> None:
+    """Who has logged in stands in them, and the home may have been there before, open to all."""
+    if connection.vendor == "sqlite":
+        Path(connection.settings_dict["NAME"]).touch(mode=0o600)
