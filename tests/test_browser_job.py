@@ -304,6 +304,13 @@ def test_every_key_is_told_and_does_what_is_told(tab: Tab, large: Job) -> None:
     expect(page.locator("#score .chip").first).to_have_attribute("aria-pressed", "false")
     page.keyboard.press("w")
     expect(page.get_by_role("button", name="Wrap")).to_have_attribute("aria-pressed", "false")
+    width = "log => log.getBoundingClientRect().width"
+    before = page.locator("#log").evaluate(width)
+    page.keyboard.press("l")
+    expect(page.get_by_role("button", name="Wide")).to_have_attribute("aria-pressed", "true")
+    assert page.locator("#log").evaluate(width) > 2 * before
+    page.keyboard.press("l")
+    assert page.locator("#log").evaluate(width) == before
     page.keyboard.press("g")
     page.keyboard.press("j")
     page.wait_for_url("**/jobs/")

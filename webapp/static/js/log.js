@@ -37,6 +37,7 @@ export class LogPane {
     this.parts.follow.addEventListener("click", () => this.toggleFollow());
     this.parts.jump.addEventListener("click", () => this.#follow(true));
     this.parts.wrap.addEventListener("click", () => this.toggleWrap());
+    this.parts.widen.addEventListener("click", () => this.toggleWide());
   }
 
   toggleFollow() {
@@ -44,11 +45,12 @@ export class LogPane {
   }
 
   toggleWrap() {
-    const anchors = [...this.folds.values()].map(({ lines }) => lines.anchor());
-    const on = !this.parts.folds.classList.toggle("unwrapped");
-    anchors.find(Boolean)?.();
-    this.parts.wrap.setAttribute("aria-pressed", String(on));
-    this.paint();
+    this.#turn(this.parts.wrap, () => !this.parts.folds.classList.toggle("unwrapped"));
+  }
+
+  /** At the cost of what stands beside it. */
+  toggleWide() {
+    this.#turn(this.parts.widen, () => this.root.closest(".run").classList.toggle("for-log"));
   }
 
   /** Go to a line, as soon as it is here: `{step, n, kind, line}`. */
@@ -200,6 +202,15 @@ export class LogPane {
     );
     this.toCome = element("div", { "data-steps": rest.join() }, ...items);
     this.parts.folds.append(this.toCome);
+  }
+
+  /** The line in view stays in view. @param act lays lines otherwise, gives whether that is on now */
+  #turn(button, act) {
+    const anchors = [...this.folds.values()].map(({ lines }) => lines.anchor());
+    const on = act();
+    anchors.find(Boolean)?.();
+    button.setAttribute("aria-pressed", String(on));
+    this.paint();
   }
 
   #follow(on) {

@@ -187,6 +187,7 @@ listen({
   N: () => chosen.search.step(-1),
   f: () => chosen.log.toggleFollow(),
   w: () => chosen.log.toggleWrap(),
+  l: () => chosen.log.toggleWide(),
   e: () => fleet.nextFailure(),
   "g j": () => location.assign(page.urls.jobs),
   "g d": () => location.assign("/"),
