@@ -25,6 +25,14 @@ def large(tab: Tab) -> Job:
     return scenes.midway(scenes.game("paper", hosts=300))
 
 
+#: What a button says once it was pressed: for a moment only, which who looks now and then may miss.
+PRESSED = """(button) => new Promise((said) => {
+  const pressed = document.querySelector(button);
+  new MutationObserver(() => said(pressed.textContent)).observe(pressed, { childList: true });
+  pressed.click();
+})"""
+
+
 def tell(job: Job, *news: News) -> None:
     """News of the job, as a worker would tell it."""
     with transaction.atomic():
@@ -47,11 +55,16 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     names = page.locator("#table tbody th").all_text_contents()
     for what, of in [("names", "name"), ("addresses", "address")]:
-        page.get_by_role("button", name=f"Copy {what}").press("Enter")
-        expect(page.locator(f"[data-copy={of}]")).to_have_text("3 copied")
+        expect(page.get_by_role("button", name=f"Copy {what}")).to_be_visible()
+        assert page.evaluate(PRESSED, f"[data-copy={of}]") == "3 copied"
         there = large.host_runs.filter(name__in=names).order_by("position")
         copied = page.evaluate("navigator.clipboard.readText()").split(",")
         assert copied == [getattr(run.host, of) for run in there]
+    assert page.evaluate(PRESSED, "[data-causes=copy]") == "Copied"
+    told = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert told[:2] == [page.locator("#verdict").inner_text(), page.url.partition("?")[0]]
+    assert told[3] == f"3 × No space left on device in “unpack”: {', '.join(names)}"
+    assert told[4] == "  tar: paper-1.21.8.jar: Cannot write: No space left on device"
     page.get_by_role("button", name="Give a reason").press("Enter")
     page.keyboard.type("room was made")
     full.get_by_role("button", name="Retry these 3").click()
@@ -406,6 +419,15 @@ def test_the_line_that_tells_why_is_in_view_and_marked(tab: Tab, small: Job) -> 
     tells = page.locator("#log .lines li.tells")
     expect(tells).to_contain_text("cannot load")
     expect(tells).to_be_in_viewport()
+    # It is copied with a link to it; what one selects, instead of it.
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    expect(page.get_by_role("button", name="Copy 1 line")).to_be_visible()
+    assert page.evaluate(PRESSED, "#copy-lines") == "1 line copied"
+    link, _, said = page.evaluate("navigator.clipboard.readText()").split("\n")
+    assert (link, said) == (tells.locator("a").evaluate("it => it.href"), "world: cannot load")
+    select = "(it) => getSelection().setBaseAndExtent(it, 0, it.nextSibling.nextSibling, 1)"
+    tells.evaluate(select)
+    expect(page.get_by_role("button", name="Copy 3 lines")).to_be_visible()
 
 
 def test_a_text_is_found_in_one_host_and_in_all_of_them(tab: Tab, large: Job) -> None:

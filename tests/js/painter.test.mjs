@@ -7,7 +7,7 @@ test("a painting is followed by a rest of four times its length, and never a lon
   assert.equal(rest(5, 0), 20);
   assert.equal(rest(5, 8), 12);
   assert.equal(rest(5, 500), 0);
-  assert.equal(rest(300, 0), 100);
+  assert.equal(rest(300, 0), 200);
 });
 
 test("what changes before the next frame is painted together, once", async () => {
@@ -26,4 +26,25 @@ test("what changes before the next frame is painted together, once", async () =>
   await new Promise((resolve) => setTimeout(resolve, 5));
   // The first paints all there is.
   assert.deepEqual(painted, [[["eu-1", "eu-2"], true]]);
+});
+
+test("it rests after a long painting, but what somebody has pressed is painted at once", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let clock = 0;
+  t.mock.method(performance, "now", () => clock);
+  globalThis.requestAnimationFrame = (then) => setTimeout(then, 16);
+  globalThis.cancelAnimationFrame = clearTimeout;
+  const painted = [];
+  const painter = new Painter(({ hosts }) => {
+    painted.push([...hosts]);
+    clock += 30;
+  });
+  painter.soon({ hosts: ["eu-1"] });
+  t.mock.timers.tick(16);
+  painter.soon({ hosts: ["eu-2"] });
+  t.mock.timers.tick(100);
+  assert.deepEqual(painted, [["eu-1"]]);
+  painter.next({ hosts: ["eu-3"] });
+  t.mock.timers.tick(16);
+  assert.deepEqual(painted, [["eu-1"], ["eu-2", "eu-3"]]);
 });

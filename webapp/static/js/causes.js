@@ -4,8 +4,10 @@
 
 import { spelledOut } from "./ansi.js";
 import { inDoubt, outOfReach } from "./away.js";
+import { Copy } from "./copy.js";
 import { element, setText } from "./dom.js";
 import { named } from "./names.js";
+import { down, failed, inDoubtOf, inStep, report } from "./report.js";
 import { retold } from "./retelling.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
@@ -24,6 +26,8 @@ export class Causes {
   #parts;
   #on;
   #told = "";
+  #copy;
+  #shown = { causes: [], doubts: [], away: [] };
   #rows = new Map();
   #texts = [];
   #all = false;
@@ -32,7 +36,7 @@ export class Causes {
    * @param root the section, its parts marked data-causes @param on `onShow(cause)`: show only the
    * hosts of a cause, `onShowStates(states)`: only hosts in these states; `onRetry` and `onExclude`
    * are given names of hosts and the button, `onAnswer` `{step, names}` and the button, `onPick` one
-   * name; `onMore`: more or fewer are to show
+   * name; `onMore`: more or fewer are to show; `about()` gives `said` and `url` of the job
    */
   constructor(root, on) {
     this.#root = root;
@@ -41,6 +45,10 @@ export class Causes {
     );
     this.#on = on;
     this.list = [];
+    this.#copy = new Copy(this.#parts.copy, () => ({
+      text: report({ ...on.about(), ...this.#shown }),
+      said: gettext("Copied"),
+    }));
     this.#parts.more.addEventListener("click", () => {
       this.#all = !this.#all;
       on.onMore();
@@ -85,6 +93,8 @@ export class Causes {
       ),
       ...(away.length ? [compared({ name: "/", told: [away.map(brief), may], draw: reach })] : []),
     ];
+    this.#shown = { causes: this.list, doubts: unknown, away };
+    this.#copy.paint(rows.length > 0, gettext("Copy"));
     const told = [few, ...this.#texts, ...rows.map(({ text }) => text)].join("\n");
     if (told === this.#told) return;
     this.#told = told;
@@ -163,20 +173,16 @@ export class Causes {
 
 // ---- rows
 
-function failure({ step, cause, sample, hosts }, alone, may, on) {
-  const words = retold(cause);
-  const down = hosts.filter((host) => host.down).length;
+function failure(told, alone, may, on) {
+  const { step, cause, sample, hosts } = told;
+  const what = failed(told);
+  const also = spelledOut(retold(sample));
+  const downs = hosts.filter((host) => host.down).length;
   const names = hosts.map(({ name }) => name);
   const counting = hosts.filter(({ excluded }) => !excluded).map(({ name }) => name);
   const aside = hosts.length - counting.length;
-  // What differs from host to host is worth its place where there is but one.
-  const whole = names.length === 1 && words.includes("…");
-  const where = step ? ` ${fill(gettext("in “%(step)s”"), { step })}` : "";
   const those = element("p", { class: "who" });
-  if (down) {
-    const downs = fill(ngettext("%(n)s is down", "%(n)s are down", down), { n: number(down) });
-    those.append(element("span", { class: "ink-failed" }, downs), gettext(", "));
-  }
+  if (downs) those.append(element("span", { class: "ink-failed" }, down(downs)), gettext(", "));
   those.append(named(names, { most: NAMED, onPick: on.onPick }));
   if (aside)
     those.append(
@@ -185,8 +191,8 @@ function failure({ step, cause, sample, hosts }, alone, may, on) {
     );
   return row(
     { n: names.length, kind: counting.length ? "ink-failed" : "muted", alone },
-    element("p", { class: "what" }, element("b", {}, spelledOut(whole ? sample : words)), where),
-    whole || retold(sample) === words ? null : element("code", {}, spelledOut(sample)),
+    element("p", { class: "what" }, element("b", {}, what), inStep(step)),
+    also === what ? null : element("code", {}, also),
     those,
     [
       button("show", alone ? gettext("Show all") : gettext("Show"), () =>
@@ -201,12 +207,9 @@ function failure({ step, cause, sample, hosts }, alone, may, on) {
 /** Nobody knows whether the step ran. What broke says why nobody knows, and only that. */
 function doubt(step, hosts, may, on) {
   const names = hosts.map(({ name }) => name);
-  const what = step
-    ? fill(gettext("Nobody knows how “%(step)s” ended"), { step })
-    : gettext("Nobody knows how it stands");
   return row(
     { n: names.length, kind: "ink-unknown" },
-    element("p", { class: "what" }, element("b", {}, what), gettext(", not counted as failed")),
+    element("p", { class: "what" }, element("b", {}, inDoubtOf(step)), gettext(", not counted as failed")),
     because(hosts, gettext("It is not run again by guess: a person says what became of it.")),
     element("p", { class: "who" }, named(names, { most: NAMED, onPick: on.onPick })),
     [

@@ -1,5 +1,6 @@
 // The host that one looks at: its log beside the others, and the orders that are for it alone.
 
+import { Clip } from "./clip.js";
 import { LogPane } from "./log.js";
 import { Past } from "./past.js";
 import * as place from "./place.js";
@@ -25,6 +26,7 @@ export class Chosen {
   #transcript = null;
   #past = null;
   #log;
+  #clip;
   #search;
   #retrying;
 
@@ -46,6 +48,7 @@ export class Chosen {
       need: (attempt, lines) => this.#need(attempt, lines),
       why: on.why,
     });
+    this.#clip = new Clip(byId("copy-lines"), byId("log"), () => this.name);
     this.#search = new Search(byId("log"), {
       url: page.urls.job,
       onLook: (text) => this.#log.highlight(text),
@@ -119,6 +122,7 @@ export class Chosen {
   /** @param can what may be ordered now */
   paint(can) {
     this.#log.paint();
+    this.#clip.paint();
     const host = this.#model.hosts.get(this.name);
     if (!host) return;
     this.#retrying.paint(this.name, can);

@@ -1,5 +1,6 @@
-// Puts what hosts are called, or where they are, to where it can be pasted: for a shell, a ticket, the
-// command line's --hosts, the search of this page.
+// Puts text where it can be pasted: what hosts are called, or where they are, for a shell, a ticket, the
+// command line's --hosts, the search of this page; what broke and lines of a log, for those who are
+// told of it.
 
 import { setText } from "./dom.js";
 import { fill, gettext, ngettext, number } from "./words.js";
@@ -9,39 +10,62 @@ const SAID = 2500;
 
 export class Copying {
   #root;
-  #values;
 
-  /**
-   * @param root buttons, each with what it copies as `data-copy` @param values gives those values of
-   * the hosts that show. Browsers let only pages do it that came over TLS.
-   */
+  /** @param root buttons, each with what it copies as `data-copy` @param values gives those values of
+   * the hosts that show */
   constructor(root, values) {
     this.#root = root;
-    this.#values = values;
-    for (const button of root.querySelectorAll("[data-copy]")) {
-      const text = button.textContent;
-      let saying;
-      button.addEventListener("click", async () => {
-        setText(button, await this.#copy(button.dataset.copy));
-        clearTimeout(saying);
-        saying = setTimeout(() => setText(button, text), SAID);
-      });
-    }
+    for (const button of root.querySelectorAll("[data-copy]"))
+      new Copy(button, () => listed(values(button.dataset.copy))).paint(true, button.textContent);
   }
 
   /** @param some whether not all hosts show */
   paint(some) {
     this.#root.hidden = !some || !navigator.clipboard;
   }
+}
 
-  /** Gives what to say of it. */
-  async #copy(what) {
-    const values = this.#values(what);
+function listed(values) {
+  const said = ngettext("%(n)s copied", "%(n)s copied", values.length);
+  return { text: values.join(","), said: fill(said, { n: number(values.length) }) };
+}
+
+/** One button. */
+export class Copy {
+  #button;
+  #make;
+  #label = "";
+  #saying = null;
+
+  /** @param make gives `{text, said}`: what to copy, and what is said when it is done. Browsers let
+   * only pages do it that came over TLS. */
+  constructor(button, make) {
+    this.#button = button;
+    this.#make = make;
+    // What is selected stays so, and is what is copied.
+    button.addEventListener("mousedown", (event) => event.preventDefault());
+    button.addEventListener("click", () => this.#copy());
+  }
+
+  /** @param any whether there is something to copy */
+  paint(any, label) {
+    this.#label = label;
+    this.#button.hidden = !any || !navigator.clipboard;
+    if (this.#saying === null) setText(this.#button, label);
+  }
+
+  async #copy() {
+    const { text, said } = this.#make();
     try {
-      await navigator.clipboard.writeText(values.join(","));
+      await navigator.clipboard.writeText(text);
+      setText(this.#button, said);
     } catch {
-      return gettext("The browser refused");
+      setText(this.#button, gettext("The browser refused"));
     }
-    return fill(ngettext("%(n)s copied", "%(n)s copied", values.length), { n: number(values.length) });
+    clearTimeout(this.#saying);
+    this.#saying = setTimeout(() => {
+      this.#saying = null;
+      setText(this.#button, this.#label);
+    }, SAID);
   }
 }

@@ -2,9 +2,10 @@
 
 /** A page that is hidden or covered gets no frames, but its title should go on telling. */
 const AT_LATEST = 1000; // milliseconds
-/** Paintings rest so many times as long as the last one took: four fifths of the time are free. */
+/** Paintings rest so many times as long as the last one took, with all that the browser did for it:
+ * four fifths of the time are free. */
 const REST = 4;
-const LONGEST_REST = 100; // milliseconds
+const LONGEST_REST = 200; // milliseconds
 
 /** How long to rest before the next one. @param took milliseconds @param since it ended */
 export function rest(took, since) {
@@ -15,7 +16,10 @@ export class Painter {
   #paint;
   #hosts = new Set();
   #all = true;
+  #wanted = false; // there is something to paint
+  #urgent = false; // somebody waits for it
   #timers = null;
+  #drawing = false;
   #took = 0;
   #ended = -Infinity;
 
@@ -24,32 +28,56 @@ export class Painter {
     this.#paint = paint;
   }
 
+  /** With one of the next frames. */
   soon({ hosts = [], all = false } = {}) {
     for (const name of hosts) this.#hosts.add(name);
     this.#all ||= all;
-    if (this.#timers) return;
+    this.#wanted = true;
+    if (!this.#timers && !this.#drawing) this.#wait();
+  }
+
+  /** With the very next one: somebody has pressed a key, and looks. */
+  next(changed) {
+    this.#urgent = true;
+    this.#stop();
+    this.soon(changed);
+  }
+
+  #wait() {
     const frame = () => (this.#timers.frame = requestAnimationFrame(() => this.#now()));
-    const wait = rest(this.#took, performance.now() - this.#ended);
+    const wait = this.#urgent ? 0 : rest(this.#took, performance.now() - this.#ended);
     this.#timers = { late: setTimeout(() => this.#now(), AT_LATEST) };
     if (wait) this.#timers.rest = setTimeout(frame, wait);
     else frame();
   }
 
-  #now() {
-    const { frame, late, rest: resting } = this.#timers;
+  #stop() {
+    const { frame, late, rest: resting } = this.#timers ?? {};
     cancelAnimationFrame(frame);
     clearTimeout(late);
     clearTimeout(resting);
+    this.#timers = null;
+  }
+
+  #now() {
+    this.#stop();
     const changed = { hosts: this.#hosts, all: this.#all };
     this.#hosts = new Set();
-    this.#all = false;
-    this.#timers = null;
+    this.#all = this.#wanted = this.#urgent = false;
+    this.#drawing = true;
     const begun = performance.now();
     try {
       this.#paint(changed);
     } finally {
-      this.#ended = performance.now();
-      this.#took = this.#ended - begun;
+      // Of thousands of squares most of the work is the browser's, and comes right after ours.
+      setTimeout(() => this.#drawn(begun));
     }
+  }
+
+  #drawn(begun) {
+    this.#drawing = false;
+    this.#ended = performance.now();
+    this.#took = this.#ended - begun;
+    if (this.#wanted) this.#wait();
   }
 }

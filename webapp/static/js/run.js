@@ -76,6 +76,7 @@ const causes = new Causes(byId("causes"), {
   onExclude: (hosts, button) => aside.exclude(hosts, button, byId("causes-refusal")),
   onAnswer: (those, button) => answers.ask(those, button, byId("causes-refusal")),
   onMore: () => paintCauses(),
+  about: () => ({ said: headline.said, url: location.origin + location.pathname }),
   onPick: pick,
 });
 const aside = new Aside({ model, orders });
@@ -88,7 +89,7 @@ const fleet = new Fleet(
     ofCause: (cause) => causes.hosts(cause),
     chosen: () => chosen.name,
     needSteps,
-    onTurn: () => paintSoon({ all: true }),
+    onTurn: () => painter.next({ all: true }),
   },
 );
 const timeline = new Timeline(
