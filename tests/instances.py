@@ -123,7 +123,12 @@ class Instance:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        waiting.until(lambda: self._settled(), "bin/serve is ready", seconds=100)
+        try:
+            waiting.until(lambda: self._settled(), "bin/serve is ready", seconds=100)
+        except AssertionError:
+            # Nobody would end it: whoever asked for it never got it.
+            self.stop()
+            raise
         assert self.process.poll() is None, self.said
         return self
 

@@ -16,8 +16,8 @@ from deploy_tasks.runner import target
 from tests import factories
 from tests.certified import Certified
 from tests.faults.jobs import make_game
+from tests.runner.world import Worker, workers
 from tests.ssh_keys import public_of
-from tests.test_runner import Worker, workers
 from tests.waiting import until
 
 __all__ = ["workers"]

@@ -15,7 +15,7 @@ from deploy_tasks.models import Event, Game, HostRun, Job
 from deploy_tasks.states import Gate, HostRunState, JobState
 from tests import factories
 from tests.faults.jobs import start
-from tests.test_runner import Worker, ended, game, story, workers
+from tests.runner.world import Worker, ended, game, story, workers
 from tests.waiting import until
 
 __all__ = ["game", "workers"]

@@ -10,7 +10,7 @@ from deploy_tasks import sweeping, vault
 from deploy_tasks.models import Attempt, HostRun
 from tests import factories
 from tests.faults.jobs import make_game
-from tests.test_runner import RECIPE
+from tests.runner.world import RECIPE
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 

@@ -38,7 +38,7 @@ ELSEWHERE = {
     "S33": [
         "test_masking.py::test_usual_forms_are_masked",
         "test_masking.py::test_cutting_the_stream_changes_nothing",
-        "test_runner.py::test_secrets_are_masked_before_they_are_stored",
+        "runner/test_telling.py::test_secrets_are_masked_before_they_are_stored",
     ],
     "S34": ["test_host_scripts.py::test_secrets_reach_the_script_and_no_file"],
     "S27": [
@@ -56,7 +56,7 @@ ELSEWHERE = {
     "S37": ["test_keys.py::test_two_instances_share_no_key"],
     "S38": ["test_ssh_handshake.py::test_a_changed_host_key_stops_us_before_the_log_in"],
     "S39": ["test_ssh_handshake.py::test_with_an_endless_banner_is_left"],
-    "S40": ["test_runner.py::test_an_error_of_ours_leaves_the_host_to_a_person"],
+    "S40": ["runner/test_reaching.py::test_an_error_of_ours_leaves_the_host_to_a_person"],
     "S41": ["test_admin.py::test_a_secret_goes_in_and_never_comes_out"],
     "S43": [
         "test_audit.py::test_a_removed_entry_is_named",

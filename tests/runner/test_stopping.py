@@ -1,0 +1,72 @@
+"""Cancels and pauses of what runs."""
+
+import pytest
+
+from demo.fleet import Fleet
+from deploy_tasks import orders
+from deploy_tasks.models import Game
+from deploy_tasks.states import Pause
+from tests import factories
+from tests.faults.jobs import start
+from tests.runner.world import Worker, count, ended
+from tests.waiting import until
+
+pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
+
+
+def test_a_cancel_ends_what_runs_and_starts_nothing_more(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    for host in fleet.hosts:
+        (host.home / "slow").touch()
+    job = start(game, rollout={"parallel": 2})
+    busy = fleet.hosts[:2]
+    until(
+        lambda: all(
+            (h.home / "count").exists() and "work" in (h.home / "count").read_text() for h in busy
+        ),
+        "two work",
+    )
+    orders.cancel(job, by=factories.user("jonas"))
+    until(ended(job, "cancelled"), "the job is cancelled")
+    assert set(job.host_runs.values_list("state", flat=True)) == {"cancelled"}
+    for host in busy:
+        assert (host.home / "count").read_text() == f"stop {host.name} \nwork\ntidy\n"
+    assert not any((host.home / "count").exists() for host in fleet.hosts[2:])
+    assert not job.host_runs.filter(holds_host=True).exists()
+
+
+def test_a_pause_between_steps_leaves_the_rest_for_later(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "slow").touch()
+    job = start(game, hosts=[host.name])
+    until(lambda: (host.home / "count").exists() and "work" in count(host), "it works")
+    jonas = factories.user("jonas")
+    orders.pause(job, by=jonas, after=Pause.STEP)
+    until(lambda: job.host_runs.get().activity == "pausing", "the host was told")
+    (host.home / "go").touch()
+    until(lambda: job.host_runs.get().state == "paused", "it stands still")
+    until(ended(job, "paused"), "the job is paused")
+    assert count(host) == [f"stop {host.name} ", "work"]
+    assert job.host_runs.get().owner == ""
+    orders.resume(job, by=jonas)
+    until(ended(job, "succeeded"), "the job succeeds")
+    assert count(host) == [f"stop {host.name} ", "work", "start", "tidy"]
+
+
+def test_a_pause_that_is_taken_back_before_the_step_has_ended_is_not_felt(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "slow").touch()
+    job = start(game, hosts=[host.name])
+    until(lambda: (host.home / "count").exists() and "work" in count(host), "it works")
+    jonas = factories.user("jonas")
+    orders.pause(job, by=jonas, after=Pause.STEP)
+    until(lambda: job.host_runs.get().activity == "pausing", "the host was told")
+    orders.resume(job, by=jonas)
+    (host.home / "go").touch()
+    until(ended(job, "succeeded"), "the job succeeds")
+    assert count(host) == [f"stop {host.name} ", "work", "start", "tidy"]

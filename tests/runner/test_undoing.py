@@ -1,0 +1,191 @@
+"""Steps that are taken back."""
+
+import pytest
+
+from demo.fleet import Fleet
+from deploy_tasks import orders
+from deploy_tasks.models import Event, Game, HostRun, Job
+from tests import factories
+from tests.faults.jobs import start
+from tests.runner.world import Worker, count, ended
+from tests.waiting import until
+
+pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
+
+
+UNDOABLE = """\
+recipe: undoable
+current: cat version 2>/dev/null || true
+on_failure: undo
+steps:
+  - {name: look, run: echo look >>count}
+  - {name: there, done_if: "true", run: "false", undo: echo undo-there >>count}
+  - name: stop
+    disruptive: true
+    interrupt: after
+    run: echo stop >>count
+    undo: if [ -e stuck ]; then exit 3; fi; echo undo-stop >>count
+  - name: switch
+    run: |
+      echo switch >>count
+      while [ -e slow ]; do sleep .05; done
+      if [ -e broken ]; then exit 2; fi
+      echo "$version" >version
+    undo: echo "undo-switch to $previous" >>count
+  - {name: tidy, always: true, run: echo tidy >>count}
+"""
+
+
+@pytest.fixture
+def undoable(fleet: Fleet, game: Game) -> Game:
+    revision = game.recipe.newest()
+    game.recipe.revisions.create(number=revision.number + 1, text=UNDOABLE, sha256="0" * 64)
+    for host in fleet.hosts:
+        (host.home / "version").write_text("1.0\n")
+    return game
+
+
+def test_a_failure_is_undone_last_step_first(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "broken").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    run = job.host_runs.get()
+    assert (run.state, run.down, run.step) == ("rolled_back", False, 2)
+    assert run.error == "step “switch” ended with exit status 2"
+    before = ["look", "stop", "switch", "undo-switch to 1.0", "undo-stop", "tidy"]
+    assert count(host) == before
+    (host.home / "broken").unlink()
+    orders.retry(job, by=factories.user("jonas"))
+    until(ended(job, "succeeded"), "a retry goes on at the first step undone")
+    assert count(host)[len(before) :] == ["stop", "switch"]
+
+
+@pytest.fixture
+def stuck(undoable: Game, fleet: Fleet, workers: list[Worker]) -> HostRun:
+    """A step of the first host has failed, and then the undo of the one before it."""
+    host = fleet.hosts[0]
+    (host.home / "broken").touch()
+    (host.home / "stuck").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    return job.host_runs.get()
+
+
+def test_an_undo_that_fails_stops_and_says_what_is_left(stuck: HostRun) -> None:
+    assert (stuck.state, stuck.down) == ("failed", True)
+    assert stuck.error == (
+        "step “switch” ended with exit status 2; "
+        "undoing: step “stop” ended with exit status 3; left to undo by hand: stop"
+    )
+    (note,) = [e.data for e in Event.objects.filter(job=stuck.job, kind="note")]
+    assert note
+    assert "undo-stop" in note["text"]
+
+
+def as_before_its_end(run: HostRun, **left: object) -> None:
+    """As if its worker had died just before it could tell the end."""
+    before = {"state": "running", "holds_host": True, "ended_at": None, "rung_at": None}
+    HostRun.objects.filter(pk=run.pk).update(**before, **left)
+    Job.objects.filter(pk=run.job_id).update(state="running", ended_at=None)
+
+
+def test_an_undo_that_failed_is_not_tried_again_because_a_worker_died(
+    stuck: HostRun, fleet: Fleet
+) -> None:
+    host, before = fleet.hosts[0], count(fleet.hosts[0])
+    (host.home / "stuck").unlink()
+    first, _, _ = stuck.error.partition("; ")
+    as_before_its_end(stuck, error=first, activity="undoing")
+    until(ended(stuck.job, "failed"), "another worker tells the end")
+    assert count(host) == before
+    assert stuck.job.host_runs.get().error == stuck.error
+
+
+LAST_THING_FAILS = """\
+recipe: last
+steps:
+  - {name: work, run: echo work >>count}
+  - {name: tidy, always: true, run: "echo tidy >>count; test ! -e broken"}
+  - {name: say, always: true, run: echo said >>count}
+"""
+
+
+def test_a_last_thing_that_fails_is_done_again_only_for_a_retry(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    undoable.recipe.revisions.create(number=9, text=LAST_THING_FAILS, sha256="9" * 64)
+    (host.home / "broken").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    run = job.host_runs.get()
+    assert count(host) == ["work", "tidy", "said"]
+    assert run.error == "step “tidy” ended with exit status 1"
+    as_before_its_end(run, error="")
+    until(ended(job, "failed"), "another worker tells the end")
+    assert count(host) == ["work", "tidy", "said"]
+    assert job.host_runs.get().error == run.error
+    (host.home / "broken").unlink()
+    orders.retry(job, by=factories.user("jonas"))
+    until(ended(job, "succeeded"), "a person has said so")
+    assert count(host) == ["work", "tidy", "said", "tidy"]
+
+
+def test_without_a_former_version_nothing_is_undone_by_guess(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "version").unlink()
+    (host.home / "broken").touch()
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "failed"), "the job fails")
+    assert "cannot be undone: no version was on the host before" in job.host_runs.get().error
+    assert count(host) == ["look", "stop", "switch", "tidy"]
+
+
+@pytest.mark.parametrize("undo", [True, False])
+def test_a_cancel_undoes_what_was_launched_unless_told_not_to(
+    undoable: Game, fleet: Fleet, workers: list[Worker], undo: bool
+) -> None:
+    host = fleet.hosts[0]
+    (host.home / "slow").touch()
+    job = start(undoable, hosts=[host.name])
+    until(lambda: "switch" in count(host), "it switches")
+    orders.cancel(job, by=factories.user("jonas"), undo=undo)
+    until(ended(job, "cancelled"), "the job is cancelled")
+    assert job.host_runs.get().state == ("rolled_back" if undo else "cancelled")
+    undone = ["undo-switch to 1.0", "undo-stop"] if undo else []
+    assert count(host) == ["look", "stop", "switch", *undone, "tidy"]
+
+
+def test_a_whole_job_is_taken_back_step_by_step(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    revision = undoable.recipe.newest()
+    text = UNDOABLE.replace(
+        'to $previous" >>count', 'to $previous" >>count; echo "$previous" >version'
+    )
+    undoable.recipe.revisions.create(number=revision.number + 1, text=text, sha256="1" * 64)
+    job = start(undoable)
+    until(ended(job, "succeeded"), "the job succeeds")
+    for host in fleet.hosts:
+        (host.home / "count").unlink()
+    stuck = fleet.hosts[1]
+    (stuck.home / "stuck").touch()
+    jonas = factories.user("jonas")
+    back, _ = orders.rollback(job, by=jonas)
+    until(ended(back, "failed"), "one host does not go back")
+    for host in (fleet.hosts[0], *fleet.hosts[2:]):
+        assert count(host) == ["undo-switch to 1.0", "undo-stop", "tidy"]
+        assert (host.home / "version").read_text() == "1.0\n"
+    run = back.host_runs.get(name=stuck.name)
+    assert (run.state, run.down) == ("failed", True)
+    assert run.error.endswith("left to undo by hand: stop")
+    (stuck.home / "stuck").unlink()
+    orders.retry(back, by=jonas)
+    until(ended(back, "succeeded"), "the retry goes on where the undoing stopped")
+    assert count(stuck) == ["undo-switch to 1.0", "tidy", "undo-stop"]
+    assert back.host_runs.get(name=stuck.name).version == "1.0"
