@@ -1,0 +1,151 @@
+"""The runner, its directory or its host are gone under a step."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from demo.fleet import Fleet, FleetHost
+from deploy_tasks import orders
+from deploy_tasks.models import Event, Game
+from deploy_tasks.runner import following, story
+from tests.faults.crew import Crew
+from tests.faults.host.slow import (
+    kill_runner,
+    make_slow,
+    reboot,
+    slots,
+    start_and_wait,
+    wait_until_unknown,
+    with_repeat,
+)
+from tests.faults.jobs import RECIPE, make_game, mira, start, wait_for_end
+from tests.faults.world import COUNT, assert_world_ok, started
+from tests.host_shell import gone
+from tests.waiting import until
+
+pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.parametrize("answer", ["it_ran", "it_did_not_run", "give_up"])
+def test_after_a_killed_runner_a_person_decides(
+    answer: orders.answering.Answer, game: Game, host: FleetHost, fleet: Fleet
+) -> None:
+    run = start_and_wait(game, host)
+    kill_runner(run, host)
+    wait_until_unknown(run)
+    assert run.reason == ("whether step “work” ran to its end is not known: the runner was killed")
+    assert_world_ok(fleet, run.job)
+    (host.home / "go").touch()
+    orders.answer(run.job, by=mira(), hosts=[host.name], answer=answer)
+    wait_for_end(run.job, "failed" if answer == "give_up" else "succeeded")
+    assert sum(started(host).values()) == {"it_ran": 4, "it_did_not_run": 5, "give_up": 2}[answer]
+    assert_world_ok(fleet, run.job, repeated={"work"} if answer == "it_did_not_run" else ())
+
+
+def test_a_follower_that_answers_nobody_is_followed_anew(
+    game: Game, host: FleetHost, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shell is killed, and the tail that it has left behind keeps the connection open."""
+    monkeypatch.setattr(following, "ANSWERS_WITHIN", 1.0)
+    run = start_and_wait(game, host)
+    run.refresh_from_db()
+    shell, _, tail = (slots(run, host).parent / "follower").read_text().split()
+    os.kill(int(shell), signal.SIGKILL)
+    kill_runner(run, host)
+    assert not gone(int(tail))
+    wait_until_unknown(run)
+    assert_world_ok(fleet, run.job)
+
+
+def test_what_is_safe_to_repeat_is_done_again_by_itself(
+    host: FleetHost, fleet: Fleet, crew: Crew
+) -> None:
+    crew.start()
+    run = start_and_wait(make_slow(fleet, host, with_repeat("safe")), host)
+    (host.home / "go").touch()
+    (host.home / "slow").unlink()
+    kill_runner(run, host)
+    wait_for_end(run.job, "succeeded")
+    assert run.attempts.get(name="work", number=1).state in ("lost", "succeeded")
+    assert_world_ok(fleet, run.job, repeated={"work"})
+
+
+def test_an_orphan_is_waited_for(game: Game, host: FleetHost, fleet: Fleet) -> None:
+    run = start_and_wait(game, host)
+    kill_runner(run, host, and_script=False)
+    (host.home / "go").touch()
+    wait_until_unknown(run)
+    assert_world_ok(fleet, run.job)
+    told = Event.objects.filter(attempt__name="work").order_by("seq")
+    log = b"".join(bytes(event.output or b"") for event in told)
+    assert log.endswith(b"\n500\n")
+
+
+def test_a_reboot_is_told_and_nothing_is_run_again(
+    own_fleet: Fleet, crew: Crew, transactional_db: None
+) -> None:
+    crew.start()
+    host = own_fleet.hosts[0]
+    run = start_and_wait(make_slow(own_fleet, host, RECIPE), host)
+    reboot(run, host, own_fleet)
+    wait_until_unknown(run)
+    assert run.reason.endswith("the host was restarted")
+    assert_world_ok(own_fleet, run.job)
+
+
+def test_a_directory_that_is_taken_away_ends_its_plan(
+    game: Game, host: FleetHost, fleet: Fleet
+) -> None:
+    run = start_and_wait(game, host)
+    subprocess.run(["rm", "-rf", host.home / ".patchwave"], check=True)
+    (host.home / "go").touch()
+    wait_for_end(run.job, "succeeded")
+    assert run.attempts.filter(name="start", state="abandoned").count() == 1
+    assert_world_ok(fleet, run.job)
+
+
+def test_a_directory_that_is_taken_away_unseen_is_a_loss_and_never_a_fresh_start(
+    own_fleet: Fleet, crew: Crew, transactional_db: None
+) -> None:
+    crew.start()
+    host = own_fleet.hosts[0]
+    run = start_and_wait(make_slow(own_fleet, host, RECIPE), host)
+    is_told = run.attempts.filter(name="work", state="running").exists
+    until(is_told, "what came before it is known")
+    subprocess.run(["rm", "-rf", host.home / ".patchwave"], check=True)
+    own_fleet.cut(host.group)
+    wait_until_unknown(run)
+    # Nor can it be known whether "start" came after it.
+    assert run.reason.startswith("whether step “work”, “start” ran to its end")
+    (host.home / "go").touch()
+    orders.answer(run.job, by=mira(), hosts=[host.name], answer="it_did_not_run")
+    wait_for_end(run.job, "succeeded")
+    assert_world_ok(own_fleet, run.job, repeated={"work"})
+
+
+def test_retries_are_counted_over_all_workers(
+    host: FleetHost, fleet: Fleet, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two of them nobody holds the host run."""
+    monkeypatch.setattr(story, "LONGEST_NAP", 0.1)
+    text = f"""\
+recipe: faults
+steps:
+  - name: flaky
+    retries: {{times: 2, delay: 500ms}}
+    run: |
+      {COUNT}
+      exit 1
+"""
+    game = make_game(fleet, text)
+    crew.start()
+    job = start(game, host)
+    wait_for_end(job, "failed")
+    assert len(started(host)) == 3
+    orders.retry(job, by=mira())
+    until(lambda: len(started(host)) >= 4, "it is tried again")
+    wait_for_end(job, "failed")
+    assert len(started(host)) == 6
+    assert_world_ok(fleet, job, repeated={"flaky"})
