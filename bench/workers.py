@@ -174,7 +174,7 @@ def _worker(site: Site, machine: list[str], threads: int) -> Iterator[Instance]:
     worker = Instance(home, within=machine, **site.shared, **more)
     worker.start()
     try:
-        waiting.until(lambda: web.get("/readyz")[0] == 200, "a worker is seen")
+        waiting.until(lambda: web.get("/readyz")[0] == 200, "a worker is seen", seconds=60)
         yield worker
     finally:
         worker.stop()
