@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import translation
 
 from tests import factories, scenes
-from tests.test_views import browser, text
+from tests.views.pages import browser, text
 from webapp.env import BASE
 from webapp.retelling import retold
 

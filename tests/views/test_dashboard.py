@@ -1,0 +1,79 @@
+"""The first page."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from deploy_tasks.models import Game, HostRun, Job
+from deploy_tasks.states import HostRunState, JobState
+from tests import factories
+from tests.views.pages import browser, text
+from webapp import broker
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_dashboard_names_the_hosts_that_are_down_first(squid: Game, viewer: User) -> None:
+    job = factories.job(squid, state=JobState.FAILED)
+    for host, down, error in (("eu-1", False, "no space"), ("us-1", True, "does not start")):
+        HostRun.objects.create(
+            job=job,
+            host=squid.hosts.get(name=host),
+            name=host,
+            state=HostRunState.FAILED,
+            holds_host=False,
+            down=down,
+            error=error,
+        )
+    said = text(browser(viewer).get("/"))
+    assert "1 host is down." in said
+    assert said.index("does not start") < said.index("no space")
+
+
+def test_a_host_that_was_updated_since_is_no_longer_in_trouble(squid: Game, viewer: User) -> None:
+    host = squid.hosts.get(name="eu-1")
+    for state in (HostRunState.FAILED, HostRunState.SUCCEEDED):
+        HostRun.objects.create(
+            job=factories.job(squid), host=host, name="eu-1", state=state, holds_host=False
+        )
+    assert "No host is down." in text(browser(viewer).get("/"))
+
+
+def test_the_dashboard_warns_before_the_disk_is_full(
+    viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "nearly full" not in text(browser(viewer).get("/"))
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: (100 << 30, 97 << 30, 3 << 30))
+    assert "nearly full: 3.0 GB left." in text(browser(viewer).get("/"))
+
+
+@pytest.mark.parametrize(
+    ("word", "says"), [("away", "has not answered since"), ("full", "has been full since")]
+)
+def test_pages_say_that_the_broker_is_broken_and_since_when(
+    word: str, says: str, squid: Game, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, tab = factories.job(squid), browser(viewer)
+    pages = ["/", f"/jobs/{job.pk}/"]
+    assert not any("message broker" in text(tab.get(page)) for page in pages)
+    since = timezone.now().replace(hour=2, minute=14)
+    monkeypatch.setattr(broker.watch, "trouble", broker.Trouble(word, since))
+    for page in pages:
+        assert f"The message broker {says} {since:%Y-%m-%d} 02:14 UTC ." in text(tab.get(page))
+    assert tab.get(f"/api/v1/jobs/{job.pk}/pace").json()["broker"]["word"] == word
+    Job.objects.filter(pk=job.pk).update(state="failed")
+    assert "message broker" not in text(tab.get(pages[1])), "nothing of it is to begin"
+
+
+def test_the_dashboard_counts_versions_and_what_is_to_go(squid: Game, viewer: User) -> None:
+    HostRun.objects.create(
+        job=factories.job(squid),
+        host=squid.hosts.get(name="eu-1"),
+        name="eu-1",
+        state=HostRunState.SUCCEEDED,
+        holds_host=False,
+        version="2.0",
+    )
+    said = text(browser(viewer).get("/"))
+    assert "squid 3 2.0 1.0 1 2.0 1 not seen yet 2 – 2 to go" in said
+    assert "2 to go" in said
