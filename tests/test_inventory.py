@@ -477,6 +477,16 @@ class TestUpload:
         assert "choose the file fleet as well" in str(refusal.value)
         assert not Host.objects.exists()
 
+    def test_what_is_wrong_in_a_file_is_told_by_the_name_it_was_sent_with(
+        self, uploads: dict[str, Path], by: User
+    ) -> None:
+        sent = uploads["own.yml"] = uploads["own.yml"].rename(uploads["own.yml"].parent / "0")
+        sent.write_bytes(b"recipe: own\n# caf\xe9\n")
+        with pytest.raises(InvalidInputs) as refusal:
+            inventory.import_upload("inventory.yml", uploads, by=by)
+        (said,) = str(refusal.value).splitlines()
+        assert said.startswith("inventory.yml:6: games[1].recipe: own.yml:2: this is not UTF-8")
+
     @pytest.mark.parametrize("named", ["/etc/passwd", "../../etc/passwd", "~/.ssh/id_ed25519"])
     def test_no_file_or_variable_of_the_server_can_be_reached(
         self, uploads: dict[str, Path], by: User, named: str

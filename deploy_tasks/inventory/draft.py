@@ -110,7 +110,8 @@ class Draft:
         try:
             yield
         except InvalidInput as finding:
-            self.refuse(place, finding.message)
+            # Of a line of that file: which one is said with it.
+            self.refuse(place, str(finding) if finding.file else finding.message)
         except InvalidInputs as elsewhere:
             self.findings += elsewhere.findings
 

@@ -19,9 +19,13 @@ from deploy_tasks.recipes import Recipe
 
 
 class Source(Protocol):
-    """Where the files and variables are that an entry may name. Both raise InvalidInput."""
+    """Where the files and variables are that an entry may name. All raise InvalidInput."""
 
     def file(self, name: str) -> Path: ...
+
+    def called(self, name: str) -> str:
+        """The same file as people know it."""
+        ...
 
     def variable(self, name: str) -> str: ...
 
@@ -37,6 +41,9 @@ class Folder:
             return self.path / Path(name).expanduser()
         except RuntimeError:
             raise InvalidInput(_("%(path)s begins with no user's home") % {"path": name})
+
+    def called(self, name: str) -> str:
+        return str(self.file(name))
 
     def variable(self, name: str) -> str:
         value: str | None = settings.VARIABLE(name)
@@ -58,10 +65,10 @@ class Uploads:
     files: Mapping[str, Path]
 
     def file(self, name: str) -> Path:
-        base = PurePosixPath(name.replace("\\", "/")).name
+        base = self.called(name)
         if base in self.files:
             return self.files[base]
-        if self.files:
+        if self.files and base:
             raise InvalidInput(
                 _(
                     "choose the file %(base)s as well; a file of the server can only be named"
@@ -72,6 +79,9 @@ class Uploads:
         raise InvalidInput(
             _("a file of the server can only be named in an import on the server itself")
         )
+
+    def called(self, name: str) -> str:
+        return PurePosixPath(name.replace("\\", "/")).name
 
     def variable(self, name: str) -> str:
         raise InvalidInput(_("a variable can only be named in an import on the server itself"))
@@ -128,12 +138,13 @@ class Files:
         if entry.artifact is None:
             return None
         path = self.source.file(entry.artifact)
+        called = self.source.called(entry.artifact)
         if not path.is_file():
-            raise InvalidInput(_("there is no file %(path)s") % {"path": path})
+            raise InvalidInput(_("there is no file %(path)s") % {"path": called})
         try:
             sha256, size = artifacts.measure(path)
         except OSError as error:
-            why = {"path": path, "why": error.strerror}
+            why = {"path": called, "why": error.strerror}
             raise InvalidInput(_("cannot read %(path)s: %(why)s") % why)
         if entry.sha256 not in (None, sha256):
             raise InvalidInput(
@@ -148,4 +159,5 @@ class Files:
         return self._text(source.file or "", limit=credentials.MAX_BYTES).rstrip("\r\n")
 
     def _text(self, name: str, *, limit: int) -> str:
-        return yamlfile.read_text(self.source.file(name), limit=limit)
+        path = self.source.file(name)
+        return yamlfile.read_text(path, limit=limit, name=self.source.called(name))
