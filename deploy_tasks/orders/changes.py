@@ -26,6 +26,24 @@ from deploy_tasks.wishes import Wish
 
 #: A retry brings these back to life.
 REOPENED = [*JOB_ENDED, JobState.HALTED]
+#: What a host run is again before it is tried again.
+AGAIN: dict[str, Any] = {
+    "holds_host": True,
+    "fence": F("fence") + 1,
+    "error": "",
+    "wish": "",
+    "activity": "",
+    "refused_credential": "",
+    # What the last one came to is decided: nobody asks about it again.
+    "plan": "",
+    # Until it has gone through: its host is not up again by being tried again.
+    "out": ExpressionWrapper(Q(down=True) | Q(out=True), output_field=BooleanField()),
+    "held": False,
+    "down": False,
+    "warned": False,
+    "excluded": False,
+    "ended_at": None,
+}
 
 
 @transaction.atomic
@@ -48,23 +66,7 @@ def retry(
     step = None if from_step is None else _step_number(job, from_step)
     refuse_those_that_moved_on(job, again)
     _refuse_what_must_not_be_repeated(job, again)
-    changes: dict[str, Any] = {
-        "holds_host": True,
-        "fence": F("fence") + 1,
-        "error": "",
-        "wish": "",
-        "activity": "",
-        "refused_credential": "",
-        # What the last one came to is decided: nobody asks about it again.
-        "plan": "",
-        # Until it has gone through: its host is not up again by being tried again.
-        "out": ExpressionWrapper(Q(down=True) | Q(out=True), output_field=BooleanField()),
-        "held": False,
-        "down": False,
-        "warned": False,
-        "excluded": False,
-        "ended_at": None,
-    }
+    changes = dict(AGAIN)
     if step is not None:
         _refuse_going_back_over(job, again, step)
         changes["step"] = step

@@ -14,8 +14,9 @@ from deploy_tasks import audit, bells, clock, journal
 from deploy_tasks.errors import HostsBusy, OrderRefused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import sql
-from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.models import Batch, Event, HostRun, Job
 from deploy_tasks.orders.taken import hosts_busy
+from deploy_tasks.rollout import Cut
 from deploy_tasks.states import JOB_ENDED, HostRunState, JobState
 
 #: Who orders what no person does.
@@ -38,6 +39,13 @@ def add_host_runs(job: Job, given: Sequence[Mapping[str, Any]]) -> None:
         for one in ({**columns_of, "position": n} for n, columns_of in enumerate(given))
     ]
     sql.insert(HostRun, columns, rows)
+
+
+def add_batches(job: Job, cut: Cut) -> None:
+    """Those of a new job, counted from 1."""
+    Batch.objects.bulk_create(
+        Batch(job=job, n=n, canary=cut.canary and n == 1) for n in range(1, len(cut.batches) + 1)
+    )
 
 
 def opened(job: Job) -> Job:

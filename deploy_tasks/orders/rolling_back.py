@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import journal, revisions, rollout
 from deploy_tasks.errors import OrderRefused
-from deploy_tasks.models import Attempt, Batch, HostRun, Job
-from deploy_tasks.orders.records import add_host_runs, call_off, name_of, ring, tell
+from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.orders.records import add_batches, add_host_runs, call_off, name_of, ring, tell
 from deploy_tasks.orders.taken import busy, hosts_busy, refuse_those_that_moved_on
 from deploy_tasks.rollout import Placed, Rollout
 from deploy_tasks.standing import irreversible, standing
@@ -61,9 +61,7 @@ def _create(job: Job, by: User | None, note: str) -> Job:
     by_name = {run.name: run for run in runs}
     placed = [Placed(host.name, host.labels) for host in hosts]
     cut = rollout.batches(placed, Rollout.model_validate(back.rollout))
-    Batch.objects.bulk_create(
-        Batch(job=back, n=n, canary=cut.canary and n == 1) for n in range(1, len(cut.batches) + 1)
-    )
+    add_batches(back, cut)
     numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
     add_host_runs(
         back,

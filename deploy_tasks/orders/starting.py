@@ -12,7 +12,7 @@ from deploy_tasks.failpoints import failpoint
 from deploy_tasks.models import Batch, Event, Job
 from deploy_tasks.orders.choosing import Choice, JobOrder, choose
 from deploy_tasks.orders.fitting import misfits, never_let_in
-from deploy_tasks.orders.records import add_host_runs, ring
+from deploy_tasks.orders.records import add_batches, add_host_runs, ring
 from deploy_tasks.orders.taken import busy, hosts_busy
 
 
@@ -67,9 +67,7 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     cut = choice.cut
     by_name = {host.name: host for host in choice.hosts}
     numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
-    Batch.objects.bulk_create(
-        Batch(job=job, n=n, canary=cut.canary and n == 1) for n in range(1, len(cut.batches) + 1)
-    )
+    add_batches(job, cut)
     if job.rollout["preflight"]:
         Batch.objects.create(job=job, n=checking.FIRST)
     add_host_runs(
