@@ -57,13 +57,18 @@ class RunnerReport:
 
     ``starting``, ``alive``, ``orphan`` (it is dead, its script lives), ``dead`` or ``rebooted``.
     When it is gone, ``size`` is the log's, and ``slots`` are the starts and ends that it noted,
-    each the words of a record: ``("S", "3", …)``.
+    each the words of a record: ``("S", "3", …)``; a ``("W",)`` where it could not note them.
     """
 
     word: str
     uptime: float
     size: int = 0
     slots: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def could_note(self) -> bool:
+        """Whether its files can be written to."""
+        return ("W",) not in self.slots
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,12 @@ report() {
   read -r up _ </proc/uptime
   case $runner in
     alive|starting|writing) printf '\036%s R %s %s\n' "$N" "$runner" "$up";;
-    *) printf '\036%s R %s %s %s%s\n' "$N" "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(slots)";;
+    *)
+      # On a disk that has failed it could not note its end, either.
+      failed=
+      { true 1<>st; } 2>/dev/null || failed=' W'
+      set -- "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(slots)"
+      printf '\036%s R %s %s %s%s%s\n' "$N" "$@" "$failed";;
   esac
 }
 # The reader compares what it has with what lies here: "sum" asks for all of it, "part SIZE" for its

@@ -308,9 +308,7 @@ class Follower:
         rest = self._reader.rest()
         self.teller.tell(rest, self._reader.consumed, begin=begin)
         self.teller.recalled(self._reader.recall(report.slots))
-        rebooted = report.word == "rebooted"
-        reason = _("the host was restarted") if rebooted else _("the runner was killed")
-        lost = self.teller.lose_what_runs(reason)
+        lost = self.teller.lose_what_runs(_why_lost(report))
         self.teller.abandon_the_rest()
         if lost:
             return End.LOST
@@ -351,6 +349,14 @@ class Follower:
             is_same = (answer.cksum, answer.size) == (cksum.total(self._plan.cksum, size), size)
         if not is_same:
             self.teller.mismatch(answer)
+
+
+def _why_lost(report: frames.RunnerReport) -> str:
+    if report.word == "rebooted":
+        return _("the host was restarted")
+    if not report.could_note:
+        return _("the disk of the host's home takes nothing any more")
+    return _("the runner was killed")
 
 
 def abandon(session: ssh.Session, plan: LivePlan) -> str:

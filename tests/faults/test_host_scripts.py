@@ -82,7 +82,8 @@ class Plan:
         assert b" H exists " in self.process.stdout.readline()
 
     def follow(self) -> list[frames.Frame]:
-        until((self.path / "log").exists, "it is launched")
+        # Else the one that came with the launch might end ours, and not ours that one.
+        until((self.path / "follower").exists, "it is launched, and followed")
         attach = commands.attach(self.id, self.nonce, 0, follower=self.host.follower)
         return self.host.follow(self.nonce, attach)
 
