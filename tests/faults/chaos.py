@@ -105,6 +105,7 @@ HURRY = {
     "deploy_tasks.ssh.session.ANSWER_WITHIN": 2.0,
     "deploy_tasks.runner.following.ASK_AFTER": 1.0,
     "deploy_tasks.runner.following.ASK_AGAIN": 3.0,
+    "deploy_tasks.runner.following.ANSWERS_WITHIN": 10.0,
     "deploy_tasks.runner.contact.UNREACHABLE_AFTER": 25,
     "deploy_tasks.runner.contact.LONGEST_PAUSE": 4,
 }
@@ -221,6 +222,23 @@ class Chaos:
         if job.state == "halted" and not under_way.exists():
             self.cancel()
         return job.state in JOB_ENDED
+
+    def found_on(self, run: HostRun) -> list[str]:
+        """What lies and runs on the host of a host run that came to no end."""
+        attempts = run.attempts.order_by("pk").values_list("name", "kind", "uid", "state")
+        told = [f"  attempt {' '.join(one)}" for one in attempts]
+        home = self.hosts[run.name].home
+        plan = home / ".patchwave/runs" / run.plan
+        for file in sorted(plan.glob("*")):
+            end = file.read_bytes()[-600:] if file.is_file() else b"(directory)"
+            told.append(f"  {file.name}: {end!r}")
+        for pid, line in self.running():
+            with contextlib.suppress(OSError):
+                state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[:3]
+                where = str(Path(f"/proc/{pid}/cwd").readlink())
+                if where.startswith(str(home)):
+                    told.append(f"  {pid} {' '.join(state)} {line[:120]} in {where}")
+        return told
 
     # What a person does
 

@@ -17,6 +17,7 @@ from demo.fleet import Fleet
 from deploy_tasks import vault
 from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import Attempt, Credential, Event, Game, HostRun, Job
+from deploy_tasks.states import HOST_ENDED
 from tests import factories
 from tests.dropbears import dropbears
 from tests.faults.chaos import KINDS, RECIPE, Chaos, ended
@@ -81,6 +82,8 @@ def chaos(
     print("\n".join(chaos.told))
     for run in chaos.job.host_runs.order_by("position"):
         print(run.name, run.state, run.link, run.wish, run.reason, run.error, run.fence, run.plan)
+        if run.state not in HOST_ENDED:
+            print("\n".join(chaos.found_on(run)))
     chaos.mend()
     nursery.end_all()
     processes.kill(pid for pid, _ in chaos.running())
