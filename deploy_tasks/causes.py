@@ -43,9 +43,10 @@ AWAY = (
 _PLAIN, _AWAY = (re.compile("|".join(map(re.escape, one)), re.IGNORECASE) for one in (PLAIN, AWAY))
 _SYSTEM = re.compile(f"{_PLAIN.pattern}|{_AWAY.pattern}", re.IGNORECASE)
 _WORDS = {text.lower(): text for text in PLAIN + AWAY}
-#: A program that names what it died of, and does not merely warn.
+#: A program that names what it died of, or calls it an error, and does not merely warn.
 _NAMED = re.compile(
-    r"^(?!.*\b(?:WARN|WARNING|INFO|DEBUG)\b).*(?:[A-Za-z](?:Error|Exception)\b|\bpanic: )"
+    r"^(?!.*\b(?:WARN|WARNING|INFO|DEBUG)\b)"
+    r".*(?:[A-Za-z](?:Error|Exception)\b|\bpanic: |\b(?:ERROR|SEVERE|FATAL|CRITICAL)\b)"
 )
 
 _TROUBLE = re.compile(

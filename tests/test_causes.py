@@ -34,6 +34,12 @@ from deploy_tasks import causes
             "java.lang.UnsupportedClassVersionError: 65.0",
         ),
         (
+            "[02:14:12 ERROR]: Could not load 'plugins/A.jar'\n"
+            "[02:14:13 ERROR]: world was saved by a newer version (4440 > 4325)\n"
+            "[02:14:13 INFO]: Stopping\nhealth: connection refused\nhealth: gave up after 90 s\n",
+            "[02:14:13 ERROR]: world was saved by a newer version (4440 > 4325)",
+        ),
+        (
             "[03:10 WARN]: plugin threw SomeException\ncurl: (7) Connection refused\n",
             "curl: (7) Connection refused",
         ),
