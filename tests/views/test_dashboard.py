@@ -30,6 +30,15 @@ def test_the_dashboard_names_the_hosts_that_are_down_first(squid: Game, viewer: 
     assert said.index("does not start") < said.index("no space")
 
 
+def test_updates_that_run_are_told_from_those_that_stand_still(squid: Game, viewer: User) -> None:
+    for state in (JobState.RUNNING, JobState.HALTED, JobState.PAUSED, JobState.WAITING):
+        factories.job(squid, state=state)
+    said = text(browser(viewer).get("/"))
+    assert "1 update is running." in said
+    assert "2 updates stand still." in said
+    assert "1 update is still to begin." in said
+
+
 def test_a_host_that_was_updated_since_is_no_longer_in_trouble(squid: Game, viewer: User) -> None:
     host = squid.hosts.get(name="eu-1")
     for state in (HostRunState.FAILED, HostRunState.SUCCEEDED):

@@ -1,11 +1,13 @@
 """The first page: what is wrong, what runs, what was, and which versions are out there."""
 
+from collections import Counter
+
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from deploy_tasks import disk, truth
 from deploy_tasks.models import Host
-from deploy_tasks.states import JOB_OPEN
+from deploy_tasks.states import JOB_OPEN, JobState
 from deploy_tasks.truth import Truth
 from webapp import access, broker, failures, lately, reports
 from webapp.access import Right, takes
@@ -17,7 +19,7 @@ from webapp.versions import versions
 
 #: More than a person reads at once; the page says how many more there are.
 TROUBLED_SHOWN = 20
-RUNNING_SHOWN = 20
+OPEN_SHOWN = 20
 RECENT_SHOWN = 8
 DRIFTED_SHOWN = 10
 #: Of a host in trouble.
@@ -28,9 +30,11 @@ TOLD = ("job__game", "job__release", "host__last_check")
 @live
 def dashboard(request: HttpRequest) -> HttpResponse:
     jobs = access.visible_jobs(request.user).select_related("game", "release").order_by("-pk")
-    running = list(jobs.filter(state__in=JOB_OPEN)[:RUNNING_SHOWN])
+    every_open = jobs.filter(state__in=JOB_OPEN)
+    states = Counter(dict(every_open.order_by().values_list("state").annotate(n=Count("pk"))))
+    still_open = list(every_open[:OPEN_SHOWN])
     recent = list(jobs.exclude(state__in=JOB_OPEN)[:RECENT_SHOWN])
-    told = reports.jobs([*running, *recent], request.user)
+    told = reports.jobs([*still_open, *recent], request.user)
     in_need = in_trouble(access.visible_hosts(request.user))
     troubled = list(in_need.select_related(*TOLD)[:TROUBLED_SHOWN])
     counts = in_need.aggregate(all=Count("pk"), down=Count("pk", filter=Q(down=True)))
@@ -41,8 +45,11 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "dashboard.html",
         {
             "first_steps": first_steps(request.user),
-            "running": told[: len(running)],
-            "recent": told[len(running) :],
+            "open_jobs": told[: len(still_open)],
+            "moving": states[JobState.RUNNING],
+            "still": states[JobState.PAUSED] + states[JobState.HALTED],
+            "ahead": states[JobState.WAITING],
+            "recent": told[len(still_open) :],
             "troubled": troubled,
             "whys": failures.whys(troubled),
             "more_troubled": max(0, counts["all"] - TROUBLED_SHOWN),
