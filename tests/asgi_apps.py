@@ -1,6 +1,7 @@
 """Small applications for tests of the web server: no Django, started in a moment."""
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -22,6 +23,12 @@ async def flood(scope: dict[str, Any], receive: Any, send: Any) -> None:
     for _ in range(FRAMES):
         await send({"type": "websocket.send", "text": FRAME})
         sent += 1
+
+
+async def settled(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Tells how many objects the collector of garbage leaves in peace."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(gc.get_freeze_count()).encode()})
 
 
 async def patient(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -108,6 +108,11 @@ def test_who_reads_gets_everything(serve: Serve) -> None:
         assert all(len(peer.recv(timeout=20)) == len(FRAME) for _ in range(FRAMES))
 
 
+def test_what_was_loaded_is_not_searched_for_garbage(serve: Serve) -> None:
+    _, port = serve("settled")
+    assert int(asked(port)) > 1000
+
+
 def test_a_peer_that_is_stuck_is_hung_up_on(serve: Serve) -> None:
     _, port = serve("flood", stuck=0.3)
     with silent_peer(port) as peer:

@@ -9,6 +9,7 @@ And it stores whatever anybody sends; here a stranger sends little (`webapp.bodi
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -80,6 +81,9 @@ class Server(Daphne):  # type: ignore[misc]
     def run(self) -> None:
         bodies.Request.admits = staticmethod(getattr(self.application, "admits", bodies.nobody))
         getattr(self.application, "begin", _nothing)()
+        # What is loaded stays: to search all of it for garbage holds up everybody who watches.
+        gc.collect()
+        gc.freeze()
         super().run()
 
     @property
