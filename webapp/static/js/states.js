@@ -12,7 +12,7 @@ export const JOB_ENDED = new Set(["succeeded", "failed", "cancelled"]);
 export const SCORE = [
   { shown: "succeeded", word: gettext("updated") },
   { shown: "running", word: gettext("running") },
-  { shown: "slow", word: gettext("slow"), rare: true },
+  { shown: "slow", word: gettext("running, slow"), rare: true },
   { shown: "draining", word: gettext("draining"), rare: true },
   { shown: "paused", word: gettext("paused"), rare: true },
   { shown: "staged", word: gettext("staged"), rare: true },

@@ -20,7 +20,9 @@ const NOTHING = { unreachable: 0, down: 0, slow: 0, excluded: 0, limit: null, le
 
 /** The sentence in pieces, `{text, tone}`; tone is "", "strong" or "failed". */
 export function pieces(job, batches, { now = Date.now(), ...given } = {}) {
-  const situation = { ...NOTHING, ...given };
+  const goes = job.state === "running" && !job.cancelled;
+  // Those that are slow are some of those that run, which are counted where it does not go on.
+  const situation = { ...NOTHING, ...given, ...(goes ? {} : { slow: 0 }) };
   if (job.state === "waiting") return [{ text: ahead(job, batches, now), tone: "" }];
   if (isBeforeSwitch(job, now)) return staging(job, batches, situation);
   const opening = takenBack(job, open(job, batches, situation));
@@ -28,8 +30,7 @@ export function pieces(job, batches, { now = Date.now(), ...given } = {}) {
     ? gettext("%(updated)d of %(total)d taken back")
     : gettext("%(updated)d of %(total)d updated");
   // What is quiet while it goes well is not told then.
-  const quiet = job.state === "running" && !job.cancelled;
-  const found = listed(findings(done, batches, { ...situation, quiet }));
+  const found = listed(findings(done, batches, { ...situation, quiet: goes }));
   return [
     ...(opening ? [{ text: opening + gettext(": "), tone: "" }] : []),
     ...found,
