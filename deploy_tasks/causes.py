@@ -46,7 +46,8 @@ _WORDS = {text.lower(): text for text in PLAIN + AWAY}
 #: A program that names what it died of, or calls it an error, and does not merely warn.
 _NAMED = re.compile(
     r"^(?!.*\b(?:WARN|WARNING|INFO|DEBUG)\b)"
-    r".*(?:[A-Za-z](?:Error|Exception)\b|\bpanic: |\b(?:ERROR|SEVERE|FATAL|CRITICAL)\b)"
+    r".*(?:[A-Za-z](?:Error|Exception)\b|\b(?:ERROR|SEVERE|FATAL|CRITICAL)\b"
+    r"|\b(?:error|fatal|panic): )"
 )
 
 _TROUBLE = re.compile(

@@ -217,7 +217,10 @@ def test_hosts_that_do_not_answer_stand_apart_from_those_that_failed(tab: Tab, l
         "Out of reach, not counted",
     ):
         page.locator("#causes li", has_text=said).get_by_role("button", name="Show").click()
-        expect(page.locator("#table tbody tr")).to_have_count(1)
+        row = page.locator("#table tbody tr")
+        expect(row).to_have_count(1)
+        # The log beside it is its own.
+        expect(page.locator("#log [data-log=name]")).to_have_text(row.locator("th").inner_text())
     page.locator("#causes").get_by_role("button", name="Answer…").press("Enter")
     answers = page.locator("#answers")
     expect(answers).to_contain_text("What became of “stop” on 1 host?")

@@ -40,6 +40,10 @@ from deploy_tasks import causes
             "[02:14:13 ERROR]: world was saved by a newer version (4440 > 4325)",
         ),
         (
+            "error: a.pak: its signature does not match\nunpack: 1 of 214 files refused\n",
+            "error: a.pak: its signature does not match",
+        ),
+        (
             "[03:10 WARN]: plugin threw SomeException\ncurl: (7) Connection refused\n",
             "curl: (7) Connection refused",
         ),

@@ -43,6 +43,12 @@ const painter = new Painter(paint);
 const paintSoon = (changed) => painter.soon(changed);
 const refused = () => paintLink(byId("link"), { state: "refused" });
 const pick = (name) => chosen.pick(name);
+/** Of those that are shown together one is open: the log beside them is never another's. */
+const showOnly = (those) => {
+  fleet.filter(those);
+  const shown = fleet.listed();
+  if (shown.length && !shown.includes(chosen.name)) pick(shown[0]);
+};
 const asked = new Asked(page, model, {
   onWhy: (told) => causes.load(told),
   onPace: (told) => {
@@ -69,8 +75,8 @@ const orders = new Orders(byId("acts"), byId("refusal"), {
   onGiven: () => asked.again(),
 });
 const causes = new Causes(byId("causes"), {
-  onShow: (cause) => fleet.filter({ cause, show: [] }),
-  onShowStates: (states) => fleet.filter({ cause: "", show: states }),
+  onShow: (cause) => showOnly({ cause, show: [] }),
+  onShowStates: (states) => showOnly({ cause: "", show: states }),
   onRetry: (hosts, button) =>
     orders.give("retry", { hosts }, button, { refusal: byId("causes-refusal") }),
   onExclude: (hosts, button) => aside.exclude(hosts, button, byId("causes-refusal")),
