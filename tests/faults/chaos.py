@@ -213,6 +213,8 @@ class Chaos:
         self.start_servers()
 
     def _is_over(self) -> bool:
+        # One that has come to its failpoint meanwhile would keep its connections to the hosts.
+        self.thaw_workers()
         self.answer()
         self.workers = [one for one in self.workers if not one.is_gone]
         while len(self.workers) < 2:  # those that were doomed
@@ -220,7 +222,8 @@ class Chaos:
         job = self.job
         under_way = job.host_runs.filter(state__in=["running", "queued"])
         if job.state == "halted" and not under_way.exists():
-            self.cancel()
+            with contextlib.suppress(OrderRefused):  # it is over by now
+                self.cancel()
         return job.state in JOB_ENDED
 
     def found_on(self, run: HostRun) -> list[str]:
