@@ -26,7 +26,7 @@ def chromium() -> Iterator[Browser]:
     """Its driver runs a loop in this thread; the rows of a test may be used all the same."""
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        expect.set_options(timeout=20_000)  # milliseconds; other tests run beside these
+        expect.set_options(timeout=45_000)  # milliseconds; other tests run beside these
         browser = launch(playwright)
         yield browser
         browser.close()

@@ -248,6 +248,7 @@ def test_host_runs_that_begin_together_are_read_together(
     assert asked == [4, 4]
 
 
+@pytest.mark.usefixtures("no_timer")
 def test_who_begins_knows_which_credentials_hosts_refuse(
     worker: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -254,7 +254,8 @@ class Follower:
         self._noise = (self._noise + channel.read_stderr())[-NOISE:]
         found = frames.answers(self._plan.nonce, self._noise)
         if found:
-            self._noise = b""
+            # Of the next answer the beginning may be here: the two parts of one come apart.
+            self._noise = self._noise.rpartition(b"\n")[2]
         return found
 
     def _take(self, data: bytes) -> End | None:
