@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from deploy_tasks import bells, clock, conductor, keeper, owner, refusals, tasks
@@ -63,8 +63,10 @@ def worker(transactional_db: None, settings: LazySettings) -> Iterator[Keeper]:
 
 def queued(hosts: int) -> list[int]:
     game = Game.objects.first() or factories.game()
-    job = factories.job(game, hosts)
-    job.host_runs.update(state=HostRunState.QUEUED, rung_at=clock.now())
+    # At once: a job of which nothing is queued yet stands still, and a reconciler conducts it.
+    with transaction.atomic():
+        job = factories.job(game, hosts)
+        job.host_runs.update(state=HostRunState.QUEUED, rung_at=clock.now())
     return list(job.host_runs.order_by("pk").values_list("pk", flat=True))
 
 

