@@ -94,7 +94,8 @@ export class HostTable {
   mark(chosen) {
     const before = this.chosen;
     this.chosen = chosen;
-    this.#stopAt(chosen);
+    // Tab leads out of the table from wherever one is in it.
+    if (!this.body.contains(document.activeElement)) this.#stopAt(chosen);
     this.paint([before, chosen].filter(Boolean));
   }
 
