@@ -95,7 +95,7 @@ class Tab:
         self.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": site}])
         self.context.add_init_script(VIOLATIONS)
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(45_000)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(
