@@ -5,12 +5,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from demo import openssh
 from demo.fleet import Fleet
 from tests.e2e.nginx import NGINX
 from tests.e2e.site import Site, standing
 from tests.e2e.world import RECIPE, Product, World
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_pages() -> None:
+    expect.set_options(timeout=60_000)  # milliseconds; other tests run beside these
 
 
 @pytest.fixture(scope="session")

@@ -74,18 +74,14 @@ def test_a_long_job_streams_to_its_end_and_no_request_is_given_up(
             expect(page.locator("#log .lines li", has_text=f"line {LINES} of")).to_be_visible()
             expect(page.locator("#link")).to_contain_text("all told")
             beside.join()
+            # Before the browser is closed, on whatever it is just asking for.
+            _expect_none_given_up(site, job)
 
     _expect_whole(out, [host.name for host in fleet.hosts])
     sockets = site.ends(f"/ws/jobs/{job}/")
     # Both were cut in the silence, and came back.
     assert set(sockets) == {"101"}
     assert len(sockets) >= 4
-    # This nginx does give up on what it is made to wait for …
-    assert sorted(site.ends("/inside/")) == ["499", "504"]
-    # … and on nothing of ours.
-    ours = {path: site.ends(path) for path in site.paths() if path != "/inside/"}
-    assert {path for path, ends in ours.items() if GAVE_UP & set(ends)} == set()
-    assert f"/api/v1/jobs/{job}" in ours
 
 
 def test_a_stranger_gets_past_no_lock_by_what_it_says_of_itself(site: Site) -> None:
@@ -138,6 +134,15 @@ def test_static_files_come_from_nginx_after_the_first_time(site: Site) -> None:
     assert css
     assert [site.get(css[1], within=5) for _ in range(2)] == [200, 200]
     assert any((site.at / "cache").iterdir())
+
+
+def _expect_none_given_up(site: Site, job: int) -> None:
+    # This nginx does give up on what it is made to wait for …
+    assert sorted(site.ends("/inside/")) == ["499", "504"]
+    # … and on nothing of ours.
+    ours = {path: site.ends(path) for path in site.paths() if path != "/inside/"}
+    assert {path for path, ends in ours.items() if GAVE_UP & set(ends)} == set()
+    assert f"/api/v1/jobs/{job}" in ours
 
 
 def _guess(site: Site, name: str, claimed: str) -> int:

@@ -69,8 +69,8 @@ def test_an_update_is_started_watched_and_retried_from_the_page(
     for one in (page, other):
         one.bring_to_front()  # nothing is painted where nobody looks
         score = one.locator("#score .chip", has_text="updated")
-        expect(score).to_contain_text("4", timeout=PATIENCE)
-        expect(one.locator("#verdict")).to_contain_text("1 failed", timeout=PATIENCE)
+        expect(score).to_contain_text("4")
+        expect(one.locator("#verdict")).to_contain_text("1 failed")
     page.bring_to_front()
     _open_host(page, full.name)
     _expect_line(page, "No space left on device")
@@ -82,7 +82,7 @@ def test_an_update_is_started_watched_and_retried_from_the_page(
     for one in (page, other):
         one.bring_to_front()
         score = one.locator("#score .chip", has_text="updated")
-        expect(score).to_contain_text("5", timeout=PATIENCE)
+        expect(score).to_contain_text("5")
         expect(one.locator("#verdict")).not_to_contain_text("failed")
     assert world.versions() == world.all_at("1.1")
     assert marks_of(watched) == MARKS

@@ -82,7 +82,6 @@ async (job) => {
   window.told = told;
 }
 """
-PATIENCE = 60_000  # milliseconds
 #: So many lines around the one that is led to are in the page.
 NEAR = 50
 
@@ -247,7 +246,7 @@ def is_up(instance: Instance) -> bool:
 
 def after(page: Page, host: FleetHost, lines: int) -> Followed:
     page.bring_to_front()
-    expect(page.locator("#link")).to_contain_text("all told", timeout=PATIENCE)
+    expect(page.locator("#link")).to_contain_text("all told")
     until(lambda: page.evaluate("follower.link.state") == "ended", "all told", seconds=60)
     return Followed(
         host,
@@ -265,8 +264,8 @@ def shown(page: Page, host: FleetHost, lines: int) -> dict[int, str]:
     for number in [*range(1, lines, NEAR), lines]:
         page.evaluate("(hash) => { location.hash = hash; }", f"{host.name}/talk/{number}")
         pointed = page.locator("#log .lines li.pointed")
-        expect(pointed.locator("a")).to_have_text(str(number), timeout=PATIENCE)
-        expect(page.locator("#log .lines li.to-read")).to_have_count(0, timeout=PATIENCE)
+        expect(pointed.locator("a")).to_have_text(str(number))
+        expect(page.locator("#log .lines li.to-read")).to_have_count(0)
         told = rows.evaluate_all(
             "rows => rows.map((row) => [row.querySelector('a').textContent,"
             " row.querySelector('code').innerText])"
