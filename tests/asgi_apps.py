@@ -52,6 +52,14 @@ async def patient(scope: dict[str, Any], receive: Any, send: Any) -> None:
         raise
 
 
+async def busy(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Lets somebody in when all the others have been."""
+    await receive()
+    await asyncio.sleep(5.5)
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "your turn"})
+
+
 async def weighing(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Tells how many bytes it was sent; much is for whoever says "Authorization: good"."""
     weight, more = 0, True

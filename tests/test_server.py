@@ -178,6 +178,12 @@ def test_a_thousand_may_knock_at_once(serve: Serve) -> None:
         process.send_signal(signal.SIGCONT)
 
 
+def test_who_is_let_in_late_is_let_in(serve: Serve) -> None:
+    _process, port = serve("busy")
+    with connect(f"ws://127.0.0.1:{port}/ws", open_timeout=30, proxy=None) as peer:
+        assert peer.recv(timeout=30) == "your turn"
+
+
 class TestBodies:
     """Sent with an exact length, or in chunks that tell none."""
 

@@ -78,7 +78,7 @@ class JobConsumer(Socket):
         if isinstance(guest, Close):
             await self.close(guest)
             return
-        self._guest, self._admitted = guest, _now()
+        self._guest = guest
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(
             HELLO_WITHIN, lambda: self._start(self.close(Close.TOO_SLOW))
@@ -88,17 +88,17 @@ class JobConsumer(Socket):
         if self.closed:
             return
         try:
-            await self._obey(parse(text_data))
+            self._obey(parse(text_data))
         except BadFrame:
             await self.close(Close.BAD_FRAME)
             if self._watcher:
                 self._watcher.close(Close.BAD_FRAME)
 
-    async def _obey(self, frame: Hello | Watch | Ack | Ping | None) -> None:
+    def _obey(self, frame: Hello | Watch | Ack | Ping | None) -> None:
         if self._watcher is None:
             if not isinstance(frame, Hello):
                 raise BadFrame
-            await self._welcome(frame)
+            self._welcome(frame)
             return
         self._watcher.heard()
         match frame:
@@ -109,14 +109,10 @@ class JobConsumer(Socket):
             case Hello():
                 raise BadFrame
 
-    async def _welcome(self, hello: Hello) -> None:
+    def _welcome(self, hello: Hello) -> None:
         if self._patience:
             self._patience.cancel()
-        if _now() - self._admitted > stream.POLL:
-            gone = await rows.ask(doorman.no_longer_welcome, [self._guest], self._job_id)
-            if self._guest in gone:
-                await self.close(gone[self._guest])
-                return
+        # Rights lost since the door are seen by the reader's next look, as everybody's are.
         self._watcher = Watcher(self._guest, hello, self.send)
         self._start(self._feed(self._watcher))
 
@@ -147,7 +143,3 @@ class JobConsumer(Socket):
         for ended in await asyncio.gather(*self._work, return_exceptions=True):
             if isinstance(ended, Exception):
                 logger.error("a watcher of job %s broke", self._job_id, exc_info=ended)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -1,7 +1,9 @@
-"""``python -m webapp.server``: daphne, with four things mended.
+"""``python -m webapp.server``: daphne, with five things mended.
 
 It keeps in memory whatever a peer does not read; here whoever sends waits until the peer takes it.
 It lets 50 wait at the door; here all who come back after a restart get in without knocking twice.
+Whoever it has not let in after 5 s it hangs up on, though it is its own doing: thousands who come
+at once are hung up on, come again, and none of them ever gets in; here they wait for their turn.
 When it goes down it cuts off whatever it is asked, stumbles over idle connections, and waits for
 ever for threads that wait for it; here what was asked is answered, everybody is told, and it ends.
 And it stores whatever anybody sends; here a stranger sends little (`webapp.bodies`).
@@ -28,6 +30,8 @@ from webapp import bodies
 STUCK = 60.0
 #: Connections that wait to be accepted. The kernel may allow fewer.
 BACKLOG = 4096
+#: Seconds in which a socket that has asked to be one becomes one; five thousand at once take 30.
+OPEN = 120
 #: Seconds in which it answers what it was asked before it was told to end …
 FINISH = 4.0
 #: … and after which it ends, whatever a thread may hang in.
@@ -74,6 +78,7 @@ class Server(Daphne):  # type: ignore[misc]
             f"{endpoint}:backlog={BACKLOG}" if endpoint.startswith("tcp:") else endpoint
             for endpoint in endpoints
         ]
+        more |= {"websocket_handshake_timeout": OPEN, "websocket_connect_timeout": OPEN}
         super().__init__(*args, endpoints=patient, **more)
         self._ports: list[Any] = []
         self._goes_down = False
