@@ -227,17 +227,23 @@ def test_whoever_follows_takes_the_place_of_an_earlier_follower(host: HostShell)
 
 def test_a_step_is_ended_at_its_limit_while_nobody_watches(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
-    script = Script("echo begun; sleep 60", 1)
-    process = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
+    # "timeout" makes itself the first of a group of its own.
+    probe = Probe(every=1, stable_for=0, at_most=60)
+    scripts = [
+        Script("echo begun; timeout 60 sleep 59", 1, optional=True),
+        Script("timeout 60 sleep 59", 1, probe=probe),
+    ]
+    process = host.exec(commands.launch(plan, nonce, scripts, NONE, follower=host.follower))
     process.communicate(timeout=10)
     found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
-    assert ends(found) == [(1, 143, "timeout")]
+    assert ends(found) == [(1, 143, "timeout"), (2, 143, "timeout")]
     assert found[-1] == frames.Finished("failed")
+    until(lambda: host.running() == [], "nothing is left of it")
 
 
 def test_a_cancel_ends_the_script_and_its_children(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
-    script = Script("sh -c 'echo $$ >child; exec sleep 60'", 60)
+    script = Script("timeout 60 sh -c 'echo $$ >child; exec sleep 60'", 60)
     process = host.exec(commands.launch(plan, nonce, [script, script], NONE))
     until(lambda: (host.home / "child").exists() and (host.home / "child").read_text(), "a child")
     assert b"H wished" in host.run(commands.cancel(plan, nonce))

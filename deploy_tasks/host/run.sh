@@ -38,7 +38,7 @@ step() {
   read -r whose why <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi
   # It ended well in the very moment in which it was to be ended.
   if [ "$status" = 0 ] && [ "$note" = cancelled ]; then note=-; fi
-  case $note in timeout|cancelled) wait_for_group;; esac
+  case $note in timeout|cancelled) wait_for_session;; esac
   if [ "$status" != 0 ]; then
     # A wait that ends well has cleared it itself.
     write probe 0
@@ -93,21 +93,43 @@ over() {
   finish failed
 }
 
+# What of a session lives, and in which groups beside its first: "timeout" and "set -m" make some.
+# The dead do not count: where nobody reaps, they stay. grep, for sh reads one byte at a time.
+look_at_session() {
+  session=$1
+  lives=
+  others=
+  set -- $(LC_ALL=C grep -hos ") [^ZX] [0-9]* [0-9]* $1 " /proc/[0-9]*/stat)
+  if [ $# = 0 ] && ! command -v grep >/dev/null && kill -s 0 -- "-$session"; then lives=yes; fi
+  while [ $# -ge 5 ]; do
+    lives=yes
+    case "$others -$session " in *" -$4 "*) ;; *) others="$others -$4";; esac
+    shift 5
+  done
+}
+kill_session() {
+  look_at_session "$1"
+  kill -s KILL -- "-$1" $others
+}
 # A script was ended; what it has started may take longer, and is ended by the watchdog, too. Not
-# for ever: where nobody reaps, the dead stay in their group.
-wait_for_group() {
+# for ever: it may belong to somebody else, or wait for a disk.
+wait_for_session() {
   read -r _ script _ <"$D/now" || return 0
   tries=150
-  while [ "$tries" -gt 0 ] && kill -s 0 -- "-$script"; do
+  while look_at_session "$script"; [ -n "$lives" ] && [ "$tries" -gt 0 ]; do
     sleep .1 || sleep 1
     tries=$((tries - 1))
   done
-} 2>/dev/null
+  if [ -n "$lives" ]; then
+    records="still there, and could not be ended: process groups -$script$others\n"
+  fi
+}
 
 # Ends a step that has outlived its limit, also while nobody follows, and one that shall be ended.
 watch_over() {
   trap '' HUP
   ending=
+  asked=
   script=0
   probe=0
   while :; do
@@ -118,18 +140,23 @@ watch_over() {
     read -r number script limit interrupt started <"$D/now"
     # Of a dead runner only the script is left to be watched.
     if [ "$parent" != "$runner" ] && ! script_lives; then
-      if [ "$ending" = "$number" ]; then kill -s KILL -- "-$script"; fi
+      if [ "$ending" = "$number" ]; then kill_session "$script"; fi
       exit
     fi
     if [ "$script" = 0 ]; then continue; fi
     # What a "wait" asks again and again, and what has to answer in time.
     read -r probe cut_at <"$D/probe"
     if [ "$probe" != 0 ] && [ "$now" -ge "$cut_at" ]; then
-      kill -s KILL -- "-$probe"
+      kill_session "$probe"
       write probe 0
     fi
     if [ "$ending" = "$number" ]; then
-      if [ "$now" -ge "$kill_at" ]; then kill -s KILL -- "-$script"; fi
+      if [ "$now" -ge "$kill_at" ]; then kill_session "$script"
+      elif [ "$asked" != "$number" ]; then
+        look_at_session "$script"
+        kill -s TERM -- $others
+        asked=$number
+      fi
       continue
     fi
     why=
@@ -141,6 +168,8 @@ watch_over() {
     write why "$number $why"
     ending=$number
     kill_at=$((now + 10))
+    if [ "$probe" != 0 ]; then kill_session "$probe"; fi
+    # Its other groups in a second: most have none, and many hosts of one machine would look at once.
     kill -s TERM -- "-$script"
   done
 }
