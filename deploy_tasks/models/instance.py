@@ -36,7 +36,7 @@ class Instance(models.Model):
 class Worker(models.Model):
     """A worker process that lives, or lived: ``seen_at`` is renewed every few seconds.
 
-    ``owner`` names the process for good: boot id, pid and start ticks.
+    ``owner`` names the process for good; see `deploy_tasks.owner`.
     """
 
     owner = models.CharField(max_length=80, unique=True)
