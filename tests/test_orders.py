@@ -12,6 +12,7 @@ from deploy_tasks.audit import AuditUnwritable
 from deploy_tasks.errors import HostsBusy, InvalidInput, KeyReused, OrderRefused
 from deploy_tasks.models import Attempt, AuditEntry, Event, Game, Host, HostRun, Job, Machine
 from deploy_tasks.orders import JobOrder, starting
+from deploy_tasks.states import Pause
 from tests import audits, factories
 
 pytestmark = pytest.mark.django_db
@@ -406,6 +407,31 @@ def test_an_answer_is_about_the_plan_that_was_on_the_host_last(game: Game, mira:
     run.refresh_from_db()
     # Out of reach, say: the host itself is asked again.
     assert (run.state, run.step, run.attempts.get().state) == ("queued", 1, "lost")
+
+
+@pytest.mark.parametrize("answer", ["it_ran", "it_did_not_run"])
+def test_what_is_answered_for_after_a_cancel_goes_on_to_be_cancelled(
+    answer: orders.answering.Answer, game: Game, mira: User
+) -> None:
+    job = start(mira, hosts=["eu-1", "eu-2"])
+    run = unknown(job)
+    orders.cancel(job, by=mira)
+    orders.answer(job, by=mira, hosts=["eu-1"], answer=answer)
+    run.refresh_from_db()
+    assert (run.state, run.wish) == ("queued", "cancel_undo")
+
+
+def test_what_is_answered_for_in_a_pause_stands_still(game: Game, mira: User) -> None:
+    job = start(mira, hosts=["eu-1", "eu-2"])
+    finish(job, eu_2="running")
+    run = unknown(job)
+    orders.pause(job, by=mira, after=Pause.STEP)
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran")
+    run.refresh_from_db()
+    assert (run.state, run.wish) == ("queued", "pause")
+    orders.resume(job, by=mira)
+    run.refresh_from_db()
+    assert run.wish == ""
 
 
 def test_what_a_person_says_of_an_attempt_is_part_of_its_story(game: Game, mira: User) -> None:

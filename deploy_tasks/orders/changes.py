@@ -161,6 +161,7 @@ def cancel(
         waiting.filter(state=HostRunState.WAITING).exclude(fence=0).values_list("pk", flat=True)
     )
     call_off(job, never_claimed + untouched)
+    # One that is unknown hears of it once a person has answered.
     wish = Wish.to_cancel(undo=undo is not False, force=force)
-    job.host_runs.filter(state__in=HOST_UNDER_WAY).update(wish=wish)
+    job.host_runs.filter(state__in=[*HOST_UNDER_WAY, HostRunState.UNKNOWN]).update(wish=wish)
     return rung(job)
