@@ -49,6 +49,30 @@ def claim(host_run: HostRun, fence: int = 1) -> Entry:
     return Entry(host_run.job_id, host_run.pk, fence, claim=True, changes=changes)
 
 
+def output(host_run: HostRun, attempt: int) -> list[Entry]:
+    """Nine bytes of one step, as they came: three at a time."""
+    return [
+        Entry(
+            host_run.job_id,
+            host_run.pk,
+            1,
+            cursor=(at, at + 3),
+            attempt_changes={attempt: {"log_offset": at + 3}},
+            news=[
+                News(
+                    Event.Kind.OUTPUT,
+                    host_run=host_run.pk,
+                    attempt=attempt,
+                    offset=at,
+                    raw_length=3,
+                    output=b"abc",
+                )
+            ],
+        )
+        for at in (0, 3, 6)
+    ]
+
+
 def seqs(job: Job) -> list[int]:
     return list(Event.objects.filter(job=job).order_by("seq").values_list("seq", flat=True))
 
@@ -137,26 +161,7 @@ def test_entries_of_one_moment_become_one(host_run: HostRun, bells: list[tuple[i
     made = Attempt(host_run=host_run, uid="p.1", step=0, name="stop", number=1)
     writer.flush([Entry(host_run.job_id, host_run.pk, 1, attempts=[made])])
     attempt = made.pk
-    entries = [
-        Entry(
-            host_run.job_id,
-            host_run.pk,
-            1,
-            cursor=(at, at + 3),
-            attempt_changes={attempt: {"log_offset": at + 3}},
-            news=[
-                News(
-                    Event.Kind.OUTPUT,
-                    host_run=host_run.pk,
-                    attempt=attempt,
-                    offset=at,
-                    raw_length=3,
-                    output=b"abc",
-                )
-            ],
-        )
-        for at in (0, 3, 6)
-    ]
+    entries = output(host_run, attempt)
     end = Entry(
         host_run.job_id,
         host_run.pk,
@@ -172,6 +177,27 @@ def test_entries_of_one_moment_become_one(host_run: HostRun, bells: list[tuple[i
     assert (made.state, made.log_offset) == ("succeeded", 9)
     host_run.refresh_from_db()
     assert (host_run.state, host_run.plan_offset) == ("succeeded", 9)
+
+
+def test_a_commit_that_failed_stores_no_byte_twice_when_it_is_tried_again(
+    host_run: HostRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.flush([claim(host_run)])
+    made = Attempt(host_run=host_run, uid="p.1", step=0, name="stop", number=1)
+    writer.flush([Entry(host_run.job_id, host_run.pk, 1, attempts=[made])])
+    entries = output(host_run, made.pk)
+
+    def at(failpoint: str) -> None:
+        if failpoint == "flush.written":
+            raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr(writer, "failpoint", at)
+    with pytest.raises(OperationalError):
+        writer.flush(entries)
+    monkeypatch.undo()
+    writer.flush(entries)
+    event = Event.objects.get()
+    assert (bytes(event.output or b""), event.raw_length) == (b"abcabcabc", 9)
 
 
 def test_a_flush_is_one_transaction_of_as_many_statements_for_few_hosts_as_for_many(

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connection, transaction
@@ -315,8 +315,12 @@ def _joined(news: Iterable[News]) -> list[News]:
     for one in news:
         last = joined[-1] if joined else None
         if last and _continues(last, one):
-            last.output = (last.output or b"") + (one.output or b"")
-            last.raw_length = (last.raw_length or 0) + (one.raw_length or 0)
+            # A new one: a commit that fails is tried again with what was handed over.
+            joined[-1] = replace(
+                last,
+                output=(last.output or b"") + (one.output or b""),
+                raw_length=(last.raw_length or 0) + (one.raw_length or 0),
+            )
         else:
             joined.append(one)
     return joined
