@@ -110,9 +110,10 @@ def _staging(job: Job, batches: Sequence[BatchCounts], found: Findings) -> str:
     said = _findings(
         done, batches, replace(found, left=None), first=HostRunState.STAGED, quiet=False
     )
+    unfit = _unfit() if found.unfit else ""
     opening = {
-        JobState.RUNNING: _unfit() if found.unfit else _("Staging"),
-        JobState.PAUSED: _("Paused while staging") if job.pause else "",
+        JobState.RUNNING: unfit or _("Staging"),
+        JobState.PAUSED: _("Paused while staging") if job.pause else unfit,
         JobState.HALTED: _("Halted while staging"),
     }[JobState(job.state)]
     told = {"so_far": _(", ").join(said)}
@@ -146,14 +147,13 @@ def _opening(job: Job, batches: Sequence[BatchCounts], *, unfit: bool) -> str:
     if job.cancelled:
         return _("Cancelling")
     place = {"n": _current(batches), "of": len(batches)}
+    waits = _unfit() if unfit else _between(batches)
     match job.state:
-        case JobState.PAUSED:
+        case JobState.PAUSED if job.pause or not waits:
             return _("Paused in batch %(n)d of %(of)d") % place
         case JobState.HALTED:
             return _("Halted in batch %(n)d of %(of)d") % place
-    if unfit:
-        return _unfit()
-    return _between(batches) or (_("Batch %(n)d of %(of)d") % place if len(batches) > 1 else "")
+    return waits or (_("Batch %(n)d of %(of)d") % place if len(batches) > 1 else "")
 
 
 def _unfit() -> str:

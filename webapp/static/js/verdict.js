@@ -68,9 +68,10 @@ export function isBeforeSwitch(job, now = Date.now()) {
 
 /** What is done ahead, and when hosts begin to go down. */
 function staging(job, batches, troubles) {
+  const person = troubles.unfit ? unfit() : "";
   const openings = {
-    running: troubles.unfit ? unfit() : gettext("Staging"),
-    paused: job.pause ? gettext("Paused while staging") : "",
+    running: person || gettext("Staging"),
+    paused: job.pause ? gettext("Paused while staging") : person,
     halted: gettext("Halted while staging"),
   };
   const opening = openings[job.state];
@@ -115,10 +116,11 @@ function open(job, batches, situation) {
   if (job.state === "cancelled") return fill(gettext("Cancelled after %(took)s"), { took });
   if (job.cancelled) return gettext("Cancelling");
   const place = { n: currentBatch(batches), of: batches.length };
-  if (job.state === "paused") return fill(gettext("Paused in batch %(n)d of %(of)d"), place);
+  const waits = situation.unfit ? unfit() : between(batches);
+  if (job.state === "paused" && (job.pause || !waits))
+    return fill(gettext("Paused in batch %(n)d of %(of)d"), place);
   if (job.state === "halted") return fill(gettext("Halted in batch %(n)d of %(of)d"), place);
-  if (situation.unfit) return unfit();
-  return between(batches) || (batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "");
+  return waits || (batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "");
 }
 
 function unfit() {
