@@ -48,6 +48,9 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     expect(full).to_contain_text("in “unpack”")
     expect(full.locator(".much")).to_have_text("3")
     expect(full).to_contain_text("tar: paper-1.21.8.jar: Cannot write")
+    expect(full).to_contain_text("3 left at 1.21.4")
+    failed = "Retry 7 failed 3 from “unpack”, 2 from “switch” and 2 more"
+    expect(page.locator("#acts").get_by_role("button", name=failed)).to_be_visible()
     full.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#table tbody tr")).to_have_count(3)
     page.reload()
@@ -63,11 +66,12 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     assert page.evaluate(PRESSED, "[data-causes=copy]") == "Copied"
     told = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert told[:2] == [page.locator("#verdict").inner_text(), page.url.partition("?")[0]]
-    assert told[3] == f"3 × No space left on device in “unpack”: {', '.join(names)}"
+    full_at = "3 × No space left on device in “unpack”, 3 left at 1.21.4"
+    assert told[3] == f"{full_at}: {', '.join(names)}"
     assert told[4] == "  tar: paper-1.21.8.jar: Cannot write: No space left on device"
     page.get_by_role("button", name="Give a reason").press("Enter")
     page.keyboard.type("room was made")
-    full.get_by_role("button", name="Retry these 3").click()
+    full.get_by_role("button", name="Retry 3 from “unpack”").click()
     said = page.locator("#activity li").first
     expect(said).to_contain_text("boss retried 3 hosts. room was made")
     expect(page.locator("#reason")).to_be_hidden()
@@ -128,6 +132,8 @@ def test_whatever_failed_the_hosts_stay_above_the_fold(tab: Tab, large: Job) -> 
     expect(last).to_be_in_viewport(ratio=1)
     line = page.locator("#causes li", has_text="region a").locator(".what")
     assert line.evaluate("it => it.scrollWidth > it.clientWidth"), "is told in short"
+    room = page.locator("#log .folds").evaluate("folds => folds.clientHeight")
+    assert room >= 14 * 19, "the log beside them has room to be read"
     page.locator("#causes li", has_text="region a").get_by_role("button", name="Show").click()
     assert line.evaluate("it => it.scrollWidth <= it.clientWidth"), "and in full where it is asked"
 

@@ -61,9 +61,52 @@ def test_the_same_trouble_in_the_same_step_is_one_cause(job: Job) -> None:
         "name": "eu-3",
         "line": "tar: b.jar: No space left on device",
         "down": False,
+        "left_at": None,
+        "again": "unpack",
         "excluded": False,
     }
     assert told[1]["hosts"][0]["down"] is True
+
+
+def stands(job: Job, **more: object) -> tuple[bool, str | None, str | None]:
+    """What is told of a host that failed so: whether it is down, at what, and from where again."""
+    HostRun.objects.filter(job=job).delete()
+    fail(job, "eu-1")
+    HostRun.objects.filter(job=job).update(**{"previous": "1.0"} | more)
+    (host,) = failures(job)["causes"][0]["hosts"]
+    return host["down"], host["left_at"], host["again"]
+
+
+def test_a_host_that_failed_tells_at_what_it_was_left_and_from_where_it_goes_on(job: Job) -> None:
+    assert stands(job) == (False, "1.0", "unpack")
+    assert stands(job, previous="") == (False, None, "unpack")
+    assert stands(job, step=5, down=True) == (True, None, "health")
+    assert stands(job, step=6, down=True) == (True, None, None)
+    assert stands(job, step=3, state=HostRunState.ROLLED_BACK) == (False, "1.0", "stop")
+    given_up = {"error": "given up by mira", "step": 3}
+    assert stands(job, **given_up) == (False, "1.0", "stop")
+    run = HostRun.objects.get(job=job)
+    lost = {"number": 1, "script_sha256": "0" * 64, "state": AttemptState.LOST}
+    Attempt.objects.create(host_run=run, uid=f"{run.pk}.2", step=3, name="stop", **lost)
+    (doubted,) = failures(job)["causes"][0]["hosts"]
+    assert doubted["left_at"] is None
+    job.rolls_back_id = 1  # it goes back to what was there before, and had not begun to
+    assert stands(job) == (False, None, "unpack")
+
+
+def test_a_host_whose_recipe_names_no_step_that_players_feel_may_be_at_anything() -> None:
+    calm = factories.game("calm", text=scenes.RECIPE.replace(", disruptive: true", ""))
+    assert stands(factories.job(calm)) == (False, None, "unpack")
+
+
+def test_a_host_that_a_later_job_brought_up_is_not_down(squid: Game, job: Job) -> None:
+    host = factories.host(squid)
+    fail(job, "eu-1", down=True, host=host)
+    HostRun.objects.create(
+        job=factories.job(squid), host=host, state=HostRunState.SUCCEEDED, holds_host=False
+    )
+    (told,) = failures(job)["causes"][0]["hosts"]
+    assert (told["down"], told["left_at"]) == (False, None)
 
 
 def test_who_printed_nothing_failed_of_what_is_said_of_it(job: Job) -> None:
@@ -123,7 +166,7 @@ def test_many_failures_cost_few_queries(job: Job) -> None:
         fail(job, f"eu-{n}", b"No space left on device\n")
     with CaptureQueriesContext(connection) as queries:
         failures(job)
-    assert len(queries) == 3
+    assert len(queries) == 4
 
 
 def test_the_api_tells_causes_to_those_who_may_see_the_job(squid: Game, job: Job) -> None:

@@ -78,3 +78,9 @@ def test_a_cause_tells_what_the_host_said() -> None:
     assert ("unpack", "No space left on device") in {
         (cause.step, cause.cause) for cause in causes()
     }
+
+
+def test_a_cause_tells_at_what_its_hosts_were_left_and_from_where_they_go_on() -> None:
+    scenes.midway(scenes.game("paper", hosts=40))
+    (full,) = [cause for cause in causes() if cause.cause == "No space left on device"]
+    assert (full.left, full.again) == ({"1.21.4": len(full.hosts)}, "unpack")

@@ -7,14 +7,16 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from django.db.models import F, Q
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q
 
-from deploy_tasks import causes
+from deploy_tasks import causes, floors, revisions
 from deploy_tasks.models import Attempt, Event, HostRun, Job
+from deploy_tasks.standing import NEVER_BEGUN
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from webapp.shapes import CauseReport, FailureList, FailureReport
 
-FAILED = (HostRunState.FAILED, HostRunState.ROLLED_BACK)
+ROLLED_BACK = HostRunState.ROLLED_BACK
+FAILED = (HostRunState.FAILED, ROLLED_BACK)
 #: Bytes of an attempt's end that are looked at, and the most that one event holds.
 END = 4096
 EVENT = 8192
@@ -42,22 +44,40 @@ class Why:
 def failures(job: Job) -> FailureList:
     """``{as_of_seq, causes: […]}``, most hosts first. Rows are read after ``as_of_seq``.
 
-    Costs two queries, and one for each `SLICE` of hosts that failed.
+    Costs three queries, and one for each `SLICE` of hosts that failed.
     """
     runs = HostRun.objects.filter(job=job, state__in=FAILED).order_by("position", "pk")
-    told = list(runs.values_list(*_Failed._fields, "down", "excluded"))
+    still_down = ExpressionWrapper(floors.still_down(), BooleanField())
+    stands = runs.annotate(still_down=still_down)
+    told = list(stands.values_list(*_Failed._fields, *_Stand._fields, "still_down"))
     known = _whys([_Failed(*row[:4]) for row in told], Q(host_run__job=job))
+    untouched = _untouched(job) if told else set()
     found: dict[tuple[str | None, str], CauseReport] = {}
-    for pk, name, _error, _address, down, excluded in told:
-        why = known[pk]
+    for pk, name, _error, _address, *stand, down in told:
+        why, stands_at = known[pk], _Stand(*stand)
+        kept = pk in untouched or (stands_at.state == ROLLED_BACK and not job.rolls_back_id)
         together = found.setdefault(
             (why.step, why.cause),
             {"step": why.step, "cause": why.cause, "sample": why.line, "hosts": []},
         )
-        host: FailureReport = {"name": name, "line": why.line, "down": down, "excluded": excluded}
+        host: FailureReport = {
+            "name": name,
+            "line": why.line,
+            "down": down,
+            "left_at": stands_at.previous or None if kept else None,
+            "again": again(job, stands_at.step),
+            "excluded": stands_at.excluded,
+        }
         together["hosts"].append(host)
     ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
     return {"as_of_seq": job.last_seq, "causes": ordered}
+
+
+def again(job: Job, step: int) -> str | None:
+    """The step that a retry of a host run which stands at ``step`` begins with; None: all of them
+    stand, and only the version is asked again."""
+    names = revisions.step_names(job.revision)
+    return names[step] if step < len(names) else None
 
 
 def whys(runs: Sequence[HostRun]) -> Mapping[int, Why]:
@@ -71,6 +91,27 @@ def _kept(stand: tuple[tuple[int, datetime | None, str], ...]) -> Mapping[int, W
     ids = [pk for pk, _ended_at, _error in stand]
     told = HostRun.objects.filter(pk__in=ids).values_list(*_Failed._fields)
     return _whys([_Failed(*row) for row in told], Q(host_run__in=ids)) if ids else {}
+
+
+class _Stand(NamedTuple):
+    state: str
+    step: int
+    previous: str | None
+    excluded: bool
+
+
+def _untouched(job: Job) -> set[int]:
+    """Host runs that failed before a step that players feel could have begun."""
+    recipe = revisions.recipe_of(job.revision)
+    border = floors.border(recipe)
+    if border is None or job.rolls_back_id:
+        return set()
+    felt = [n for n, step in enumerate(recipe.steps) if n >= border and not step.always]
+    failed = HostRun.objects.filter(job=job, state=HostRunState.FAILED, down=False)
+    begun = Attempt.objects.filter(host_run=OuterRef("pk"), step__in=felt).exclude(
+        state__in=NEVER_BEGUN
+    )
+    return set(failed.exclude(Exists(begun)).values_list("pk", flat=True))
 
 
 class _Failed(NamedTuple):

@@ -1,6 +1,6 @@
 """What failed lately, by cause: on the dashboard, for all jobs of a night."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,7 +24,9 @@ MOST = 8
 class Cause:
     """Hosts of one job that failed alike at one step.
 
-    ``overtaken`` are those on which a newer job has run since: they are not retried any more.
+    ``overtaken`` are those on which a newer job has run since: they are not retried any more. Of
+    the others, how many are ``down``, how many were ``left`` at which version, and the steps that
+    they go ``on_from`` (None: all stand).
     """
 
     job: Job
@@ -34,10 +36,21 @@ class Cause:
     hosts: list[str] = field(default_factory=list)
     overtaken: list[str] = field(default_factory=list)
     down: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    on_from: set[str | None] = field(default_factory=set)
 
     @property
     def all(self) -> list[str]:
         return [*self.hosts, *self.overtaken]
+
+    @property
+    def left_at(self) -> list[tuple[str, int]]:
+        return self.left.most_common()
+
+    @property
+    def again(self) -> str | None:
+        """The step that all of them go on from, where it is one."""
+        return next(iter(self.on_from)) if len(self.on_from) == 1 else None
 
 
 def failed(jobs: QuerySet[Job]) -> list[Cause]:
@@ -74,7 +87,12 @@ def _cause(job: Job, report: CauseReport, overtaken: dict[str, bool]) -> Cause:
     cause = Cause(job, report["step"], report["cause"], report["sample"])
     for host in report["hosts"]:
         # One that failed a moment after we looked.
-        is_overtaken = overtaken.get(host["name"], False)
-        (cause.overtaken if is_overtaken else cause.hosts).append(host["name"])
-        cause.down += host["down"] and not is_overtaken
+        if overtaken.get(host["name"], False):
+            cause.overtaken.append(host["name"])
+            continue
+        cause.hosts.append(host["name"])
+        cause.down += host["down"]
+        cause.on_from.add(host["again"])
+        if host["left_at"]:
+            cause.left[host["left_at"]] += 1
     return cause

@@ -213,7 +213,7 @@ test("a host that is set aside counts no more as failing, until it is tried agai
   const job = model(host("eu-1", { state: "failed" }), host("eu-2", { state: "failed" }));
   const changed = job.apply([{ s: 11, h: "eu-1", k: "host", excluded: true, reason: "excluded by mira" }]);
   assert.ok(changed.failed);
-  assert.deepEqual([job.failing, job.retryable, job.troubles().excluded], [1, 1, 1]);
+  assert.deepEqual([job.failing, job.retryable.length, job.troubles().excluded], [1, 1, 1]);
   assert.equal(job.batches()[0].failing, 1);
   job.apply([{ s: 12, h: "eu-1", k: "host", to: "waiting", at: LATER }]);
   assert.deepEqual([job.hosts.get("eu-1").excluded, job.troubles().excluded], [false, 0]);

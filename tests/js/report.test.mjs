@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { report } from "../../webapp/static/js/report.js";
+import { goesOn, left, report } from "../../webapp/static/js/report.js";
 
 const about = { said: "3 of 9 updated, 3 failed.", url: "https://patch.example/jobs/3/" };
 
@@ -10,7 +10,7 @@ test("what broke is told as text: how many hosts, why, in which step, which, and
     step: "unpack",
     cause: "No space left on device",
     sample: "tar: \u001b]0;a.jar: No space left on device",
-    hosts: [{ name: "eu-1", down: true }, { name: "eu-2" }],
+    hosts: [{ name: "eu-1", down: true }, { name: "eu-2", left_at: "1.0" }],
   };
   const odd = { step: null, cause: "… is odd", sample: "eu-3 is odd", hosts: [{ name: "eu-3" }] };
   const told = report({ ...about, causes: [full, odd], doubts: [], away: [] });
@@ -18,7 +18,7 @@ test("what broke is told as text: how many hosts, why, in which step, which, and
     about.said,
     about.url,
     "",
-    "2 × No space left on device in “unpack”, 1 is down: eu-1, eu-2",
+    "2 × No space left on device in “unpack”, 1 is down, 1 left at 1.0: eu-1, eu-2",
     "  tar: \\x1b]0;a.jar: No space left on device",
     "1 × eu-3 is odd: eu-3",
   ]);
@@ -31,4 +31,18 @@ test("who does not answer stands apart from what failed", () => {
     "1 × Nobody knows how “stop” ended, not counted as failed: eu-4",
     "2 × Out of reach, not counted as failed: eu-5, eu-6",
   ]);
+});
+
+test("hosts that failed tell at which versions they were left, those that nobody knows apart", () => {
+  const at = (...versions) => versions.map((version) => ({ left_at: version }));
+  assert.equal(left(at(null)), "");
+  assert.equal(left(at("1.1", "1.0", null, "1.0")), "2 left at 1.0, 1 left at 1.1");
+  assert.equal(left(at("1.0", "1.0", "1.1", "1.2", "1.3")), "2 left at 1.0, 1 left at 1.1 and 2 more");
+});
+
+test("from where hosts go on is said once where it holds for all, else counted", () => {
+  const at = (...steps) => steps.map((again) => ({ again }));
+  assert.equal(goesOn(at("stop", "stop")), "from “stop”");
+  assert.equal(goesOn(at("stop", "start", "start")), "2 from “start”, 1 from “stop”");
+  assert.equal(goesOn(at(null)), "from the last check");
 });

@@ -97,11 +97,15 @@ class HostRunList(TypedDict):
 
 
 class FailureReport(TypedDict):
-    """A host that failed. ``line``: of what it printed last, what tells most of why."""
+    """A host that failed. ``line``: of what it printed last, what tells most of why. ``left_at``:
+    the version that it has kept, or has again, for no step that players feel was done, or it was
+    undone; null: nobody knows. ``again``: the step that a retry begins with; null: all stand."""
 
     name: str
     line: str
     down: bool
+    left_at: str | None
+    again: str | None
     excluded: bool
 
 

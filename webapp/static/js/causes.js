@@ -7,7 +7,7 @@ import { inDoubt, outOfReach } from "./away.js";
 import { Copy } from "./copy.js";
 import { element, setText } from "./dom.js";
 import { named } from "./names.js";
-import { down, failed, inDoubtOf, inStep, report } from "./report.js";
+import { down, failed, goesOn, inDoubtOf, inStep, left, report } from "./report.js";
 import { retold } from "./retelling.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
@@ -73,6 +73,17 @@ export class Causes {
   /** The line that tells why a host failed. */
   lineOf(name) {
     return this.byHost?.get(name)?.line ?? "";
+  }
+
+  /** All that failed, as the server tells them. */
+  get failed() {
+    return [...(this.byHost?.values() ?? [])];
+  }
+
+  /** These hosts as the server tells them; null before it has told all of them. */
+  told(names) {
+    const found = names.map((name) => this.byHost?.get(name));
+    return found.every(Boolean) ? found : null;
   }
 
   /** @param shown the cause that is shown alone, if any @param hosts all of the job @param can what
@@ -182,13 +193,15 @@ function failure(told, alone, may, on) {
   const counting = hosts.filter(({ excluded }) => !excluded).map(({ name }) => name);
   const aside = hosts.length - counting.length;
   const those = element("p", { class: "who" });
-  if (downs) those.append(element("span", { class: "ink-failed" }, down(downs)), gettext(", "));
-  those.append(named(names, { most: NAMED, onPick: on.onPick }));
-  if (aside)
-    those.append(
-      gettext(", "),
-      fill(ngettext("%(n)s excluded", "%(n)s excluded", aside), { n: number(aside) }),
-    );
+  if (downs) those.append(element("span", { class: "ink-failed" }, down(downs)));
+  const more = [
+    left(hosts),
+    aside ? fill(ngettext("%(n)s excluded", "%(n)s excluded", aside), { n: number(aside) }) : "",
+  ].filter(Boolean);
+  those.append(
+    element("span", { class: "names" }, downs ? gettext(", ") : "", named(names, { most: NAMED, onPick: on.onPick })),
+    element("span", { class: "stand" }, more.map((said) => gettext(", ") + said).join("")),
+  );
   return row(
     { n: names.length, kind: counting.length ? "ink-failed" : "muted", alone },
     element("p", { class: "what" }, element("b", {}, what), inStep(step)),
@@ -198,7 +211,7 @@ function failure(told, alone, may, on) {
       button("show", alone ? gettext("Show all") : gettext("Show"), () =>
         on.onShow(alone ? "" : key({ step, cause })),
       ),
-      may.retry ? button("retry", again(names.length), (press) => on.onRetry(names, press)) : null,
+      may.retry ? button("retry", again(hosts), (press) => on.onRetry(names, press)) : null,
       excluding(counting, may, on),
     ],
   );
@@ -270,8 +283,13 @@ function excluding(names, may, on) {
   return button("exclude", gettext("Exclude…"), (press) => on.onExclude(names, press));
 }
 
-function again(n) {
-  return n === 1 ? gettext("Retry") : fill(gettext("Retry these %(n)s"), { n: number(n) });
+/** Where rows are short the step stands beside what failed in it. */
+function again(hosts) {
+  const n = hosts.length;
+  const text = n === 1 ? gettext("Retry") : fill(gettext("Retry %(n)s"), { n: number(n) });
+  const alike = new Set(hosts.map(({ again: step }) => step)).size === 1;
+  const where = (alike ? " " : gettext(": ")) + goesOn(hosts);
+  return element("span", {}, text, element("span", { class: "from" }, where));
 }
 
 function button(does, text, act) {

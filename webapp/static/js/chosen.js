@@ -33,6 +33,7 @@ export class Chosen {
   /**
    * @param here the place, see place.js @param on `watch(name)`: the socket tells of this host,
    * resolves with the event from which on; `why(name)`: the line that tells why it failed;
+   * `told(names)`: those that failed, as the server tells them;
    * `onTurn`: another host was chosen; `onTold`: there is more to paint; `onRefused`
    */
   constructor({ page, model, here, orders, aside }, on) {
@@ -125,7 +126,7 @@ export class Chosen {
     this.#clip.paint();
     const host = this.#model.hosts.get(this.name);
     if (!host) return;
-    this.#retrying.paint(this.name, can);
+    this.#retrying.paint(this.name, can, this.#on.told([this.name])?.[0]);
     byId("leave-out").hidden = !can.includes("skip") || !LEFT_OUT.includes(host.state);
     byId("answer").hidden = !can.includes("answer") || host.state !== "unknown";
   }

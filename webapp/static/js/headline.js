@@ -2,8 +2,9 @@
 
 import { element, setText } from "./dom.js";
 import { named } from "./names.js";
+import { left } from "./report.js";
 import { isBeforeSwitch, pieces } from "./verdict.js";
-import { fill, gettext, moment, until } from "./words.js";
+import { fill, gettext, moment, ngettext, until } from "./words.js";
 
 /** Read aloud, the sentence must not change faster than it is spoken. */
 const SPOKEN_EVERY = 15_000; // milliseconds
@@ -11,9 +12,10 @@ const SPOKEN_EVERY = 15_000; // milliseconds
 const NAMED = 4;
 
 export class Headline {
-  /** @param parts {say, more, spoken} @param onPick a host that was named is chosen */
-  constructor(parts, { model, onPick }) {
-    Object.assign(this, { ...parts, model, onPick, said: "", explained: "", spokenAt: 0 });
+  /** @param parts {say, more, spoken} @param onPick a host that was named is chosen
+   * @param failed gives the hosts that failed, as the server tells them */
+  constructor(parts, { model, onPick, failed }) {
+    Object.assign(this, { ...parts, model, onPick, failed, said: "", explained: "", spokenAt: 0 });
     this.title = document.title;
   }
 
@@ -39,24 +41,47 @@ export class Headline {
     setText(this.spoken, this.said);
   }
 
-  /** How far off the switch is, why the job is halted, and which hosts are down: why they are stands
-   * among the causes, once. */
+  /** How far off the switch is, why the job is halted, which hosts that failed are down, and how the
+   * others were left: why they failed stands among the causes, once. */
   #explain(now = Date.now()) {
     const { job, hosts } = this.model;
     const downs = [...hosts.values()].filter(({ down }) => down).map(({ name }) => name);
-    const reason = this.model.ended ? "" : job.reason;
+    const reason = this.model.ended ? "" : beyond(job, this.model.failing, this.model.gates);
     const opens = job.start_at ? ahead(job, now) : "";
-    const explained = JSON.stringify([reason, opens, downs]);
+    const up = left(this.failed());
+    const explained = JSON.stringify([reason, opens, downs, up]);
     if (explained === this.explained) return;
     this.explained = explained;
-    const lines = [opens, reason].filter(Boolean).map((text) => element("span", {}, text));
-    this.more.replaceChildren(...lines, ...(downs.length ? [this.#down(downs)] : []));
+    const line = (text) => (text ? [element("span", {}, text)] : []);
+    const others = up && fill(gettext("Failed, but not down: %(left)s."), { left: up });
+    this.more.replaceChildren(
+      ...line(opens),
+      ...line(reason),
+      ...(downs.length ? [this.#down(downs)] : []),
+      ...line(others),
+    );
   }
 
   #down(names) {
     const those = named(names, { most: NAMED, onPick: this.onPick });
     return element("span", { class: "down" }, element("i", { class: "sq failed" }), gettext("Down:"), " ", those);
   }
+}
+
+/** What the reason of a job tells beyond the sentence: which counts those that failed and may, and
+ * says where a person is waited for. */
+function beyond({ reason, limit }, failed, gates) {
+  const spent = ngettext(
+    "%(failed)s host failed, at most %(budget)s may",
+    "%(failed)s hosts failed, at most %(budget)s may",
+    failed,
+  );
+  const said = [
+    fill(spent, { failed, budget: limit }),
+    ...[...gates.keys()].map((n) => fill(gettext("batch %(n)s is done; the next one waits to be promoted"), { n })),
+    gettext("staged; the switch has not begun"),
+  ].find((sentence) => reason.startsWith(sentence));
+  return said ? reason.slice(said.length).replace(/^[;；]\s*/, "") : reason;
 }
 
 /** What happens at the time that was set, in the reader's own; "" once it has come. */

@@ -167,12 +167,12 @@ export class JobModel {
 
   /** How many hosts failed and count as failed. */
   get failing() {
-    return this.#counting(FAILED);
+    return this.#counting(FAILED).length;
   }
 
-  /** How many a retry of all takes. */
+  /** Names of those that a retry of all takes. */
   get retryable() {
-    return this.#counting(RETRYABLE);
+    return this.#counting(RETRYABLE).map(({ name }) => name);
   }
 
   /** How many hosts take much longer than others. */
@@ -210,7 +210,7 @@ export class JobModel {
   /** Hosts in these states that nobody has set aside. */
   #counting(states) {
     const hosts = [...this.hosts.values()];
-    return hosts.filter(({ state, excluded }) => states.has(state) && !excluded).length;
+    return hosts.filter(({ state, excluded }) => states.has(state) && !excluded);
   }
 
   #host(row) {

@@ -6,6 +6,7 @@ import { give } from "./giving.js";
 import { Question } from "./question.js";
 import { nth } from "./rail.js";
 import { Reason } from "./reason.js";
+import { goesOn } from "./report.js";
 import { Switching, switchLabel } from "./switching.js";
 import { Terms } from "./terms.js";
 import { count } from "./verdict.js";
@@ -16,9 +17,10 @@ const ASKS_NOTHING = ["retry", "promote", "resume", "check"];
 
 /** The buttons of the verdict: only what makes sense now. */
 export class Orders {
-  /** @param root the place of the buttons @param refusal where a refusal is said */
-  constructor(root, refusal, { model, url, again, onGiven }) {
-    Object.assign(this, { root, refusal, model, url, onGiven });
+  /** @param root the place of the buttons @param refusal where a refusal is said @param told hosts
+   * that failed by their names, as the server tells them; null where it has not */
+  constructor(root, refusal, { model, url, again, told, onGiven }) {
+    Object.assign(this, { root, refusal, model, url, told, onGiven });
     this.again = element(
       "a",
       { class: "btn act", href: again, hidden: true },
@@ -74,24 +76,9 @@ export class Orders {
   paint(can, batches) {
     const counts = {};
     for (const { state } of this.model.hosts.values()) counts[state] = (counts[state] ?? 0) + 1;
-    const again = this.model.retryable;
     const waiting = count(counts, ["waiting", "queued", "staged"]);
     const active = count(counts, ["running", "paused", "unknown"]);
-    this.retry.hidden = !can.includes("retry") || (again === 0 && this.model.job.state !== "halted");
-    if (again === 0)
-      this.#label(
-        this.retry,
-        gettext("Go on"),
-        fill(ngettext("%(n)s host waits", "%(n)s hosts wait", waiting), { n: number(waiting) }),
-      );
-    else
-      this.#label(
-        this.retry,
-        this.model.failing === again
-          ? fill(ngettext("Retry %(n)s failed", "Retry %(n)s failed", again), { n: number(again) })
-          : fill(ngettext("Retry %(n)s host", "Retry %(n)s hosts", again), { n: number(again) }),
-        ngettext("from its failed step", "each from its failed step", again),
-      );
+    this.#paintRetry(can, waiting);
     this.#paintRollback(can, count(counts, ["succeeded", "failed", "cancelled"]));
     this.#paintHolds(can, batches, waiting, count(counts, ["running"]));
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
@@ -105,6 +92,26 @@ export class Orders {
       gettext("Change…"),
       fill(gettext("%(n)s at a time, limits, gate"), { n: parallel }),
     );
+  }
+
+  #paintRetry(can, waiting) {
+    const names = this.model.retryable;
+    const n = names.length;
+    this.retry.hidden = !can.includes("retry") || (n === 0 && this.model.job.state !== "halted");
+    if (n === 0) {
+      const wait = ngettext("%(n)s host waits", "%(n)s hosts wait", waiting);
+      this.#label(this.retry, gettext("Go on"), fill(wait, { n: number(waiting) }));
+      return;
+    }
+    const text =
+      this.model.failing === n
+        ? ngettext("Retry %(n)s failed", "Retry %(n)s failed", n)
+        : ngettext("Retry %(n)s host", "Retry %(n)s hosts", n);
+    const told = this.told(names);
+    const where = told
+      ? goesOn(told)
+      : ngettext("from where it stopped", "each from where it stopped", n);
+    this.#label(this.retry, fill(text, { n: number(n) }), where);
   }
 
   /** What holds the job and what lets it go on. */

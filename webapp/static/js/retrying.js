@@ -1,6 +1,7 @@
 // A retry of the one host that is looked at: from where it stopped, or over again from a step before.
 
 import { element } from "./dom.js";
+import { goesOn } from "./report.js";
 import { RETRYABLE } from "./states.js";
 import { fill, gettext } from "./words.js";
 
@@ -16,20 +17,22 @@ export class Retrying {
     );
   }
 
-  /** @param name of the host @param can what may be ordered now */
-  paint(name, can) {
+  /** @param name of the host @param can what may be ordered now @param told the host as one that
+   * failed, where it is known */
+  paint(name, can, told) {
     this.name = name;
     const host = this.model.hosts.get(name);
     const may = can.includes("retry") && RETRYABLE.has(host.state);
     const before = may ? earlier(this.model.steps, host.steps) : [];
     this.button.hidden = !may;
     this.from.hidden = before.length === 0;
-    const of = [name, ...before].join("\n");
+    const where = told ? goesOn([told]) : gettext("from where it stopped");
+    const of = [name, where, ...before].join("\n");
     if (of === this.#of) return;
     this.#of = of;
     const option = (value, text) => element("option", { value }, text);
     this.from.replaceChildren(
-      option("", gettext("from where it stopped")),
+      option("", where),
       ...before.map((step) => option(step, fill(gettext("over again from “%(step)s”"), { step }))),
     );
   }

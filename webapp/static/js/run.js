@@ -62,7 +62,7 @@ const asked = new Asked(page, model, {
 const readOut = new ReadOut(byId("readout"), { why: (name) => causes.lineOf(name) });
 const headline = new Headline(
   { say: byId("verdict"), more: byId("more"), spoken: byId("spoken") },
-  { model, onPick: pick },
+  { model, onPick: pick, failed: () => causes.failed },
 );
 const score = new Score(byId("score"), (shown) => fleet.toggle(shown));
 const rail = new Rail(byId("rail"));
@@ -72,6 +72,7 @@ const orders = new Orders(byId("acts"), byId("refusal"), {
   model,
   url: page.urls.job,
   again: page.urls.again,
+  told: (names) => causes.told(names),
   onGiven: () => asked.again(),
 });
 const causes = new Causes(byId("causes"), {
@@ -122,6 +123,7 @@ const chosen = new Chosen(
   {
     watch: (name) => stream.watch([name]),
     why: (name) => causes.lineOf(name),
+    told: (names) => causes.told(names),
     onTurn: () => fleet.mark(),
     onTold: paintSoon,
     onRefused: refused,
