@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,21 @@ def test_modules_import_each_other_under_names_that_change_with_their_content(
     assert "stream.js" not in imported
     assert all(re.fullmatch(r"\w+\.[0-9a-f]{12}\.js", name) for name in imported)
     assert all((root / "js" / name).is_file() for name in imported)
+
+
+def test_modules_are_collected_in_whatever_order_a_directory_lists_them(tmp_path: Path) -> None:
+    names = [f"{letter}.js" for letter in "abcdefghijkl"]
+    for name, imported in pairwise(names):
+        (tmp_path / name).write_text(f'import {{ x }} from "./{imported}";\n')
+    (tmp_path / names[-1]).write_text("export const x = 1;\n")
+    there = storage.StaticFiles(location=tmp_path)
+    made = {
+        name: (hashed, outcome)
+        for name, hashed, outcome in there.post_process({name: (there, name) for name in names})
+    }
+    assert all(outcome is True for _hashed, outcome in made.values()), made
+    for name, imported in pairwise(names):
+        assert f'"./{made[imported][0]}"' in (tmp_path / made[name][0]).read_text()
 
 
 def test_what_has_not_changed_is_not_collected_again(root: Path, source: Path) -> None:

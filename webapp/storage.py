@@ -20,6 +20,10 @@ class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Also where one JavaScript module imports another: a page never mixes two releases."""
 
     support_js_module_import_aggregation = True
+    #: A module's name changes with those of what it imports. In how many passes they all settle
+    #: depends on the order in which a directory lists them: at worst, one for each that a module
+    #: is imported through.
+    max_post_process_passes = 50
 
 
 def collect() -> None:
