@@ -376,7 +376,7 @@ def test_an_error_of_ours_does_not_end_the_journal(
 def test_times_are_written_as_django_writes_them(job: Job, zone: str, microsecond: int) -> None:
     at = datetime(2026, 11, 1, 8, 30, 5, microsecond, ZoneInfo(zone))
     at = at.astimezone(UTC) if zone == "UTC" else at
-    sql.update(Job, [], ["started_at", "wake_at"], [(job.pk, at, None)])
+    sql.update(Job, ["started_at", "wake_at"], [(job.pk, at, None)])
     table = connection.ops.quote_name(Job._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT started_at FROM {table}")

@@ -291,7 +291,7 @@ def _update_alike(
     states = ", ".join(f"'{state.value}'" for state in takes)
     if not sets:
         sets, rows = ["fence"], [[*row, row[1]] for row in rows]
-    won = sql.update(HostRun, guards, sets, rows, where=f"state IN ({states})")
+    won = sql.compare_and_set(HostRun, guards, sets, rows, where=f"state IN ({states})")
     return [group for group in groups if group.host_run in won]
 
 
@@ -306,7 +306,7 @@ def _write_attempts(groups: Sequence[_Group]) -> None:
             columns = tuple(sorted(changes))
             shapes.setdefault(columns, []).append((pk, *(changes[c] for c in columns)))
     for columns, changed in shapes.items():
-        sql.update(Attempt, [], columns, changed)
+        sql.update(Attempt, columns, changed)
 
 
 def _joined(news: Iterable[News]) -> list[News]:
