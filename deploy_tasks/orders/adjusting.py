@@ -15,7 +15,7 @@ from deploy_tasks import clock, journal
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.findings import said
 from deploy_tasks.models import Event, HostRun, Job
-from deploy_tasks.orders.giving_up import IN_DOUBT, give_up
+from deploy_tasks.orders.giving_up import IN_DOUBT, attempts_in_doubt, give_up
 from deploy_tasks.orders.records import end_halt, opened, rung, tell
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import HOST_FAILED, HOST_UNDER_WAY, HostRunState
@@ -108,7 +108,7 @@ def exclude(job: Job, *, by: User, hosts: Sequence[str], note: str = "") -> Job:
         return rung(job)
     tell(job, by, "exclude", hosts=len(ids), note=note)
     if doubted:
-        give_up(job, doubted, by=by)
+        give_up(job, doubted, attempts_in_doubt(doubted), by=by)
     reason = EXCLUDED % by.get_username()
     # What they refused was theirs alone: it says nothing of the hosts that are still to come.
     job.host_runs.filter(pk__in=ids).update(excluded=True, reason=reason, refused_credential="")

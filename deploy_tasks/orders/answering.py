@@ -47,7 +47,7 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
     which = {"host": names[0]} if len(names) == 1 else {"hosts": len(names), "names": names[:NAMED]}
     tell(job, by, "answer", **which, answer=answer, note=note)
     if answer == "give_up":
-        give_up(job, runs, by=by)
+        give_up(job, runs, attempts, by=by)
         return rung(job)
     leave_to_be_ended([run for run in runs if lost[run.pk]])
     steps = {run.pk: run.step for run in runs}

@@ -17,8 +17,11 @@ GIVEN_UP = gettext_noop("given up by %s")
 IN_DOUBT = Q(state=HostRunState.UNKNOWN) | Q(state__in=HOST_ACTIVE, link=Link.UNREACHABLE)
 
 
-def give_up(job: Job, runs: Sequence[HostRun], *, by: User) -> None:
-    """These host runs of a locked job, unknown or out of reach, have failed.
+def give_up(
+    job: Job, runs: Sequence[HostRun], in_doubt: Mapping[int, Sequence[Attempt]], *, by: User
+) -> None:
+    """These host runs of a locked job, unknown or out of reach, have failed; so have those of
+    their attempts ``in_doubt`` that may still be going on.
 
     Whoever carries one of them has lost its claim. What may run on its host still is ended before
     anything else starts there.
@@ -26,8 +29,7 @@ def give_up(job: Job, runs: Sequence[HostRun], *, by: User) -> None:
     error = GIVEN_UP % by.get_username()
     leave_to_be_ended(runs)
     going_on = (AttemptState.NEW, AttemptState.RUNNING)
-    found = attempts_in_doubt(runs)
-    still_open = [one for run in runs for one in found[run.pk] if one.state in going_on]
+    still_open = [one for run in runs for one in in_doubt[run.pk] if one.state in going_on]
     decide(job, still_open, AttemptState.LOST, error)
     journal.move_host_runs(
         job,

@@ -5,10 +5,9 @@ import pytest
 from demo.fleet import Fleet
 from deploy_tasks import orders
 from deploy_tasks.models import Game
-from deploy_tasks.states import Pause
 from tests import factories
-from tests.faults.jobs import start
-from tests.runner.world import Worker, count, ended
+from tests.faults.jobs import mira, start
+from tests.runner.world import Worker, count, ended, paused_at_work
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
@@ -40,18 +39,13 @@ def test_a_pause_between_steps_leaves_the_rest_for_later(
     game: Game, fleet: Fleet, workers: list[Worker]
 ) -> None:
     host = fleet.hosts[0]
-    (host.home / "slow").touch()
-    job = start(game, hosts=[host.name])
-    until(lambda: (host.home / "count").exists() and "work" in count(host), "it works")
-    jonas = factories.user("jonas")
-    orders.pause(job, by=jonas, after=Pause.STEP)
-    until(lambda: job.host_runs.get().activity == "pausing", "the host was told")
+    job = paused_at_work(game, host)
     (host.home / "go").touch()
     until(lambda: job.host_runs.get().state == "paused", "it stands still")
     until(ended(job, "paused"), "the job is paused")
     assert count(host) == [f"stop {host.name} ", "work"]
     assert job.host_runs.get().owner == ""
-    orders.resume(job, by=jonas)
+    orders.resume(job, by=mira())
     until(ended(job, "succeeded"), "the job succeeds")
     assert count(host) == [f"stop {host.name} ", "work", "start", "tidy"]
 
@@ -60,13 +54,8 @@ def test_a_pause_that_is_taken_back_before_the_step_has_ended_is_not_felt(
     game: Game, fleet: Fleet, workers: list[Worker]
 ) -> None:
     host = fleet.hosts[0]
-    (host.home / "slow").touch()
-    job = start(game, hosts=[host.name])
-    until(lambda: (host.home / "count").exists() and "work" in count(host), "it works")
-    jonas = factories.user("jonas")
-    orders.pause(job, by=jonas, after=Pause.STEP)
-    until(lambda: job.host_runs.get().activity == "pausing", "the host was told")
-    orders.resume(job, by=jonas)
+    job = paused_at_work(game, host)
+    orders.resume(job, by=mira())
     (host.home / "go").touch()
     until(ended(job, "succeeded"), "the job succeeds")
     assert count(host) == [f"stop {host.name} ", "work", "start", "tidy"]

@@ -9,11 +9,13 @@ from django.conf import LazySettings
 from django.db import connection
 
 from demo.fleet import Fleet, FleetHost
-from deploy_tasks import bells, conductor
+from deploy_tasks import bells, conductor, orders
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import Event, Game, HostRun, Job
+from deploy_tasks.states import Pause
 from tests.faults.crew import hasten
-from tests.faults.jobs import make_game
+from tests.faults.jobs import make_game, mira, start
+from tests.waiting import until
 
 RECIPE = """\
 recipe: steps
@@ -83,6 +85,16 @@ def game(fleet: Fleet, settings: LazySettings, tmp_path: Path) -> Game:
     settings.HOME = tmp_path
     settings.ARTIFACTS = tmp_path / "artifacts"
     return make_game(fleet, RECIPE)
+
+
+def paused_at_work(game: Game, host: FleetHost) -> Job:
+    """Of this host, which shall stand still after the step that it is in, and was told so."""
+    (host.home / "slow").touch()
+    job = start(game, host)
+    until(lambda: "work" in count(host), "it works")
+    orders.pause(job, by=mira(), after=Pause.STEP)
+    until(lambda: job.host_runs.get().activity == "pausing", "the host was told")
+    return job
 
 
 def ended(job: Job, state: str) -> Callable[[], bool]:
