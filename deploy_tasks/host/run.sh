@@ -5,6 +5,13 @@
 # them. sh reads one byte at a time: what is read often is kept short; and where it waits for what it
 # starts it need not copy itself first.
 slot() { printf '%-63s\n' "$*" >&8; }
+# Of a wait that was killed: one that ends by itself has none.
+end_probe() {
+  if read -r probe _ <"$D/probe" && [ "$probe" != 0 ]; then
+    kill -s KILL -- "-$probe"
+    write probe 0
+  fi
+} 2>/dev/null
 # In place, where room is reserved: also on a full disk. Only the first line counts.
 write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
 uptime_() { read -r up _ </proc/uptime; }
@@ -40,8 +47,7 @@ step() {
   if [ "$status" = 0 ] && [ "$note" = cancelled ]; then note=-; fi
   case $note in timeout|cancelled) wait_for_session;; esac
   if [ "$status" != 0 ]; then
-    # A wait that ends well has cleared it itself.
-    write probe 0
+    end_probe
     # A bash before 5.1 puts what comes by pipe into a file first.
     if read -r number _ <"$D/now" && [ "$number" = 0 ]; then
       records="the script could not begin: is /tmp full?\n"
@@ -140,6 +146,7 @@ watch_over() {
     read -r number script limit interrupt started <"$D/now"
     # Of a dead runner only the script is left to be watched.
     if [ "$parent" != "$runner" ] && ! script_lives; then
+      end_probe
       if [ "$ending" = "$number" ]; then kill_session "$script"; fi
       exit
     fi
