@@ -24,12 +24,14 @@ CUT_AFTER = 10
 #: ``tail`` sends bytes as they are written; ``loop`` is for hosts whose tail cannot (busybox).
 Follower = Literal["tail", "loop"]
 
+#: Both end with the shell that started them, however that ends: once a plan is through, nothing is
+#: written that would tell them that nobody reads any more.
 FOLLOWERS: Mapping[Follower, str] = {
-    "tail": "tail -s .1 -c +{first} -f log",
-    # Ends with the shell that started it, however that ends: it writes nothing that could fail.
+    "tail": "tail --pid=$$ -s .2 -c +{first} -f log",
+    # Where the log cannot be read it stays all the same: how the runner is can be asked then, too.
     "loop": (
         "{{ tail -c +{first}; while kill -0 $$; do cat; sleep .1 || sleep 1; done; }}"
-        " <log 2>/dev/null"
+        " 2>/dev/null <log || while kill -0 $$; do sleep 1; done 2>/dev/null"
     ),
 }
 
@@ -133,11 +135,12 @@ def launch(
     stage = ""
     if artifact:
         place = {"PATH": artifact.path, "SIZE": str(artifact.size), "SUM": artifact.sha256}
-        stage = _source("stage.sh", **place) + "stage\n"
+        stage = _source("parts.sh", "stage.sh", **place) + "stage\n"
     for number, script in enumerate(scripts, 1):
         files |= _files_of(number, script)
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
+        "sick.sh",
         "launch.sh",
         FILES=lay,
         STAGE=stage,
@@ -150,7 +153,7 @@ def launch(
 
 def attach(plan: str, nonce: str, offset: int, *, follower: Follower = "tail") -> Program:
     """Follow a plan that was launched before, from byte ``offset`` of its log."""
-    return _program(plan, nonce, _source("attach.sh") + _follow(follower, offset))
+    return _program(plan, nonce, _source("sick.sh", "attach.sh") + _follow(follower, offset))
 
 
 def abandon(plan: str, nonce: str) -> Program:
@@ -174,7 +177,7 @@ def pause(plan: str, nonce: str) -> Program:
 
 def end(plan: str, nonce: str) -> Program:
     """Ask a plan that nobody follows any more to end: ``quiet`` or ``busy``. Blocks its launch."""
-    return _program(plan, nonce, _source("state.sh") + _source("end.sh", PLAN=plan))
+    return _program(plan, nonce, _source("state.sh", "unfollow.sh", "end.sh", PLAN=plan))
 
 
 def word(said: bytes, nonce: str) -> str:
@@ -215,14 +218,9 @@ def sudo_rules(declared: Sequence[str], variables: Variables) -> tuple[Program, 
 
 def sweep(plans: Sequence[str], *, keep_artifacts: int) -> Program:
     """Remove the directories of old plans, and all but the newest artifacts."""
-    remove = "\n".join(f"rm -rf runs/{shlex.quote(plan)}" for plan in plans)
-    body = f"""
-cd "$HOME/.patchwave" || exit 0
-{remove}
-cd artifacts 2>/dev/null || exit 0
-ls -t | tail -n +{keep_artifacts + 1} | while read -r old; do rm -f "$old"; done
-"""
-    return _program("", new_nonce(), body)
+    forget = "\n".join(f"forget {shlex.quote(plan)}" for plan in plans)
+    places = {"FORGET": forget, "FIRST": str(keep_artifacts + 1)}
+    return _program("", new_nonce(), _source("unfollow.sh", "parts.sh", "sweep.sh", **places))
 
 
 def new_plan_id() -> str:
@@ -250,7 +248,7 @@ def _program(plan: str, nonce: str, body: str) -> Program:
 
 def _follow(follower: Follower, offset: int) -> str:
     tail = FOLLOWERS[follower].format(first=offset + 1)
-    return _source("state.sh") + _source("follow.sh", FOLLOWER=tail)
+    return _source("state.sh", "unfollow.sh", "follow.sh", FOLLOWER=tail)
 
 
 def _runner(scripts: Sequence[Script], variables: Variables) -> str:
@@ -321,9 +319,10 @@ def _mark() -> str:
     return "E" + secrets.token_hex(8)
 
 
-def _source(name: str, **values: str) -> str:
-    """A shell source with its ``@NAME@`` places filled in one pass: values are never re-read."""
-    return re.sub(r"@([A-Z_]+)@", lambda place: values[place[1]], _stripped(name))
+def _source(*names: str, **values: str) -> str:
+    """Shell sources with their ``@NAME@`` places filled in one pass: values are never re-read."""
+    text = "".join(map(_stripped, names))
+    return re.sub(r"@([A-Z_]+)@", lambda place: values[place[1]], text)
 
 
 @cache

@@ -420,28 +420,35 @@ def test_s35_nothing_is_started_where_another_could_have_laid_it(
     assert kind != "link" or not list(elsewhere.iterdir())
 
 
-def test_a_follower_that_polls_ends_with_its_shell(host: HostShell) -> None:
+@pytest.mark.parametrize("kind", ["tail", "loop"])
+def test_a_follower_ends_with_its_shell(host: HostShell, kind: commands.Follower) -> None:
+    """However that ends. The plan is through: nothing will come that could not be written to a
+    connection that is gone."""
+    if kind == "tail" and host.follower != kind:
+        pytest.skip("its tail cannot follow")
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
-    script = Script("while [ ! -e over ]; do sleep .1; done", 20)
-    process = host.exec(commands.launch(plan, nonce, [script], NONE, follower="loop"))
-    until(lambda: (host.home / ".patchwave/runs" / plan / "now").exists(), "it is launched")
-    until(lambda: followers_of(process.pid), "it is followed")
-    followers = followers_of(process.pid)
+    process = host.exec(commands.launch(plan, nonce, [Script("true", 20)], NONE, follower=kind))
+    log = host.plan(plan) / "log"
+    until(lambda: log.exists() and b" Z done" in log.read_bytes(), "it is through")
+    followers = until(lambda: followers_of(process.pid), "it is followed")
     process.kill()
     process.wait(10)
     until(lambda: all(gone(pid) for pid in followers), "they are gone")
     process.communicate(timeout=10)
-    (host.home / "over").touch()
+    until(lambda: host.running() == [], "nothing is left on the host")
 
 
 def followers_of(shell: int) -> list[int]:
     """Its children that read the log; the others are the runner and what relays its output."""
-    found = []
-    for pid in map(int, Path(f"/proc/{shell}/task/{shell}/children").read_text().split()):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if Path(f"/proc/{pid}/fd/0").readlink().name == "log":
-                found.append(pid)
-    return found
+    children = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+    return [pid for pid in map(int, children) if _reads_log(pid)]
+
+
+def _reads_log(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        files = [file for file in Path(f"/proc/{pid}/fd").iterdir() if file.name != "1"]
+        return any(file.readlink().name == "log" for file in files)
+    return False
 
 
 def test_a_runner_has_nothing_of_the_connection_that_launched_it(host: HostShell) -> None:

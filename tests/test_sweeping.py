@@ -1,5 +1,8 @@
 """Old files leave the hosts; those of live host runs and new artifacts stay."""
 
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,10 @@ def plan_on(home: Path, name: str) -> Path:
     return path
 
 
+def stays_in(path: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"], cwd=path)
+
+
 def test_only_what_is_old_and_over_is_removed(
     own_fleet: Fleet, settings: LazySettings, tmp_path: Path
 ) -> None:
@@ -34,6 +41,9 @@ def test_only_what_is_old_and_over_is_removed(
     artifacts.mkdir(parents=True)
     for number in range(4):
         (artifacts / f"{number}").touch()
+    for name in ("4.1.part", "5.2.part"):
+        (artifacts / name).touch()
+    os.utime(artifacts / "4.1.part", (0, 0))
     runs = {}
     for name, state, ended in (
         ("old", "succeeded", "2020-01-01T00:00Z"),
@@ -49,7 +59,15 @@ def test_only_what_is_old_and_over_is_removed(
     live = HostRun.objects.create(job=factories.job(game), host=host, name=host.name)
     assert sweeping.sweep() == 0  # a job has the host
     live.delete()
+    # An id may have been given to somebody else since.
+    left, stranger = stays_in(home / ".patchwave/runs/old"), stays_in(home)
+    (home / ".patchwave/runs/old/follower").write_text(f"{left.pid} - {stranger.pid}\n")
     assert sweeping.sweep() == 1
+    assert left.wait(10) == -signal.SIGKILL
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait(10)
     assert sorted(path.name for path in foreign.parent.iterdir()) == ["foreign", "new"]
-    assert len(list(artifacts.iterdir())) == 2
+    names = {path.name for path in artifacts.iterdir()}
+    assert (len(names), {name for name in names if "part" in name}) == (3, {"5.2.part"})
     assert sweeping.sweep() == 0

@@ -5,6 +5,7 @@ if ! cd "$D" 2>/dev/null; then
   # In one move: a runner whose directory was taken away must not find it again without the wish.
   mkdir -p "$D.end/go.1" && true >"$D.end/cancel" && mv "$D.end" "$D" && cd "$D" || exit 75
 fi
+unfollow
 mkdir go.1 2>/dev/null
 # Without room for the wish: what has begun is never begun again, and its end can be waited for.
 true >cancel || mv follower cancel || [ -e go.1 ] || exit 75

@@ -29,7 +29,7 @@ report() {
       # On a disk that has failed it could not note its end, either.
       failed=
       { true 1<>st; } 2>/dev/null || failed=' W'
-      set -- "${runner:-dead}" "$up" "$(($(wc -c <log)))" "$(slots)"
+      set -- "${runner:-dead}" "$up" "$(($(wc -c <log) + 0))" "$(slots)"
       printf '\036%s R %s %s %s%s%s\n' "$N" "$@" "$failed";;
   esac
 }
@@ -37,23 +37,15 @@ report() {
 # beginning. The answer is cksum's own: to take it down would cost a copy of this shell.
 compare() {
   printf '\036%s C ' "$N"
-  if ! command -v cksum >/dev/null; then echo "- $(($(wc -c <log)))"; return; fi
+  if ! command -v cksum >/dev/null; then echo "- $(($(wc -c <log) + 0))"; return; fi
   case $1 in "") cksum <log;; *) head -c "$1" log | cksum;; esac
 }
 head_ "$word"
 @FOLLOWER@ &
 follower=$!
-# One follows. Where its connection died without a word the last one would stay here for hours. Not
-# its whole group: a runner that it has just launched may be in there still. Ids are given again, but
-# not to a process in this directory. (Workers of an earlier version look for a second word.)
-{
-  if read -r old _ its <follower; then
-    for id in "$old" "$its"; do
-      if [ "/proc/$id/cwd" -ef . ]; then kill -s KILL "$id"; fi
-    done
-  fi
-  echo "$$ - $follower" >|follower
-} 2>/dev/null
+unfollow
+# Workers of an earlier version look for a second word.
+{ echo "$$ - $follower" >|follower; } 2>/dev/null
 # The end of standard input means that the other side is gone or has seen enough.
 while read -r question size; do
   case $question in sum) compare "";; part) compare "$size";; *) report;; esac >&2

@@ -5,13 +5,6 @@
 # them. sh reads one byte at a time: what is read often is kept short; and where it waits for what it
 # starts it need not copy itself first.
 slot() { printf '%-63s\n' "$*" >&8; }
-# Of a wait that was killed: one that ends by itself has none.
-end_probe() {
-  if read -r probe _ <"$D/probe" && [ "$probe" != 0 ]; then
-    kill -s KILL -- "-$probe"
-    write probe 0
-  fi
-} 2>/dev/null
 # In place, where room is reserved: also on a full disk. Only the first line counts.
 write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
 uptime_() { read -r up _ </proc/uptime; }
@@ -117,6 +110,13 @@ kill_session() {
   look_at_session "$1"
   kill -s KILL -- "-$1" $others
 }
+# Of a wait that was killed: one that ends by itself has none.
+end_probe() {
+  if read -r probe _ <"$D/probe" && [ "$probe" != 0 ]; then
+    kill_session "$probe"
+    write probe 0
+  fi
+} 2>/dev/null
 # A script was ended; what it has started may take longer, and is ended by the watchdog, too. Not
 # for ever: it may belong to somebody else, or wait for a disk.
 wait_for_session() {

@@ -39,6 +39,8 @@ CONFIRM_AFTER = 1.0
 DOUBTS = 3
 #: What is said of it then.
 GONE = ("dead", "rebooted")
+#: Of a log whose runner is gone the rest comes within that, or cannot be read.
+REST_LIMIT = 30.0
 #: A runner that has not said anything by then was never started.
 START_LIMIT = 15.0
 #: Of the host's answer to the last question: does it have the same log?
@@ -59,6 +61,7 @@ UPLOADING = "uploading"
 #: Words of a header that say why nothing will run.
 REFUSALS = {
     "noroom": gettext_lazy("no space left on the host for the runner's files"),
+    "sick": gettext_lazy("the disk of the host's home fails"),
     "readonly": gettext_lazy("the home directory on the host cannot be written to"),
     "foreign": gettext_lazy("~/.patchwave on the host is a link or belongs to somebody else"),
     "nosetsid": gettext_lazy("the host has no setsid"),
@@ -122,6 +125,7 @@ class Follower:
         self._noise = b""
         self._doubts: int | None = None
         self._last_report: frames.RunnerReport | None = None
+        self._read_at = time.monotonic()
         self.refusal = ""
         self._sent_before = plan.sent
 
@@ -260,6 +264,7 @@ class Follower:
 
     def _take(self, data: bytes) -> End | None:
         begin = self.teller.told_to
+        self._read_at = time.monotonic()
         is_first = self._reader.header is None
         failpoint("log.read")
         found = self._reader.feed(data)
@@ -274,6 +279,7 @@ class Follower:
             # One that answers and is of no use is tried again less and less often.
             self._story.link(Link.CONNECTED)
         self.teller.tell(found, self._reader.consumed, begin=begin)
+        self._plan.breaks_off = self._plan.breaks_off and not self._reader.consumed
         self._reader.consumed = b""
         if found and isinstance(found[-1], frames.Finished):
             self.teller.abandon_the_rest()
@@ -302,8 +308,15 @@ class Follower:
             return None
         # Its relay may still be writing: it is believed when it says the same again.
         last_report, self._last_report = self._last_report, replace(report, uptime=0)
-        if self._last_report != last_report or report.size > self._reader.received:
+        if self._last_report != last_report:
             return None
+        if report.size > self._reader.received:
+            if time.monotonic() - self._read_at < REST_LIMIT:
+                return None
+            if not self._plan.breaks_off:
+                # What follows it may stand still.
+                self._plan.breaks_off = True
+                return End.FOLLOWER
         # It may have died in the middle of a record: then that is all there is of it.
         begin = self.teller.told_to
         rest = self._reader.rest()

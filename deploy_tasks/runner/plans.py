@@ -40,6 +40,7 @@ class LivePlan:
 
     ``sent``: it may have reached the host. ``seen``: the host has answered for it, so that its
     absence would be a loss. ``doubted``: it was said to have started, and nothing was seen of it.
+    ``breaks_off``: its runner is gone, and no more of its log could be read.
     """
 
     id: str
@@ -50,6 +51,7 @@ class LivePlan:
     sent: bool = False
     seen: bool = False
     doubted: bool = False
+    breaks_off: bool = False
     way: "Way" = Way.FORWARD
 
     @property

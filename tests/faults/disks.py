@@ -1,7 +1,9 @@
 """Homes on small disks of their own, which are full but for so many blocks, or files."""
 
 import contextlib
+import fcntl
 import os
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,12 +12,12 @@ from typing import Literal
 
 import pytest
 
-from demo.fleet import FleetHost
-
 Kind = Literal["tmpfs", "ext4"]
 #: Bytes.
 BLOCK = 4096
 SIZE = 2 << 20
+#: Of <linux/ext4.h>.
+EXT4_IOC_SHUTDOWN = 0x8004587D
 
 
 @dataclass
@@ -39,21 +41,30 @@ class Disk:
         for number in range(os.statvfs(self.home).f_favail - count):
             (many / str(number)).touch()
 
+    def fail(self) -> None:
+        """From here on whatever is asked of it is an error, also of what was open; what was written
+        before is on it. Of ext4."""
+        handle = os.open(self.home, os.O_RDONLY)
+        try:
+            fcntl.ioctl(handle, EXT4_IOC_SHUTDOWN, struct.pack("I", 0))
+        finally:
+            os.close(handle)
+
     def make_room(self) -> None:
         subprocess.run(["rm", "-rf", self.home / "filler", self.home / "many"], check=True)
 
 
 @contextlib.contextmanager
-def mounted(hosts: Sequence[FleetHost], kind: Kind) -> Iterator[list[Disk]]:
+def mounted(homes: Sequence[Path], kind: Kind) -> Iterator[list[Disk]]:
     """Mounts a disk of `SIZE` with 128 inodes over each home, and takes them away again. From a
     tmpfs no program may be started, either."""
     if os.geteuid() != 0:
         pytest.skip("needs to mount small disks (root)")
     with contextlib.ExitStack() as stack:
-        for host in hosts:
-            _mount(host.home, kind)
-            stack.callback(subprocess.run, ["umount", "-l", str(host.home)], check=True)
-        yield [Disk(host.home) for host in hosts]
+        for home in homes:
+            _mount(home, kind)
+            stack.callback(subprocess.run, ["umount", "-l", str(home)], check=True)
+        yield [Disk(home) for home in homes]
 
 
 def _mount(home: Path, kind: Kind) -> None:

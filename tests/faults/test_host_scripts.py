@@ -18,7 +18,8 @@ import pytest
 
 from demo import processes
 from deploy_tasks import commands, frames
-from deploy_tasks.commands import Program, Script
+from deploy_tasks.commands import Probe, Program, Script
+from tests.faults.disks import mounted
 from tests.host_shell import (
     NONE,
     SHELLS,
@@ -197,7 +198,8 @@ def test_a_pid_that_was_given_again_is_not_taken_for_the_runner(
     for name, was in (("st", plan.runner), ("now", plan.script)):
         text = (plan.path / name).read_text()
         (plan.path / name).write_text(re.sub(rf"\b{was}\b", str(os.getpid()), text))
-    assert plan.report().word == "dead"
+    # Its relay may be at work still.
+    until(lambda: plan.report().word == "dead", "that is told")
     plan.go_on()
     plan.leave()
 
@@ -221,6 +223,22 @@ def test_a_runner_that_nobody_reaps_is_dead(launch: Launch, dash: HostShell) -> 
         subprocess.run([*inside, *kill], check=True)
         until(lambda: plan.report().word == "dead", "that is told")
         plan.process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("and_runner", [False, True])
+def test_a_wait_that_is_killed_leaves_no_probe_behind(
+    launch: Launch, host: HostShell, *, and_runner: bool
+) -> None:
+    """It has a session of its own, and may hang."""
+    probe = Probe(every=0.1, stable_for=0, at_most=60)
+    text = "echo $$ >probed.tmp; mv probed.tmp probed; exec sleep 60"
+    plan = launch(host, Script(text, 60, probe=probe))
+    until((host.home / "probed").exists, "it is asked")
+    until(lambda: (plan.path / "probe").read_text().split()[0] != "0", "it is watched")
+    for pid in [plan.runner, plan.script][not and_runner :]:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: gone(int((host.home / "probed").read_text())), "it is ended")
+    plan.leave()
 
 
 def test_a_hang_up_in_the_moment_of_an_end_is_not_taken_for_it(
@@ -336,6 +354,8 @@ def test_what_was_given_up_before_it_came_is_never_begun(launch: Launch, host: H
 def test_what_was_given_up_is_ended_and_nothing_follows_it(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
     assert end(plan) == "busy"
+    # Whoever followed it over a connection that died without a word goes, too.
+    assert plan.process.wait(10) == -signal.SIGKILL
     until(lambda: end(plan) == "quiet", "it is ended")
     assert ends(plan.follow()) == [(1, 143, "cancelled")]
     assert not (host.home / "never").exists()
@@ -459,6 +479,35 @@ def test_a_plan_is_given_up_for_certain_or_not_at_all(small_disk: Path, shell: s
     assert host.run(commands.abandon(plan, nonce)) == b""
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     assert b"H abandoned " in host.run(commands.abandon(plan, nonce))
+
+
+# A disk that fails
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_disk_that_fails_under_a_plan_is_named(
+    launch: Launch, tmp_path: Path, shell: str
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "aside").mkdir()
+    with mounted([tmp_path / "home"], "ext4") as (disk,):
+        for name in ("go", "begun"):
+            (disk.home / name).symlink_to(tmp_path / "aside" / name)
+        host = HostShell(disk.home, shell)
+        plan = launch(host, Script(HELD, 60), Script("echo never >go", 60)).wait_until_begun()
+        disk.fail()
+        plan.go_on()
+        until(lambda: plan.report().word == "dead", "nobody knows how it is")
+        assert not plan.report().could_note
+        # Whoever comes later can read nothing of it, and learns the same.
+        host.follower = "loop"
+        plan.attach()
+        assert plan.report().slots == (("W",),)
+        other, nonce = commands.new_plan_id(), commands.new_nonce()
+        said = host.run(commands.launch(other, nonce, [Script("true", 60)], NONE))
+        assert commands.word(said, nonce) in ("sick", "readonly")
+        plan.leave()
+    assert not (tmp_path / "aside/go").read_text()
 
 
 # Shells

@@ -70,7 +70,7 @@ def judge(run: HostRun) -> None:
 def judge_all(
     fleet: Fleet, kind: Kind, what_is_left: Sequence[str], aside: Path
 ) -> tuple[Job, set[str]]:
-    with mounted(fleet.hosts[: len(what_is_left)], kind) as disks:
+    with mounted([host.home for host in fleet.hosts[: len(what_is_left)]], kind) as disks:
         job = update(fleet, disks, what_is_left, aside)
         for run in job.host_runs.all():
             judge(run)
@@ -101,7 +101,7 @@ def test_a_host_that_cannot_say_whether_a_plan_began_is_tried_again_ever_less_of
     """Somebody has taken its directory and laid nothing there; nor is there room for a mark."""
     crew.start()
     host = own_fleet.hosts[0]
-    with mounted([host], "tmpfs") as (disk,):
+    with mounted([host.home], "tmpfs") as (disk,):
         job = start(make_game(own_fleet, RECIPE, [host]))
         run = job.host_runs.get()
 

@@ -1,13 +1,17 @@
 """R35, R51: whole jobs on hosts with dropbear and busybox: no SFTP, no bash, no GNU tools."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
-from deploy_tasks import orders
+from deploy_tasks import failpoints, orders
 from deploy_tasks.models import Game
+from deploy_tasks.runner import following
 from tests.dropbears import Dropbears, dropbears
 from tests.faults.crew import Crew, Nursery
+from tests.faults.host.slow import followers, start_and_wait
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
 from tests.faults.world import assert_world_ok, started
 from tests.waiting import until
@@ -64,6 +68,20 @@ def test_a_cancel_ends_what_runs_and_takes_it_back(
     # Stopped, begun, both taken back, and tidied up.
     assert [sum(started(host).values()) for host in some] == [5, 5, 5]
     assert_world_ok(small, job, left_behind=["dropbear"])
+
+
+def test_a_follower_that_is_killed_as_its_plan_ends_leaves_nothing_behind(
+    game: Game, small: Dropbears, crew: Crew
+) -> None:
+    """The last question cannot be answered any more, and is not waited for."""
+    crew.start()
+    host = small.hosts[0]
+    (host.home / "slow").touch()
+    run = start_and_wait(game, host)
+    failpoints.at("plan.through", lambda: os.kill(followers(run, host)[0], signal.SIGKILL))
+    (host.home / "go").touch()
+    wait_for_end(run.job, "succeeded", seconds=following.SUM_LIMIT / 2)
+    assert_world_ok(small, run.job, left_behind=["dropbear"])
 
 
 @pytest.mark.slow

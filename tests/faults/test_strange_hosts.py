@@ -88,7 +88,7 @@ def test_a_disk_that_fails_in_mid_step_leaves_a_question_and_no_guess(
     """As the kernel takes it after an error: nothing can be written any more. The step ends, and
     nothing can say how."""
     host = own_fleet.hosts[0]
-    with mounted([host], "ext4"):
+    with mounted([host.home], "ext4"):
         game = make_game(own_fleet, RECIPE, [host])
         (host.home / "slow").touch()
         (host.home / "go").symlink_to(tmp_path / "go")

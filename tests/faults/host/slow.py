@@ -32,6 +32,13 @@ def slots(run: HostRun, host: FleetHost) -> Path:
     return host.home / ".patchwave/runs" / run.plan / "st"
 
 
+def followers(run: HostRun, host: FleetHost) -> tuple[int, int]:
+    """The shell that answers for its plan, and what it has reading the log."""
+    run.refresh_from_db()
+    shell, _, reads = (slots(run, host).parent / "follower").read_text().split()
+    return int(shell), int(reads)
+
+
 def kill_runner(run: HostRun, host: FleetHost, *, and_script: bool = True) -> None:
     """As the kernel does it when memory runs out."""
     run.refresh_from_db()

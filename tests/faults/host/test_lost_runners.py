@@ -7,15 +7,15 @@ import subprocess
 import pytest
 
 from demo.fleet import Fleet, FleetHost
-from deploy_tasks import orders
+from deploy_tasks import failpoints, orders
 from deploy_tasks.models import Event, Game
 from deploy_tasks.runner import following, story
 from tests.faults.crew import Crew
 from tests.faults.host.slow import (
+    followers,
     kill_runner,
     make_slow,
     reboot,
-    slots,
     start_and_wait,
     wait_until_unknown,
     with_repeat,
@@ -44,18 +44,46 @@ def test_after_a_killed_runner_a_person_decides(
     assert_world_ok(fleet, run.job, repeated={"work"} if answer == "it_did_not_run" else ())
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_follower_that_answers_nobody_is_followed_anew(
-    game: Game, host: FleetHost, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    how: signal.Signals,
+    game: Game,
+    host: FleetHost,
+    fleet: Fleet,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its shell is killed, and the tail that it has left behind keeps the connection open."""
+    """Its shell is killed, and its tail goes with it; or it stands still, and keeps the connection
+    open."""
     monkeypatch.setattr(following, "ANSWERS_WITHIN", 1.0)
     run = start_and_wait(game, host)
-    run.refresh_from_db()
-    shell, _, tail = (slots(run, host).parent / "follower").read_text().split()
-    os.kill(int(shell), signal.SIGKILL)
+    shell, tail = followers(run, host)
+    os.kill(shell, how)
     kill_runner(run, host)
-    assert not gone(int(tail))
     wait_until_unknown(run)
+    assert gone(tail)
+    assert_world_ok(fleet, run.job)
+
+
+def test_a_follower_that_is_killed_as_its_plan_ends_leaves_nothing_behind(
+    game: Game, host: FleetHost, fleet: Fleet
+) -> None:
+    """The last question cannot be answered any more, and is not waited for."""
+    run = start_and_wait(game, host)
+    failpoints.at("plan.through", lambda: os.kill(followers(run, host)[0], signal.SIGKILL))
+    (host.home / "go").touch()
+    wait_for_end(run.job, "succeeded", seconds=following.SUM_LIMIT / 2)
+    assert_world_ok(fleet, run.job)
+
+
+def test_a_tail_that_stands_still_costs_no_output(
+    game: Game, host: FleetHost, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its shell answers tells that there is more to read."""
+    monkeypatch.setattr(following, "REST_LIMIT", 0.5)
+    run = start_and_wait(game, host)
+    os.kill(followers(run, host)[1], signal.SIGSTOP)
+    (host.home / "go").touch()
+    wait_for_end(run.job, "succeeded")
     assert_world_ok(fleet, run.job)
 
 
