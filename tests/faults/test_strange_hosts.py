@@ -18,7 +18,7 @@ from deploy_tasks.runner.following import REFUSALS
 from tests.faults.crew import Crew
 from tests.faults.disks import mounted
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
-from tests.faults.world import assert_world_ok
+from tests.faults.world import assert_world_ok, left_on
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -82,11 +82,10 @@ def states(job: Job) -> dict[str, str]:
     return dict(job.host_runs.values_list("name", "state"))
 
 
-def test_a_disk_that_fails_in_mid_step_leaves_a_question_and_no_guess(
+def test_a_disk_that_takes_nothing_any_more_leaves_a_question_and_no_guess(
     own_fleet: Fleet, crew: Crew, tmp_path: Path, transactional_db: None
 ) -> None:
-    """As the kernel takes it after an error: nothing can be written any more. The step ends, and
-    nothing can say how."""
+    """As the kernel has it after an error. The step ends, and nothing can say how."""
     host = own_fleet.hosts[0]
     with mounted([host.home], "ext4"):
         game = make_game(own_fleet, RECIPE, [host])
@@ -112,3 +111,38 @@ def test_a_disk_that_fails_in_mid_step_leaves_a_question_and_no_guess(
         # The kernel says by turns that there is no room and that nobody may write.
         assert run.error in map(str, (REFUSALS["readonly"], REFUSALS["noroom"]))
         assert_world_ok(own_fleet, job)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_disk_that_fails_in_mid_step_is_named_and_nothing_is_run_again(
+    own_fleet: Fleet, crew: Crew, tmp_path: Path, transactional_db: None, *, cut: bool
+) -> None:
+    """Not even what was written can be read; who comes anew does not even find its log."""
+    host = own_fleet.hosts[0]
+    game = make_game(own_fleet, RECIPE, [host])
+    with mounted([host.home], "ext4") as (disk,):
+        for name in ("started", "working", "go"):
+            (host.home / name).symlink_to(tmp_path / name)
+        (host.home / "slow").touch()
+        crew.start()
+        job = start(game)
+        run = job.host_runs.get()
+        until(lambda: is_working(host), "it works")
+        is_told = run.attempts.filter(name="work", state="running").exists
+        until(is_told, "that is known")
+        disk.fail()
+        if cut:
+            own_fleet.cut(host.group)
+        (tmp_path / "go").touch()
+        until(lambda: run.refresh_from_db() or run.state == "unknown", "nobody can know")
+        assert run.reason == (
+            "whether step “work” ran to its end is not known: "
+            "the disk of the host's home takes nothing any more"
+        )
+        orders.answer(job, by=mira(), hosts=[host.name], answer="it_did_not_run")
+        wait_for_end(job, "failed")
+        run.refresh_from_db()
+        assert run.error == str(REFUSALS["sick"])
+        # Two steps have begun, and neither of them once more.
+        assert len((tmp_path / "started").read_text().split()) == 2
+    until(lambda: not left_on(own_fleet), "nothing is left on the host")
