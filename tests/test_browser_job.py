@@ -136,6 +136,9 @@ def test_whatever_failed_the_hosts_stay_above_the_fold(tab: Tab, large: Job) -> 
     assert room >= 14 * 19, "the log beside them has room to be read"
     page.locator("#causes li", has_text="region a").get_by_role("button", name="Show").click()
     assert line.evaluate("it => it.scrollWidth <= it.clientWidth"), "and in full where it is asked"
+    page.set_viewport_size({"width": 360, "height": 800})
+    expect(page.locator("#causes .alone .who")).to_contain_text("1 is down")
+    expect(page.locator("#causes .alone .who")).to_be_visible()
 
 
 def test_a_host_that_has_not_begun_is_left_out(tab: Tab, large: Job) -> None:
