@@ -93,17 +93,22 @@ over() {
 }
 
 # What of a session lives, and in which groups beside its first: "timeout" and "set -m" make some.
-# The dead do not count: where nobody reaps, they stay. grep, for sh reads one byte at a time.
+# The dead do not count: where nobody reaps, they stay. grep, for sh reads one byte at a time. From
+# the name of a program, which may lie, to the end of the line there are numbers alone.
 look_at_session() {
   session=$1
   lives=
   others=
-  set -- $(LC_ALL=C grep -hos ") [^ZX] [0-9]* [0-9]* $1 " /proc/[0-9]*/stat)
+  set -- $(LC_ALL=C grep -hos ") [^ZX] [0-9]* [0-9]* $1 [-0-9 ]\{40,\}$" /proc/[0-9]*/stat)
   if [ $# = 0 ] && ! command -v grep >/dev/null && kill -s 0 -- "-$session"; then lives=yes; fi
-  while [ $# -ge 5 ]; do
-    lives=yes
-    case "$others -$session " in *" -$4 "*) ;; *) others="$others -$4";; esac
-    shift 5
+  place=0
+  for word do
+    place=$((place + 1))
+    case $word in ")") place=1;; esac
+    if [ "$place" = 4 ]; then
+      lives=yes
+      case "$others -$session " in *" -$word "*) ;; *) others="$others -$word";; esac
+    fi
   done
 }
 kill_session() {
