@@ -125,17 +125,19 @@ def launch(
     variables: Variables,
     *,
     artifact: Artifact | None = None,
+    run: int = 0,
     follower: Follower = "tail",
 ) -> Program:
     """Start a plan on the host, or follow it where it was started before: safe to send twice.
 
     A host that lacks the artifact answers ``wanted`` first, and goes on when its bytes have come.
+    An earlier launch of the same host ``run`` brings it no more.
     """
     files: dict[str, str] = {}
     stage = ""
     if artifact:
         place = {"PATH": artifact.path, "SIZE": str(artifact.size), "SUM": artifact.sha256}
-        stage = _source("parts.sh", "stage.sh", **place) + "stage\n"
+        stage = _source("parts.sh", "stage.sh", RUN=f"run{run}", **place) + "stage\n"
     for number, script in enumerate(scripts, 1):
         files |= _files_of(number, script)
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())

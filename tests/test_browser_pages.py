@@ -1,13 +1,10 @@
 """The pages in a real browser: they obey their own policy, and they live."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
@@ -190,13 +187,6 @@ def test_a_chinese_browser_is_told_all_of_a_job_in_chinese(
 # ---- the start page
 
 
-@pytest.fixture
-def store(site: str) -> Iterator[None]:
-    """The artifacts that the web process keeps."""
-    yield
-    shutil.rmtree(settings.HOME / "artifacts", ignore_errors=True)
-
-
 def test_hosts_are_checked_before_the_start_and_the_unfit_are_left_out(
     tab: Tab, small: Job
 ) -> None:
@@ -220,9 +210,7 @@ def test_hosts_are_checked_before_the_start_and_the_unfit_are_left_out(
     assert tab.complaints() == []
 
 
-def test_a_release_is_added_beside_the_plan_and_says_how_far_it_is(
-    tab: Tab, small: Job, store: None
-) -> None:
+def test_a_release_is_added_beside_the_plan_and_says_how_far_it_is(tab: Tab, small: Job) -> None:
     page = tab.page
     page.goto("/jobs/new?game=squid")
     page.get_by_text("Add a release").click()

@@ -1,6 +1,7 @@
 """The shell sources for real, under every sh we find: launch, follow, wait, end, abandon."""
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -208,6 +209,30 @@ def test_following_goes_on_from_any_byte(host: HostShell) -> None:
     found = host.follow(nonce, again, position)
     assert output(found, 2) == b"first\nsecond\n"
     assert found[-1] == frames.Finished("done")
+
+
+def test_an_upload_whose_connection_died_without_a_word_is_ended_by_the_next(
+    host: HostShell,
+) -> None:
+    content = b"build" * 100
+    artifact = commands.Artifact(hashlib.sha256(content).hexdigest(), len(content))
+    plan, nonce = commands.new_plan_id(), commands.new_nonce()
+    launch = commands.launch(
+        plan, nonce, [Script("true", 9)], NONE, artifact=artifact, follower=host.follower
+    )
+    place = host.home / artifact.path
+
+    def is_asked_for() -> bool:
+        return any(place.parent.glob("*.part"))
+
+    with host.exec(launch) as cut_off:
+        until(is_asked_for, "its bytes are asked for")
+        with host.exec(launch) as again:
+            until(lambda: cut_off.poll() is not None, "the first one is ended")
+            until(is_asked_for, "they are asked for again")
+            again.communicate(content, timeout=20)
+    assert [path.read_bytes() for path in place.parent.iterdir()] == [content]
+    until(lambda: host.running() == [], "nothing is left of it")
 
 
 def test_whoever_follows_takes_the_place_of_an_earlier_follower(host: HostShell) -> None:

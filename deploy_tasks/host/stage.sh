@@ -7,17 +7,30 @@ no_space() {
   rmdir "$part" 2>/dev/null
   refuse nospace
 }
+# Uploads of the same host run, over connections that have died without a word: sshd would keep them
+# for hours, waiting for the rest.
+end_uploads() {
+  for old in "$artifact.@RUN@".*.part; do
+    if [ ! -e "$old" ]; then return; fi
+    for file in /proc/[0-9]*/fd/9; do
+      id=${file#/proc/}
+      if [ "$file" -ef "$old" ]; then kill -s KILL "${id%%/*}"; fi
+    done
+    rm -f "$old"
+  done
+}
 stage() {
   artifact=$HOME/@PATH@
   staged=had
+  end_uploads
   if [ -e "$artifact" ]; then return; fi
-  part=$artifact.$$.part
+  part=$artifact.@RUN@.$$.part
   if ! own "${artifact%/*}" || ! true >"$part"; then can_write || refuse readonly; no_space; fi
   if ! command -v sha256sum >/dev/null; then refuse nosum; fi
   sweep_parts
   head_ wanted
   began=${up%.*}
-  head -c @SIZE@ >"$part" || no_space
+  { head -c @SIZE@ >&9; } 9>"$part" || no_space
   # Not every sha256sum can compare; one that can need not be listened to by a copy of this shell.
   if ! sha256sum -c /proc/self/fd/3 <"$part" >/dev/null 2>&1 3<<END
 @SUM@  -

@@ -253,6 +253,7 @@ class Work:
             scripts,
             self._variables,
             artifact=upload.artifact if upload else None,
+            run=self._run.pk,
             follower=self._follower,
         )
 

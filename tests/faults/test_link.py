@@ -250,6 +250,8 @@ def test_a_host_that_lets_nobody_in_is_not_waited_for(
         job = start(bare_game, fleet.hosts[0])
         until(lambda: silent.met, "it is called")
         run = job.host_runs.get()
+        # It is called while its claim is stored.
+        until(lambda: run.refresh_from_db() or run.state == "running", "it is claimed")
         began = time.monotonic()
         if order == "cancel":
             orders.cancel(job, by=mira())
