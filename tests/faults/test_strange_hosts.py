@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from demo import openssh
-from demo.fleet import Fleet
+from demo.fleet import Fleet, FleetHost
 from deploy_tasks import orders
-from deploy_tasks.models import Job
+from deploy_tasks.models import Game, HostRun, Job
 from deploy_tasks.runner.following import REFUSALS
 from tests.faults.crew import Crew
 from tests.faults.disks import mounted
+from tests.faults.host.slow import start_and_wait
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
 from tests.faults.world import assert_world_ok, left_on
 from tests.waiting import until
@@ -78,6 +79,14 @@ def test_a_container_in_which_nobody_sees_others_is_updated(
     assert_world_ok(narrow, job, left_behind=["sleep 9999"])
 
 
+def known_to_work(game: Game, host: FleetHost) -> HostRun:
+    """Of the game's one host."""
+    run = start_and_wait(game, host)
+    is_told = run.attempts.filter(name="work", state="running").exists
+    until(is_told, "that is known")
+    return run
+
+
 def states(job: Job) -> dict[str, str]:
     return dict(job.host_runs.values_list("name", "state"))
 
@@ -92,11 +101,8 @@ def test_a_disk_that_takes_nothing_any_more_leaves_a_question_and_no_guess(
         (host.home / "slow").touch()
         (host.home / "go").symlink_to(tmp_path / "go")
         crew.start()
-        job = start(game)
-        run = job.host_runs.get()
-        until(lambda: is_working(host), "it works")
-        is_told = run.attempts.filter(name="work", state="running").exists
-        until(is_told, "that is known")
+        run = known_to_work(game, host)
+        job = run.job
         subprocess.run(["mount", "-o", "remount,abort", str(host.home)], check=True)
         (tmp_path / "go").touch()
         until(lambda: run.refresh_from_db() or run.state == "unknown", "nobody can know")
@@ -125,11 +131,8 @@ def test_a_disk_that_fails_in_mid_step_is_named_and_nothing_is_run_again(
             (host.home / name).symlink_to(tmp_path / name)
         (host.home / "slow").touch()
         crew.start()
-        job = start(game)
-        run = job.host_runs.get()
-        until(lambda: is_working(host), "it works")
-        is_told = run.attempts.filter(name="work", state="running").exists
-        until(is_told, "that is known")
+        run = known_to_work(game, host)
+        job = run.job
         disk.fail()
         if cut:
             own_fleet.cut(host.group)
