@@ -57,7 +57,7 @@ class Rows:
             events.head: lambda job: (len(self.items), self.state),
             events.read: self._read,
             events.weigh: self._weigh,
-            doorman.no_longer_welcome: lambda guests, job: {},
+            doorman.no_longer_welcome: lambda job, guests: {},
         }
         answer = answers[question](*args, **about)
         for _ in range(self.turns):

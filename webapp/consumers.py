@@ -112,7 +112,6 @@ class JobConsumer(Socket):
     def _welcome(self, hello: Hello) -> None:
         if self._patience:
             self._patience.cancel()
-        # Rights lost since the door are seen by the reader's next look, as everybody's are.
         self._watcher = Watcher(self._guest, hello, self.send)
         self._start(self._feed(self._watcher))
 
@@ -121,6 +120,9 @@ class JobConsumer(Socket):
         code = Close.RESTARTING
         try:
             with stream.watching(self._job_id, watcher) as reader:
+                if gone := await reader.must_go(self._guest):
+                    code = gone
+                    return
                 welcome = await reader.welcome(self._guest.audience)
                 await self.send(say("welcome", now=iso(timezone.now()), **welcome))
                 code = await watcher.run(reader)

@@ -83,7 +83,7 @@ def admit(login: Login, job_id: int, language: str) -> Guest | Close:
     return Guest(login, user.pk, user.password, audience)
 
 
-def no_longer_welcome(guests: Collection[Guest], job_id: int) -> dict[Guest, Close]:
+def no_longer_welcome(job_id: int, guests: Collection[Guest]) -> dict[Guest, Close]:
     """Those who must go, and why: three queries, however many they are."""
     keys = {guest.login.session for guest in guests if guest.login.session}
     sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())

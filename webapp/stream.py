@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import logging
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -21,7 +22,7 @@ from deploy_tasks.states import JOB_ENDED
 from webapp import doorman, rows
 from webapp.doorman import Audience, Guest
 from webapp.protocol import Batch, Close
-from webapp.shared import Shared
+from webapp.shared import Shared, Together
 from webapp.tail import PAGE, Hosts, Tail
 
 logger = logging.getLogger(__name__)
@@ -68,18 +69,20 @@ class Watcher(Protocol):
 @contextlib.contextmanager
 def watching(job_id: int, watcher: Watcher) -> Iterator["Reader"]:
     """The reader of the job, with one more watcher. Who leaves last ends it. Raises TooMany."""
-    readers = _readers.setdefault(asyncio.get_running_loop(), {})
-    there = [one.guest.user_id for reader in readers.values() for one in reader.watchers]
-    if len(there) >= MAX_WATCHERS or there.count(watcher.guest.user_id) >= MAX_PER_USER:
+    user = watcher.guest.user_id
+    if _watchers_of.total() >= MAX_WATCHERS or _watchers_of[user] >= MAX_PER_USER:
         raise TooMany
+    readers = _readers.setdefault(asyncio.get_running_loop(), {})
     reader = readers.get(job_id)
     if reader is None:
         reader = readers[job_id] = Reader(job_id)
         reader.start()
     reader.watchers.add(watcher)
+    _watchers_of[user] += 1
     try:
         yield reader
     finally:
+        _watchers_of[user] -= 1
         reader.watchers.discard(watcher)
         if not reader.watchers:
             _forget(reader)
@@ -96,6 +99,7 @@ class Reader:
         #: How the job ended, if it has and ``tail.last`` is its last event.
         self.ended: str | None = None
         self._shared = Shared(SHARED)
+        self._rights = Together(self._look)
         #: Pages of the past, and whose output is in them (None: everybody's).
         self._past: list[tuple[Hosts, Tail]] = []
         self._bell = asyncio.Event()
@@ -109,6 +113,7 @@ class Reader:
 
     def stop(self) -> None:
         self._shared.close()
+        self._rights.close()
         if self._work:
             self._work.cancel()
 
@@ -117,6 +122,10 @@ class Reader:
         return await self._shared.get(
             audience, lambda: self._ask(doorman.welcome, audience=audience)
         )
+
+    async def must_go(self, guest: Guest) -> Close | None:
+        """Why somebody may not watch, as it is now: asked once for all who come meanwhile."""
+        return await self._rights.get(guest)
 
     async def batch(self, cursor: int, hosts: Hosts) -> Batch:
         """What comes after a cursor: from the tail, or from rows where it has left that behind.
@@ -239,7 +248,7 @@ class Reader:
                 watcher.tick()
             guests = {watcher.guest for watcher in self.watchers}
             try:
-                gone = await rows.ask(doorman.no_longer_welcome, guests, self.job_id)
+                gone = await rows.ask(doorman.no_longer_welcome, self.job_id, guests)
             except DatabaseError as error:
                 # Nobody is shown anything meanwhile: the events are away as well.
                 logger.warning("job %s: rights cannot be checked: %s", self.job_id, error)
@@ -247,6 +256,9 @@ class Reader:
             for watcher in self.watchers:
                 if code := gone.get(watcher.guest):
                     watcher.close(code)
+
+    async def _look(self, guests: Collection[Guest]) -> dict[Guest, Close]:
+        return await self._ask(doorman.no_longer_welcome, guests=guests)
 
     async def _ask(self, question: Callable[..., T], **about: Any) -> T:
         """Asks the rows about this job, and again until the database answers."""
@@ -277,3 +289,5 @@ def _forget(reader: Reader) -> None:
 
 #: A process has one loop; a test has one each.
 _readers: WeakKeyDictionary[AbstractEventLoop, dict[int, Reader]] = WeakKeyDictionary()
+#: How many each user has here.
+_watchers_of: Counter[int] = Counter()
