@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from deploy_tasks import journal
 from deploy_tasks.journal import News
@@ -412,6 +412,20 @@ def test_a_host_is_retried_from_where_a_person_says(tab: Tab, small: Job) -> Non
     expect(page.get_by_label("From which step")).to_be_hidden()
     failed.refresh_from_db()
     assert (failed.state, failed.step) == ("waiting", 1)
+
+
+def test_what_is_found_out_late_leaves_the_step_that_was_chosen(tab: Tab, small: Job) -> None:
+    failed = run_in(small, HostRunState.FAILED)
+    late: list[Route] = []
+    tab.page.route("**/failures*", lambda route: late.append(route))
+    page = tab.open_job(small, f"?host={failed.name}")
+    chosen = page.get_by_label("From which step")
+    expect(chosen).to_contain_text("from where it stopped")
+    chosen.select_option("over again from “stage”")
+    for route in late:
+        route.continue_()
+    expect(chosen).not_to_contain_text("from where it stopped")
+    expect(chosen).to_have_value("stage")
 
 
 def test_a_cancel_is_asked_about_first(tab: Tab, small: Job) -> None:

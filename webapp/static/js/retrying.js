@@ -7,6 +7,7 @@ import { fill, gettext } from "./words.js";
 
 export class Retrying {
   #of = "";
+  #host = "";
 
   /** @param button gives the order @param from a select: "" or the name of a step
    * @param onRetry is given the order's body and the button */
@@ -29,12 +30,16 @@ export class Retrying {
     const where = told ? goesOn([told]) : gettext("from where it stopped");
     const of = [name, where, ...before].join("\n");
     if (of === this.#of) return;
+    // What is found out about the host meanwhile does not take back what was chosen.
+    const chosen = name === this.#host && before.includes(this.from.value) ? this.from.value : "";
     this.#of = of;
+    this.#host = name;
     const option = (value, text) => element("option", { value }, text);
     this.from.replaceChildren(
       option("", where),
       ...before.map((step) => option(step, fill(gettext("over again from “%(step)s”"), { step }))),
     );
+    this.from.value = chosen;
   }
 }
 
