@@ -46,6 +46,8 @@ def kill_runner(run: HostRun, host: FleetHost, *, and_script: bool = True) -> No
     victims = [int((plan / "st").read_text().split()[1])]
     if and_script:
         victims.append(int((plan / "now").read_text().split()[1]))
+    # Between two steps there is no script, and to kill 0 is to kill all the tests.
+    assert 0 not in victims
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     until(lambda: all(gone(pid) for pid in victims), "they are gone")
