@@ -26,6 +26,7 @@ from deploy_tasks.states import (
     HOST_ENDED,
     HOST_FAILED,
     JOB_ENDED,
+    JOB_GOING,
     JOB_OPEN,
     Gate,
     HostRunState,
@@ -38,7 +39,6 @@ from deploy_tasks.tally import SUCCEEDED, Tally, count
 STANDING_STILL = (Pause.HOST, Pause.STEP)
 #: Between two looks at whether a held host run may go down; other jobs' hosts come up meanwhile.
 LOOK_AGAIN = timedelta(seconds=2)
-GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
 
 
 def conduct(job_id: int) -> None:
@@ -52,7 +52,7 @@ def conduct(job_id: int) -> None:
         if tally.some_stand_still and letting_in.wake(job):
             tally = count(job)
         is_over = True
-        if job.state in GOING and not job.cancelled:
+        if job.state in JOB_GOING and not job.cancelled:
             is_over = _go_on(job, tally)
         if job.state == JobState.HALTED and not job.cancelled:
             is_over = _gives_up(job)
@@ -151,7 +151,7 @@ def _wake(job: Job, decision: Decision, *, soon: bool, stagger: float) -> None:
 def _tell_state(job: Job, decision: Decision) -> None:
     if decision.hold:
         if (job.state, job.reason) != (JobState.PAUSED, decision.hold):
-            journal.move_job(job, GOING, JobState.PAUSED, reason=decision.hold)
+            journal.move_job(job, JOB_GOING, JobState.PAUSED, reason=decision.hold)
             if decision.calls:
                 calls.note(job.pk, job.game_id, Moment.WAITS)
         return
@@ -160,7 +160,7 @@ def _tell_state(job: Job, decision: Decision) -> None:
     has_begun = began or job.state == JobState.RUNNING
     state = JobState.RUNNING if has_begun else JobState.WAITING
     if job.state != state:
-        journal.move_job(job, GOING, state, started_at=began)
+        journal.move_job(job, JOB_GOING, state, started_at=began)
 
 
 def _tell_opened(job: Job, decision: Decision, batches: list[BatchStand]) -> None:
@@ -173,7 +173,9 @@ def _tell_opened(job: Job, decision: Decision, batches: list[BatchStand]) -> Non
 
 def halt(job: Job, reason: str) -> None:
     """Nothing new starts; what runs ends; waiting hosts are free for another job."""
-    journal.move_job(job, GOING, JobState.HALTED, reason=reason, wake_at=None, no_way_back=False)
+    journal.move_job(
+        job, JOB_GOING, JobState.HALTED, reason=reason, wake_at=None, no_way_back=False
+    )
     job.state, job.no_way_back = JobState.HALTED, False
     job.host_runs.filter(state=HostRunState.WAITING).update(holds_host=False)
 

@@ -91,6 +91,9 @@ JOB_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 JOB_OPEN = frozenset(JobState) - JOB_ENDED
 
+#: It has not been stopped by what happened in it.
+JOB_GOING = JOB_OPEN - {JobState.HALTED}
+
 #: Over, nothing more will happen by itself.
 HOST_ENDED = frozenset(
     {

@@ -9,6 +9,7 @@ from deploy_tasks.states import (
     HOST_FAILED,
     HOST_RETRYABLE,
     JOB_ENDED,
+    JOB_GOING,
     Gate,
     HostRunState,
     JobState,
@@ -16,35 +17,28 @@ from deploy_tasks.states import (
 )
 from webapp.tally import GATES, Tally
 
-#: Where a job has not been stopped by what happened in it.
-GOING = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
-
 
 def possible(job: Job, tally: Tally, terms: Rollout) -> list[str]:
     """Names of orders, as the API calls them, whoever may give them."""
     counts = tally.counts
     ended = job.state in JOB_ENDED
-    being_cancelled = job.cancelled and not ended
+    open_ = not ended and not job.cancelled
+    going = open_ and job.state in JOB_GOING
     retryable = any(counts[state] for state in HOST_RETRYABLE)
     orders = {
-        "retry": (retryable or job.state == JobState.HALTED) and not being_cancelled,
+        "retry": (retryable or job.state == JobState.HALTED) and (open_ or ended),
         # Also a second time: with force, or to repeat an order whose answer was lost.
         "cancel": not ended,
         "answer": bool(counts[HostRunState.UNKNOWN]),
         "rollback": _can_go_back(job, tally),
-        "skip": bool(tally.counts_of(HostRunState.WAITING, HostRunState.STAGED))
-        and not ended
-        and not being_cancelled,
-        "change": not ended and not being_cancelled,
-        "exclude": _any_to_exclude(tally) and not ended and not being_cancelled,
-        "pause": job.state in GOING and not being_cancelled and job.pause != Pause.STEP,
-        "resume": bool(job.pause) and not ended and not being_cancelled,
-        "check": tally.check == GATES[Gate.WAITING] and job.state in GOING and not being_cancelled,
-        "promote": bool(tally.gates) and job.state in GOING and not being_cancelled,
-        "switch": terms.stages_ahead
-        and job.state in GOING
-        and not being_cancelled
-        and not switch_is_open(job.start_at, timezone.now()),
+        "skip": open_ and bool(tally.counts_of(HostRunState.WAITING, HostRunState.STAGED)),
+        "change": open_,
+        "exclude": open_ and _any_to_exclude(tally),
+        "pause": going and job.pause != Pause.STEP,
+        "resume": open_ and bool(job.pause),
+        "check": going and tally.check == GATES[Gate.WAITING],
+        "promote": going and bool(tally.gates),
+        "switch": going and terms.stages_ahead and not switch_is_open(job.start_at, timezone.now()),
     }
     return [order for order, possible in orders.items() if possible]
 
