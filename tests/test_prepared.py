@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from django.db.models import Count, QuerySet
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from deploy_tasks.models import Batch, HostRun, Job
-from deploy_tasks.prepared import Given, Prepared
+from deploy_tasks.prepared import Given, Prepared, PreparedObjects
 from deploy_tasks.states import Gate, HostRunState, Link
 from tests import factories
 from webapp.tally import Tally, tallies
@@ -47,6 +48,23 @@ def test_times_come_as_times(jobs: tuple[Job, Job]) -> None:
     asked = Batch.objects.filter(job=Given("job")).values_list("soak_until")
 
     assert Prepared(lambda: asked)(job=jobs[1].pk) == [(until,)]
+
+
+def test_objects_come_whole_with_what_they_point_at(
+    jobs: tuple[Job, Job], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    prepared = PreparedObjects(lambda: Job.objects.filter(pk=Given("job")), "game", "revision")
+
+    with django_assert_num_queries(2):
+        found = [one for job in jobs for one in prepared(job=job.pk)]
+        assert [one.game for one in found] == [jobs[0].game] * 2
+        assert found[1].revision.recipe_id == jobs[1].revision.recipe_id
+    for one, job in zip(found, Job.objects.order_by("pk"), strict=True):
+        ours, theirs = (dict(vars(each)) for each in (one, job))
+        assert ours.pop("_state").db == theirs.pop("_state").db
+        assert ours == theirs
+    found[1].save()
+    assert prepared(job=0) == []
 
 
 def test_its_statement_is_written_once(jobs: tuple[Job, Job]) -> None:

@@ -16,11 +16,13 @@ from django.utils import timezone
 
 from deploy_tasks import audit
 from deploy_tasks.models import Game
+from deploy_tasks.prepared import Given, PreparedObjects
 from webapp import access
 from webapp.guessing import TOKENS_FROM
 from webapp.models import ApiToken, Scope
 
 PREFIX = "pw_"
+_with_digest = PreparedObjects(lambda: ApiToken.objects.filter(digest=Given("digest")), "user")
 #: ``last_used_at`` is no log: a busy program costs one write a minute.
 USED_EVERY = timedelta(minutes=1)
 
@@ -95,8 +97,10 @@ def _user_behind(header: str) -> User | None:
     if scheme.lower() != "bearer" or not token.startswith(PREFIX):
         return None
     digest = _digest(token)
-    found = _lasting().select_related("user").filter(digest=digest).first()
+    found = next(iter(_with_digest(digest=digest)), None)
     if found is None or not hmac.compare_digest(found.digest, digest) or not found.user.is_active:
+        return None
+    if found.expires_at and found.expires_at <= timezone.now():
         return None
     _note_use(found)
     return access.limit(found.user, found)

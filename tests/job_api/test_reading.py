@@ -274,9 +274,9 @@ class TestReading:
             HostRun(job=job, name=f"eu-{n}", holds_host=False, position=n) for n in range(300)
         )
         operator.get(f"/jobs/{job.pk}")  # the token's use is noted
-        with django_assert_num_queries(6):  # token, job, counts, rollback, gates, rights
+        with django_assert_num_queries(7):  # token, job, counts, rollback, gates, two rights
             operator.get(f"/jobs/{job.pk}")
-        with django_assert_num_queries(3):  # token, job, hosts
+        with django_assert_num_queries(4):  # token, job, right, hosts
             assert len(operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]) == 300
 
     def test_a_page_of_jobs_costs_no_more_queries(

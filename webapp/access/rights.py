@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks.models import Game
+from deploy_tasks.prepared import Given, Prepared
 from webapp.models import ApiToken, Grant, Role, Scope
 
 
@@ -113,8 +114,7 @@ def right_in(game_id: int, user: Visitor) -> Right | None:
         return None
     if is_superuser(user):
         return limits.right
-    grants = Grant.objects.filter(grants_of(user), Q(game=game_id) | Q(game=None))
-    given = [GIVEN_BY[Role(role)] for role in grants.values_list("role", flat=True)]
+    given = [GIVEN_BY[Role(role)] for (role,) in _roles(user=user.pk, game=game_id)]
     return min(max(given), limits.right) if given else None
 
 
@@ -150,7 +150,19 @@ def grants_of(user: Visitor) -> Q:
     """Grants of the user, and of the groups the user is in."""
     if user.pk is None:
         return Q(pk__in=[])  # else it would be those of every group
-    return Q(user=user.pk) | Q(group__user=user.pk)
+    return _held_by(user.pk)
+
+
+def _held_by(user: Any) -> Q:
+    return Q(user=user) | Q(group__user=user)
+
+
+#: The roles somebody holds in a game.
+_roles = Prepared(
+    lambda: Grant.objects.filter(
+        _held_by(Given("user")), Q(game=Given("game")) | Q(game=None)
+    ).values_list("role")
+)
 
 
 def _grants(user: Visitor, right: Right, *, game: OuterRef | None) -> QuerySet[Grant]:

@@ -1,10 +1,12 @@
 """What the path of a call names, as far as whoever calls may know of it. Raise Http404."""
 
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from ninja import Schema
 
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.names import Name
+from deploy_tasks.prepared import Given, PreparedObjects
 from deploy_tasks.states import AttemptKind
 from webapp import access, reports
 from webapp.access import Right
@@ -19,9 +21,15 @@ class WhichAttempt(Schema):
     kind: AttemptKind = AttemptKind.DO
 
 
+#: Somebody who waits for a job asks for it several times a second.
+_jobs = PreparedObjects(lambda: Job.objects.filter(pk=Given("job")), "game", "release", "revision")
+
+
 def visible_job(request: ApiRequest, job_id: int) -> Job:
-    jobs = access.visible_jobs(request.auth).select_related("game", "release", "revision")
-    return get_object_or_404(jobs, pk=job_id)
+    for job in _jobs(job=job_id):
+        if access.may(request.auth, Right.SEE, job.game):
+            return job
+    raise Http404
 
 
 def job_to_operate(request: ApiRequest, job_id: int) -> Job:
