@@ -40,7 +40,7 @@ FOLLOWERS: Mapping[Follower, str] = {
 OF_THE_RUNNER = (
     '[ "$PPID" = "$1" ]||exit;exec 2>&1 5<&-;read -r patchwave </proc/self/stat;'
     'set -- "$2" "$3" ${patchwave##*) };unset patchwave;'
-    'printf \'%s\\n\' "$1 $$ $2 ${22}" 1<>"${0%/*}/now";set --;'
+    'printf \'%s\\n\' "$1 $$ $2:$$ ${22}" 1<>"${0%/*}/now";set --;'
 )
 
 #: Before each script of a recipe, on the line of its first line, so that sh names the recipe's own

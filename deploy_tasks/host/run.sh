@@ -111,13 +111,15 @@ look_at_session() {
     fi
   done
 }
+# Never everybody (-1), nor ourselves (-0).
 kill_session() {
+  case $1 in [2-9]*|1?*) ;; *) return;; esac
   look_at_session "$1"
   kill -s KILL -- "-$1" $others
 }
 # Of a wait that was killed: one that ends by itself has none.
 end_probe() {
-  if read -r probe _ <"$D/probe" && [ "$probe" != 0 ]; then
+  if read -r probe _ again <"$D/probe" && [ "$probe" = "$again" ]; then
     kill_session "$probe"
     write probe 0
   fi
@@ -137,6 +139,8 @@ wait_for_session() {
 }
 
 # Ends a step that has outlived its limit, also while nobody follows, and one that shall be ended.
+# An id is believed where it stands twice: sh reads byte by byte, and of what is written meanwhile the
+# beginning is of one line and the end of another. "1" of an id and " 1" of none would be everybody.
 watch_over() {
   trap '' HUP
   ending=
@@ -155,9 +159,10 @@ watch_over() {
       if [ "$ending" = "$number" ]; then kill_session "$script"; fi
       exit
     fi
-    if [ "$script" = 0 ]; then continue; fi
+    if [ "${interrupt#*:}" != "$script" ]; then continue; fi
     # What a "wait" asks again and again, and what has to answer in time.
-    read -r probe cut_at <"$D/probe"
+    # Where the file was taken away, the id that it told last may be another's by now.
+    if ! read -r probe cut_at again <"$D/probe" || [ "$probe" != "$again" ]; then probe=0; fi
     if [ "$probe" != 0 ] && [ "$now" -ge "$cut_at" ]; then
       kill_session "$probe"
       write probe 0
@@ -174,7 +179,7 @@ watch_over() {
     why=
     if [ "$now" -ge "$limit" ]; then why=timeout; fi
     if [ -e "$D/cancel" ]; then
-      if [ "$interrupt" = now ] || [ -e "$D/force" ]; then why=cancelled; fi
+      if [ "${interrupt%:*}" = now ] || [ -e "$D/force" ]; then why=cancelled; fi
     fi
     if [ -z "$why" ]; then continue; fi
     write why "$number $why"

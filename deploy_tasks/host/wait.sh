@@ -10,6 +10,7 @@ began=$now
 patience=@CUT@
 good=0
 said=
+probe=
 while :; do
   clock
   asked=$now
@@ -21,7 +22,7 @@ $variables
 END
   probe=$!
   # The plan's watchdog cuts off one that hangs.
-  printf '%s\n' "$probe $((now / 100 + patience))" 1<>"$D/probe"
+  printf '%s\n' "$probe $((now / 100 + patience)) $probe" 1<>"$D/probe"
   wait "$probe"
   status=$?
   printf '%s\n' 0 1<>"$D/probe"

@@ -225,6 +225,29 @@ def test_a_runner_that_nobody_reaps_is_dead(launch: Launch, dash: HostShell) -> 
         plan.process.communicate(timeout=10)
 
 
+@pytest.mark.parametrize("name", ["probe", "now"])
+def test_an_id_that_was_read_while_it_was_written_ends_nobody(
+    launch: Launch, dash: HostShell, name: str
+) -> None:
+    """Of ``1234 90`` and ``0 1``, which takes its place, a sh that reads byte by byte may see
+    ``1 1``: to end group 1 is to end everybody."""
+    with pid_namespace() as inside:
+        dash.inside = inside
+        probe = Probe(every=0.1, stable_for=0, at_most=60)
+        plan = launch(dash, Script(HELD, 60), Script("true", 60, probe=probe)).wait_until_begun()
+        cancel = commands.cancel(plan.id, plan.nonce, force=True)
+        file = plan.path / name
+        before = file.read_bytes()
+        file.write_bytes(b"1 1\n" + before[4:])
+        if name == "now":
+            plan.run(cancel)
+        wait_for_look(dash)
+        file.write_bytes(before)
+        plan.run(cancel)
+        until(lambda: plan.report().word == "dead", "its runner is through")
+        assert ends(plan.follow()) == [(1, 143, "cancelled")]
+
+
 @pytest.mark.parametrize("and_runner", [False, True])
 def test_a_wait_that_is_killed_leaves_no_probe_behind(
     launch: Launch, host: HostShell, *, and_runner: bool
@@ -326,8 +349,7 @@ def test_a_directory_that_is_taken_away_ends_the_plan_after_its_step(
 
 def test_the_limit_is_kept_without_the_directory(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 3)).wait_until_begun()
-    first = until(lambda: naps(host), "its watchdog naps")
-    until(lambda: naps(host) - first, "its watchdog has looked, and naps again")
+    wait_for_look(host)
     runner = plan.runner
     shutil.rmtree(host.home / ".patchwave")
     until(lambda: gone(runner), "the runner ends")
@@ -367,9 +389,8 @@ def test_what_was_given_up_and_must_not_be_interrupted_is_waited_for(
 ) -> None:
     held = Script(HELD, 60, interrupt="after")
     plan = launch(dash, held, Script("touch never", 60)).wait_until_begun()
-    first = until(lambda: naps(dash), "its watchdog naps")
     assert end(plan) == "busy"
-    until(lambda: naps(dash) - first, "its watchdog has looked")
+    wait_for_look(dash)
     assert end(plan) == "busy"
     plan.go_on()
     until(lambda: end(plan) == "quiet", "it ends by itself")
@@ -380,8 +401,7 @@ def test_what_was_given_up_and_must_not_be_interrupted_is_waited_for(
 
 def test_what_was_given_up_is_found_without_its_directory(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
-    first = until(lambda: naps(host), "its watchdog naps")
-    until(lambda: naps(host) - first, "its watchdog has looked, and naps again")
+    wait_for_look(host)
     runner = plan.runner
     shutil.rmtree(host.home / ".patchwave")
     assert end(plan) == "busy"
@@ -530,6 +550,12 @@ def test_any_log_in_shell_passes_a_program_on(
     _, _, found = host.launch([Script("echo 'it''s !here $((1 + 1))'", 10)])
     assert output(found, 1) == b"its !here $((1 + 1))\n"
     until(lambda: host.running() == [], "nothing is left on the host")
+
+
+def wait_for_look(host: HostShell) -> None:
+    """Of its watchdog, which naps again."""
+    first = until(lambda: naps(host), "it naps")
+    until(lambda: naps(host) - first, "it has looked, and naps again")
 
 
 def naps(host: HostShell) -> set[int]:
