@@ -189,12 +189,17 @@ def word(said: bytes, nonce: str) -> str:
 
 
 def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
-    """A read-only question, answered on standard output behind the mark that is returned."""
+    """A read-only question, answered on standard output behind the mark that is returned.
+
+    It is ended on the host where its standard input ends first: hold that open (``Session.run``).
+    """
     nonce = new_nonce()
-    body = (
-        f"exec </dev/null\ncd\n{variables.assignments}\n{variables.secret_assignments}\n"
-        f"head_ answer\nset -eu\neval {shlex.quote(text)}\n"
-    )
+    asked = f"eval {shlex.quote(text)}"
+    if "wait" in text:
+        # For all that it has started, and not for what is there to end it.
+        asked = f"({asked})"
+    body = f"{variables.assignments}\n{variables.secret_assignments}\n"
+    body = f"{_source('ask.sh')}{body}head_ answer\nset -eu\n{asked}\n"
     return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
 
 

@@ -71,8 +71,13 @@ class HostShell:
         return process
 
     def run(self, program: Program) -> bytes:
-        with self.exec(program) as process:
-            return process.communicate(timeout=20)[0]
+        """What it prints. Its standard input stays open until then."""
+        with self.exec(program) as process, killed_after(20, process):
+            assert process.stdout
+            assert process.stdin
+            said = process.stdout.read()
+            process.stdin.close()
+        return said
 
     def launch(
         self, scripts: Sequence[Script], variables: Variables = NONE
@@ -88,17 +93,25 @@ class HostShell:
         reader = frames.LogReader(nonce, position or frames.Position())
         found: list[frames.Frame] = []
         with self.exec(program) as process:
-            # Ends a read that would never end; the assertion below then names what came.
-            guard = threading.Timer(30, process.kill)
-            guard.start()
             assert process.stdout
             assert process.stdin
-            while not reader.finished and (data := process.stdout.read1(65536)):  # type: ignore[attr-defined]
-                found += reader.feed(data)
-            guard.cancel()
+            with killed_after(30, process):
+                while not reader.finished and (data := process.stdout.read1(65536)):  # type: ignore[attr-defined]
+                    found += reader.feed(data)
             process.stdin.close()
             process.wait(10)
         return found
+
+
+@contextlib.contextmanager
+def killed_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ends a read that would never end; what came is named by the assertion that follows."""
+    guard = threading.Timer(seconds, process.kill)
+    guard.start()
+    try:
+        yield
+    finally:
+        guard.cancel()
 
 
 def output(found: Sequence[frames.Frame], number: int) -> bytes:

@@ -20,6 +20,7 @@ from tests.host_shell import (
     HostShell,
     ends,
     gone,
+    killed_after,
     output,
     pid_namespace,
     report,
@@ -191,7 +192,8 @@ def test_a_program_that_was_cut_off_does_nothing(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     program = commands.launch(plan, nonce, [Script("touch ran", 10)], NONE)
     for cut in range(0, len(program.stdin) - 1, 97):
-        host.run(Program(program.command, program.stdin[:cut]))
+        with host.exec(Program(program.command, program.stdin[:cut])) as process:
+            process.communicate(timeout=20)
     assert not (host.home / ".patchwave").exists()
 
 
@@ -409,6 +411,42 @@ def test_a_look_is_answered_in_lines(host: HostShell) -> None:
     assert abs(int(next(rest for word, _, rest in told if word == "time")) - time.time()) < 10
     assert [rest for word, _, rest in told if word == "disk"] == [str(host.home)] * 2
     assert [rest for word, _, rest in told if word == "missing"] == []
+
+
+def test_a_question_that_hangs_ends_with_whoever_asked(host: HostShell) -> None:
+    """A link that is cut, a worker that is killed, or one that has waited long enough."""
+    text = "setsid sleep 60 & echo asked; sleep 60; sleep 60"
+    with host.exec(commands.ask(text, NONE)[0]) as process:
+        assert process.stdout
+        assert process.stdin
+        until(lambda: b"asked\n" in process.stdout.readline(), "it is asked")
+        until(lambda: sum("sleep 60" in line for line in host.running()) == 2, "it hangs")
+        process.stdin.close()
+        until(lambda: host.running() == [], "nothing is left of it")
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "status"),
+    [
+        ("echo 1; read -r x || echo no input", b"1\nno input\n", 0),
+        ("echo 2 & wait; exit 4", b"2\n", 4),
+        ("exec sh -c 'echo 3; exit 5'", b"3\n", 5),
+        ("trap 'echo 4' EXIT; false; echo never", b"4\n", 1),
+        ("echo 5; if", b"", 2),
+    ],
+)
+def test_a_question_is_a_script_as_any_other(
+    host: HostShell, text: str, said: bytes, status: int
+) -> None:
+    program, mark = commands.ask(text, NONE)
+    with host.exec(program) as process, killed_after(20, process):
+        assert process.stdout
+        assert process.stdin
+        answer = process.stdout.read()
+        assert answer.partition(mark)[2].partition(b"\n")[2] == said
+        assert process.wait(10) == status
+        process.stdin.close()
+    until(lambda: host.running() == [], "nothing is left of it")
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o720, 0o777])

@@ -1,13 +1,12 @@
 """What `sudo -l` says, compared with what a recipe declares."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from deploy_tasks import commands, sudo
 from deploy_tasks.commands import Variables
+from tests.host_shell import SHELLS, HostShell
 
 RULES = """\
 Matching Defaults entries for game on eu-1:
@@ -66,14 +65,10 @@ def test_what_is_asked_has_the_hosts_own_variables_and_nothing_is_run(tmp_path: 
     fake.chmod(0o755)
     declared = ['systemctl stop "$unit"', "reboot"]
     program, mark = commands.sudo_rules(declared, Variables(plain={"unit": "game@1"}))
-    done = subprocess.run(
-        ["sh", "-c", program.command],
-        input=program.stdin,
-        capture_output=True,
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)},
-        check=True,
-    )
-    said = done.stdout.partition(mark)[2].partition(b"\n")[2].decode()
+    (tmp_path / "home").mkdir()
+    host = HostShell(tmp_path / "home", SHELLS[0])
+    host.env["PATH"] = f"{tmp_path}:{host.env['PATH']}"
+    said = host.run(program).partition(mark)[2].partition(b"\n")[2].decode()
     assert sudo.problems(said) == ["sudo does not allow “reboot”: no rule for it"]
     assert told.read_text().splitlines() == [
         "-n -l -- systemctl stop game@1",

@@ -155,7 +155,9 @@ class _Look:
         assert self._session
         program, mark = commands.look(self._paths())
         self._asked_at = time.time()
-        result = self._session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
+        result = self._session.run(
+            program.command, stdin=program.stdin, timeout=ASK_LIMIT, hold=True
+        )
         self._took = time.time() - self._asked_at
         noise, found, answer = result.stdout.partition(mark)
         if not found or result.exit_status != 0:
@@ -292,7 +294,9 @@ class _Look:
             raise _NotTried
         program, mark = make(what, self._variables)
         secrets = Mask(self._variables.secret.values())
-        result = self._session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
+        result = self._session.run(
+            program.command, stdin=program.stdin, timeout=ASK_LIMIT, hold=True
+        )
         if result.exit_status != 0:
             said = words(result.stderr, secrets)[-200:]
             raise _Problem(

@@ -110,7 +110,9 @@ class Contact:
             session = self.session(launched=launched)
             try:
                 with self.cut_when_woken(session, launched=launched):
-                    answer = session.run(program.command, stdin=program.stdin, timeout=ASK_LIMIT)
+                    answer = session.run(
+                        program.command, stdin=program.stdin, timeout=ASK_LIMIT, hold=True
+                    )
             except TimeoutError:
                 session.close()
                 raise Failed(_("the host gave no answer within %s s") % ASK_LIMIT) from None

@@ -52,15 +52,19 @@ class Session:
         #: By which certificate we know the host; None: by a key that is pinned.
         self.vouched = vouched
 
-    def run(self, command: str, *, stdin: bytes = b"", timeout: float) -> Result:
+    def run(
+        self, command: str, *, stdin: bytes = b"", timeout: float, hold: bool = False
+    ) -> Result:
         """Run a command to its end. Raises LinkLost, TimeoutError, HostFailed.
 
         One that ends before it has read everything is no error here: see its result.
+        ``hold``: its standard input ends when it has ended, or is given up, and not before.
         """
         deadline = time.monotonic() + timeout
         with contextlib.closing(self.open(command)) as channel:
             channel.write(stdin, timeout=timeout)
-            channel.close_stdin()
+            if not hold:
+                channel.close_stdin()
             stdout = bytearray()
             while (data := channel.read(deadline - time.monotonic())) != b"":
                 if data is None:

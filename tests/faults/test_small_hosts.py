@@ -84,6 +84,18 @@ def test_a_follower_that_is_killed_as_its_plan_ends_leaves_nothing_behind(
     assert_world_ok(small, run.job, left_behind=["dropbear"])
 
 
+def test_a_question_that_hangs_ends_with_its_connection(small: Dropbears, crew: Crew) -> None:
+    """Its processes are in the group of their connection's dropbear, which is not ours to end."""
+    host = small.hosts[0]
+    game = make_game(small, RECIPE.replace("current: ", "current: touch asked; sleep 60; "))
+    crew.start()
+    job = start(game, host)
+    until((host.home / "asked").exists, "it is asked")
+    orders.cancel(job, by=mira())
+    wait_for_end(job, "cancelled")
+    assert_world_ok(small, job, left_behind=["dropbear"])
+
+
 @pytest.mark.slow
 def test_cut_connections_and_a_killed_worker_cost_nothing(
     game: Game, small: Dropbears, crew: Crew, nursery: Nursery

@@ -9,7 +9,7 @@ from django.utils import timezone
 from demo.fleet import Fleet, FleetHost
 from deploy_tasks import orders
 from deploy_tasks.models import Game
-from deploy_tasks.runner import following
+from deploy_tasks.runner import contact, following
 from tests.faults.crew import Crew
 from tests.faults.host.slow import make_slow, start_and_wait
 from tests.faults.jobs import RECIPE, make_game, mira, start, wait_for_end
@@ -98,6 +98,18 @@ def test_a_sudo_that_wants_a_password_is_named(host: FleetHost, fleet: Fleet, cr
     job = start(game, host)
     wait_for_end(job, "failed")
     assert job.host_runs.get().error == "step “stop”: sudo wants a password"
+    assert_world_ok(fleet, job)
+
+
+def test_a_question_that_hangs_is_ended_on_the_host_too(
+    host: FleetHost, fleet: Fleet, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contact, "ASK_LIMIT", 1)
+    game = make_game(fleet, RECIPE.replace("current: ", "current: sleep 60; "))
+    crew.start()
+    job = start(game, host)
+    wait_for_end(job, "failed")
+    assert job.host_runs.get().error == "the host gave no answer within 1 s"
     assert_world_ok(fleet, job)
 
 
