@@ -31,6 +31,15 @@ def border(recipe: Recipe) -> int | None:
     return next((n for n, step in enumerate(recipe.steps) if step.disruptive), None)
 
 
+def felt(recipe: Recipe) -> frozenset[int]:
+    """Steps that leave a host down where they began and it did not get to its end. What runs at
+    every end takes nobody down, wherever it stands."""
+    first = border(recipe)
+    if first is None:
+        return frozenset()
+    return frozenset(n for n, step in enumerate(recipe.steps) if n >= first and not step.always)
+
+
 def holds_nobody(job: Job) -> bool:
     """Whether neither a job itself nor another one limits how many of its hosts are down."""
     limited = Rollout.model_validate(job.rollout).limits_others

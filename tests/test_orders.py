@@ -495,6 +495,32 @@ def test_giving_up_frees_the_host(game: Game, mira: User) -> None:
     assert job.state == "failed"
 
 
+@pytest.mark.parametrize(
+    ("disruptive", "attempts", "down"),
+    [
+        ("stop", {"state": "lost"}, True),
+        ("stop", {"state": "new"}, True),  # it was on its way, and may have begun
+        ("stop", {"state": "abandoned"}, False),
+        ("start", {"state": "lost"}, False),
+        ("", {"state": "lost"}, False),
+    ],
+)
+def test_who_is_given_up_where_players_may_feel_it_is_down(
+    disruptive: str, attempts: dict[str, str], down: bool, mira: User
+) -> None:
+    text = factories.RECIPE.replace(
+        f"name: {disruptive}", f"name: {disruptive}\n    disruptive: true"
+    )
+    game = factories.game(text=text if disruptive else factories.RECIPE)
+    factories.release(game)
+    factories.host(game, "eu-1")
+    job = start(mira)
+    unknown(job).attempts.update(**attempts)
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="give_up")
+    told = Event.objects.filter(job=job, kind="host").latest("seq").data or {}
+    assert (job.host_runs.get().down, told.get("down", False)) == (down, down)
+
+
 def test_an_answer_nobody_waits_for_is_refused(game: Game, mira: User) -> None:
     job = start(mira, hosts=["eu-1"])
     with pytest.raises(OrderRefused, match="eu-1 awaits no answer"):

@@ -102,11 +102,9 @@ class _Stand(NamedTuple):
 
 def _untouched(job: Job) -> set[int]:
     """Host runs that failed before a step that players feel could have begun."""
-    recipe = revisions.recipe_of(job.revision)
-    border = floors.border(recipe)
-    if border is None or job.rolls_back_id:
+    felt = floors.felt(revisions.recipe_of(job.revision))
+    if not felt or job.rolls_back_id:
         return set()
-    felt = [n for n, step in enumerate(recipe.steps) if n >= border and not step.always]
     failed = HostRun.objects.filter(job=job, state=HostRunState.FAILED, down=False)
     begun = Attempt.objects.filter(host_run=OuterRef("pk"), step__in=felt).exclude(
         state__in=NEVER_BEGUN

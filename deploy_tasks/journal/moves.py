@@ -92,8 +92,8 @@ def move_host_runs(
     if not moved:
         return []
     HostRun.objects.filter(pk__in=moved).update(state=to, reason=reason, **changes)
-    why = {"reason": reason, "error": str(changes.get("error", ""))}
-    data = {"to": to.value} | {name: text for name, text in why.items() if text}
+    told = {"reason": reason, "error": str(changes.get("error", "")), "down": changes.get("down")}
+    data = {"to": to.value} | {name: value for name, value in told.items() if value}
     append(job.pk, [News(Event.Kind.HOST, data, host_run=pk) for pk in moved])
     if to == HostRunState.UNKNOWN:
         calls.note_unknown(job.pk)

@@ -7,8 +7,9 @@ from django.contrib.auth.models import User
 from django.db.models import F, Q
 from django.utils.translation import gettext_noop
 
-from deploy_tasks import clock, journal
+from deploy_tasks import clock, floors, journal, revisions
 from deploy_tasks.models import Attempt, Event, Host, HostRun, Job
+from deploy_tasks.standing import has_begun
 from deploy_tasks.states import HOST_ACTIVE, AttemptState, HostRunState, Link
 
 # What is stored is read by everybody: it is written in English, and told again where it is shown.
@@ -21,7 +22,8 @@ def give_up(
     job: Job, runs: Sequence[HostRun], in_doubt: Mapping[int, Sequence[Attempt]], *, by: User
 ) -> None:
     """These host runs of a locked job, unknown or out of reach, have failed; so have those of
-    their attempts ``in_doubt`` that may still be going on.
+    their attempts ``in_doubt`` that may still be going on. Where a step that players feel has
+    begun, or may have, the host is down for all that one knows.
 
     Whoever carries one of them has lost its claim. What may run on its host still is ended before
     anything else starts there.
@@ -31,21 +33,30 @@ def give_up(
     going_on = (AttemptState.NEW, AttemptState.RUNNING)
     still_open = [one for run in runs for one in in_doubt[run.pk] if one.state in going_on]
     decide(job, still_open, AttemptState.LOST, error)
-    journal.move_host_runs(
-        job,
-        [run.pk for run in runs],
-        [HostRunState.UNKNOWN, *HOST_ACTIVE],
-        HostRunState.FAILED,
-        holds_host=False,
-        error=error,
-        ended_at=clock.now(),
-        fence=F("fence") + 1,
-        owner="",
-        lease_until=None,
-        wake_at=None,
-        activity="",
-        wish="",
-    )
+    down = _left_down(job, runs)
+    for is_down in (True, False):
+        journal.move_host_runs(
+            job,
+            [run.pk for run in runs if (run.pk in down) == is_down],
+            [HostRunState.UNKNOWN, *HOST_ACTIVE],
+            HostRunState.FAILED,
+            down=is_down,
+            holds_host=False,
+            error=error,
+            ended_at=clock.now(),
+            fence=F("fence") + 1,
+            owner="",
+            lease_until=None,
+            wake_at=None,
+            activity="",
+            wish="",
+        )
+
+
+def _left_down(job: Job, runs: Sequence[HostRun]) -> set[int]:
+    felt = floors.felt(revisions.recipe_of(job.revision))
+    tried = Attempt.objects.filter(host_run__in=runs, step__in=felt)
+    return {one.host_run_id for one in tried if has_begun(one)}
 
 
 def attempts_in_doubt(runs: Sequence[HostRun]) -> Mapping[int, list[Attempt]]:

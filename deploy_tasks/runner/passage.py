@@ -279,13 +279,8 @@ class Passage:
         """It ended badly after the first step that players feel, and that was not undone."""
         if state == HostRunState.ROLLED_BACK:
             return False
-        if self._border is None:
-            return False
-        # What runs at every end takes nobody down, wherever it stands.
-        begun = [one for one in self._work.attempts if has_begun(one)]
-        return any(
-            one.step >= self._border and not self._recipe.steps[one.step].always for one in begun
-        )
+        felt = floors.felt(self._recipe)
+        return any(one.step in felt and has_begun(one) for one in self._work.attempts)
 
     # The version
 
