@@ -66,10 +66,13 @@ test("a newer list is taken, an older one is not, and steps that are known stay"
 });
 
 test("another state forgets why the last one was", () => {
-  const job = model(host("eu-1", { state: "failed", error: "no space", ended_at: AT }));
-  job.apply([{ s: 11, h: "eu-1", k: "host", to: "waiting", at: AT }]);
+  const job = model(host("eu-1", { state: "failed", error: "no space", down: true, ended_at: AT }));
+  job.apply([{ s: 11, h: "eu-1", k: "host", excluded: true, at: AT }]);
+  assert.equal(job.troubles().down, 1);
+  job.apply([{ s: 12, h: "eu-1", k: "host", to: "waiting", at: AT }]);
   assert.equal(job.hosts.get("eu-1").error, "");
   assert.equal(job.hosts.get("eu-1").ended_at, null);
+  assert.equal(job.troubles().down, 0);
 });
 
 test("a lost link shows, and is no outcome", () => {
