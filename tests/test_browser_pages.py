@@ -88,6 +88,9 @@ def test_no_page_breaks_the_policy_or_runs_over_its_edge(path: str, tab: Tab, sm
 def test_a_missing_page_says_so_in_our_own_look(tab: Tab) -> None:
     tab.page.goto("/jobs/987654/")
     expect(tab.page.locator("h1")).to_contain_text("There is no such page")
+    tab.page.get_by_label("Name or label").fill("squid")
+    tab.page.keyboard.press("Enter")
+    expect(tab.page).to_have_url(re.compile(r"/hosts/\?q=squid$"))
 
 
 def test_a_look_shows_as_it_is_found_without_a_reload(tab: Tab, small: Job) -> None:
@@ -113,7 +116,7 @@ def test_the_dashboard_tells_what_happens_without_a_reload(tab: Tab) -> None:
     scenes.midway(scenes.game("squid", hosts=5), done=0.5)
     expect(tab.page.locator("#headline")).to_contain_text("1 host is down.")
     expect(tab.page.locator("#now")).to_contain_text("squid 1.21.8")
-    expect(tab.page.locator("#causes")).to_contain_text("in health, squid 1.21.8")
+    expect(tab.page.locator("#causes")).to_contain_text("in “health”, squid 1.21.8")
     expect(tab.page).to_have_title("1 host down: Patchwave")
     assert tab.complaints() == []
 

@@ -197,7 +197,7 @@ def test_pages_of_hosts_tell_the_same_cause_and_ask_for_it_once(job: Job) -> Non
     assert len(queries) == 0
 
 
-def test_the_dashboard_and_the_page_of_a_host_tell_what_made_it_fail(
+def test_the_dashboard_and_the_page_of_a_host_tell_what_made_it_fail_and_from_where_it_goes_on(
     squid: Game, client: Client
 ) -> None:
     host = factories.host(squid, "eu-1")
@@ -208,4 +208,5 @@ def test_the_dashboard_and_the_page_of_a_host_tell_what_made_it_fail(
     for page in ("/", "/hosts/eu-1/"):
         told = client.get(page).content.decode()
         assert "<samp>No space left on device</samp> in “unpack”" in told
+        assert "from “unpack”" in told.partition("/retry")[2].partition("</button>")[0]
         assert "exit status 2" not in told

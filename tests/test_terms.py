@@ -18,7 +18,7 @@ from webapp.terms import terms
         (
             {"max_failed": "5%", "max_failed_in_batch": 1, "gate": "manual", "soak": "5m"},
             "batches 100%, 50 at a time, at most 5% may fail, at most 1 of a batch may fail,"
-            " each batch stays well for 5 min 0 s, each next batch waits to be promoted",
+            " each batch stays well for 5 min, each next batch waits to be promoted",
         ),
         (
             {"max_down": {"region": "25%"}, "per_machine": 1},
@@ -27,8 +27,8 @@ from webapp.terms import terms
         ),
         (
             {"canary": "5%", "gate": ["manual", "auto"], "soak": ["1h", "5m"]},
-            "5% first, batches 100%, 50 at a time, batch after batch stays well for 1 h 0 min,"
-            " 5 min 0 s, after batch 1 the next one waits to be promoted",
+            "5% first, batches 100%, 50 at a time, batch after batch stays well for 1 h,"
+            " 5 min, after batch 1 the next one waits to be promoted",
         ),
         (
             {"gate": ["auto", "manual"], "batch_by": "region", "order_by": "-shard"},

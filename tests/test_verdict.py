@@ -124,10 +124,12 @@ def test_a_waiting_job_says_what_it_waits_for() -> None:
         (-1, "0 s"),
         (0.4, "0 s"),
         (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
+        (59.6, "1 min"),
+        (61, "1 min 1 s"),
         (3599, "59 min 59 s"),
-        (3600, "1 h 0 min"),
-        (90_000, "25 h 0 min"),
+        (3600, "1 h"),
+        (3660, "1 h 1 min"),
+        (90_000, "25 h"),
     ],
 )
 def test_a_duration_is_told_as_exactly_as_a_person_reads_it(seconds: float, words: str) -> None:

@@ -88,15 +88,15 @@ def verdict(job: Job, batches: Sequence[BatchCounts], found: Findings, *, now: d
 
 
 def duration(span: timedelta) -> str:
-    """``48 s``, ``4 min 12 s``, ``1 h 3 min``: as long as a person reads it."""
-    seconds = max(0, round(span.total_seconds()))
-    minutes, rest = divmod(seconds, 60)
-    if not minutes:
-        return _("%(seconds)d s") % {"seconds": seconds}
-    if minutes < 60:
-        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
+    """``48 s``, ``4 min 12 s``, ``5 min``, ``1 h 3 min``: as long as a person reads it."""
+    minutes, seconds = divmod(max(0, round(span.total_seconds())), 60)
     hours, minutes = divmod(minutes, 60)
-    return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    parts = {"hours": hours, "minutes": minutes, "seconds": seconds}
+    if hours:
+        return (_("%(hours)d h %(minutes)d min") if minutes else _("%(hours)d h")) % parts
+    if minutes:
+        return (_("%(minutes)d min %(seconds)d s") if seconds else _("%(minutes)d min")) % parts
+    return _("%(seconds)d s") % parts
 
 
 def _is_before_the_switch(job: Job, now: datetime) -> bool:

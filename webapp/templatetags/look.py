@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks.models import AuditEntry, Call, HostCheck, HostRun, Moment
 from deploy_tasks.states import HOST_ENDED, HOST_RETRYABLE, HostRunState, Link
 from deploy_tasks.times import iso
+from webapp import failures
 from webapp.failures import Why
 from webapp.retelling import retold
 from webapp.verdict import duration
@@ -148,6 +149,12 @@ def order(**body: Any) -> SafeString:
 @register.filter
 def retryable(run: HostRun) -> bool:
     return run.state in HOST_RETRYABLE
+
+
+@register.filter
+def again(run: HostRun) -> str | None:
+    """The step that a retry of it begins with, where one does not stand."""
+    return failures.again(run.job, run.step)
 
 
 @register.filter

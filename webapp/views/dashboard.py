@@ -23,7 +23,7 @@ OPEN_SHOWN = 20
 RECENT_SHOWN = 8
 DRIFTED_SHOWN = 10
 #: Of a host in trouble.
-TOLD = ("job__game", "job__release", "host__last_check")
+TOLD = ("job__game", "job__release", "job__revision", "host__last_check")
 
 
 @takes(Right.SEE)

@@ -111,7 +111,7 @@ export class Causes {
     this.#told = told;
     this.#root.hidden = rows.length === 0;
     setText(this.#parts.title, this.#title(unknown));
-    setText(this.#parts.n, this.#summary(unknown));
+    setText(this.#parts.n, this.#summary(unknown, away));
     this.#paintMore(few, ended);
     this.#arrange(rows);
   }
@@ -136,16 +136,18 @@ export class Causes {
     return unknown.length ? gettext("Hosts that wait for an answer") : gettext("Hosts out of reach");
   }
 
-  #summary(unknown) {
+  /** Of whom the title tells: how many. */
+  #summary(unknown, away) {
     const failed = this.list.reduce((sum, cause) => sum + cause.hosts.length, 0);
     const waiting = unknown.reduce((sum, { hosts }) => sum + hosts.length, 0);
+    if (!failed) return number(waiting || away.length);
     const told = [
       [failed, ngettext("%(n)s host", "%(n)s hosts", failed)],
       [this.list.length, ngettext("%(n)s cause", "%(n)s causes", this.list.length)],
       [waiting, ngettext("%(n)s waits for an answer", "%(n)s wait for an answer", waiting)],
     ];
     const said = told.filter(([n]) => n).map(([n, text]) => fill(text, { n: number(n) }));
-    return said.length ? said.join(gettext(", ")) : gettext("none failed");
+    return said.join(gettext(", "));
   }
 
   /** A row that says the same stays the very same: who is about to press it does press it. And

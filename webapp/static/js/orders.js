@@ -123,6 +123,8 @@ export class Orders {
     this.promote.hidden = !can.includes("promote") || !this.gated;
     if (this.gated) {
       const next = batches.find(({ n }) => n > this.gated.n);
+      // What soaks goes on by itself, and is better left to.
+      this.promote.classList.toggle("main", unfit || this.gated.gate === "gate");
       this.#label(
         this.promote,
         unfit ? gettext("Begin all the same") : fill(gettext("Promote batch %(n)s"), this.gated),

@@ -103,9 +103,14 @@ function ahead({ canary, budget, counts }, { job, asks, first, soak }) {
   const rest = [
     counts.staged ? fill(gettext("%(n)s staged"), { n: number(counts.staged) }) : "",
     canary && budget.job === 0 ? gettext("one failure halts it") : "",
-    soak ? fill(gettext("soaks %(time)s"), { time: duration(soak) }) : "",
+    soak ? fill(gettext("soaks %(time)s"), { time: whole(duration(soak)) }) : "",
   ];
   return [[opens, ...rest].filter(Boolean).join(gettext(", ")), asks];
+}
+
+/** Its number does not leave its unit. */
+function whole(span) {
+  return span.replaceAll(" ", "\u00a0");
 }
 
 /** @param used of the batch that is under way: failures of the job until now */

@@ -33,25 +33,20 @@ export function size(bytes) {
   return `${tenths.format(bytes / 1024 ** power)} ${["KB", "MB", "GB"][power - 1]}`;
 }
 
-/** As long as a person reads it: "48 s", "4 min 12 s", "1 h 3 min". */
-export function duration(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  const minutes = Math.floor(whole / 60);
-  if (!minutes) return fill(gettext("%(seconds)d s"), { seconds: whole });
-  if (minutes < 60)
-    return fill(gettext("%(minutes)d min %(seconds)d s"), { minutes, seconds: whole % 60 });
-  return fill(gettext("%(hours)d h %(minutes)d min"), {
-    hours: Math.floor(minutes / 60),
-    minutes: minutes % 60,
-  });
+/** As long as a person reads it: "48 s", "4 min 12 s", "5 min", "1 h 3 min". */
+export function duration(span) {
+  const whole = Math.max(0, Math.round(span));
+  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const parts = { hours, minutes, seconds };
+  if (hours) return fill(minutes ? gettext("%(hours)d h %(minutes)d min") : gettext("%(hours)d h"), parts);
+  if (minutes)
+    return fill(seconds ? gettext("%(minutes)d min %(seconds)d s") : gettext("%(minutes)d min"), parts);
+  return fill(gettext("%(seconds)d s"), parts);
 }
 
 /** How far off something is: to the minute, until the last. */
 export function until(seconds) {
-  if (seconds <= 90) return duration(seconds);
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return fill(gettext("%(n)s min"), { n: minutes });
-  return duration(60 * minutes);
+  return duration(seconds <= 90 ? seconds : 60 * Math.round(seconds / 60));
 }
 
 /** Of a step: a tenth of a second counts while it is short. */
