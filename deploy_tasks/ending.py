@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds. Whoever told it to end kills it soon after.
 END_WITHIN = 8.0
+TELL_WITHIN = 0.5
 
 
 def end_anyway(within: float = END_WITHIN) -> None:
@@ -19,8 +20,14 @@ def end_anyway(within: float = END_WITHIN) -> None:
 
     def end() -> None:
         left = [one.name for one in threading.enumerate() if not one.daemon]
-        log.warning("ended with threads that did not: %s", ", ".join(left))
-        os._exit(0)
+        said = "ended with threads that did not: %s", ", ".join(left)
+        # One that hangs may have the log, or nobody reads that any more.
+        telling = threading.Thread(target=log.warning, args=said, daemon=True)
+        try:
+            telling.start()
+            telling.join(TELL_WITHIN)
+        finally:
+            os._exit(0)
 
     timer = threading.Timer(within, end)
     timer.daemon = True

@@ -308,7 +308,8 @@ class Chaos:
             worker.wait(STOPS_WITHIN)
         took = time.monotonic() - began
         self.told.append(f"  worker {worker.pid} ended within {took:.1f} s")
-        if took > STOPS_WITHIN:
+        # At its failpoint since: it cannot end.
+        if took > STOPS_WITHIN and worker.state not in ("T", "t"):
             self.wrong.append(self.told[-1])
 
     def freeze_worker(self) -> None:

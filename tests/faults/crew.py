@@ -207,10 +207,11 @@ def _work(wanted: dict[str, Any]) -> None:
         _give(wanted["order"])
         return
     crew = Crew()
-    told_to_stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told_to_stop.set())
+    # Waited for and not handled: a handler that came while this thread has the lock of what it is
+    # to set would wait for that for ever.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     crew.start()
-    told_to_stop.wait()
+    signal.sigwait({signal.SIGTERM})
     ending.end_anyway()
     crew.stop()
 
