@@ -182,6 +182,13 @@ def end(plan: str, nonce: str) -> Program:
     return _program(plan, nonce, _source("state.sh", "unfollow.sh", "end.sh", PLAN=plan))
 
 
+def left(plan: str) -> tuple[Program, bytes]:
+    """Asks what lives on of a plan whose runner is gone; see left.sh. Answered as `ask` is."""
+    nonce = new_nonce()
+    program = _program(plan, nonce, _source("state.sh", "left.sh"))
+    return program, f"\x1e{nonce} H left ".encode()
+
+
 def word(said: bytes, nonce: str) -> str:
     """Of the header that a short program ends with; empty where it has not printed it."""
     line, end, _ = said.partition(f"\x1e{nonce} H ".encode())[2].partition(b"\n")

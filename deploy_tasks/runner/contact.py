@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import clock, key_rules, refusals, ssh
 from deploy_tasks.commands import Program
-from deploy_tasks.errors import ConnectFailed, LinkLost, LoginRefused, OrderRefused
+from deploy_tasks.errors import ConnectFailed, HostFailed, LinkLost, LoginRefused, OrderRefused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Unknown
@@ -28,6 +28,8 @@ UNREACHABLE_AFTER = 600
 LONGEST_PAUSE = 30
 #: Of a short question. A dead link is noticed before, so that it is not taken for the host.
 ASK_LIMIT = 45
+#: Of one that can do without its answer.
+GLANCE_LIMIT = 10
 
 
 class Contact:
@@ -121,6 +123,16 @@ class Contact:
             else:
                 self._story.link(Link.CONNECTED)
                 return answer
+
+    def ask_if_there(self, program: Program) -> bytes:
+        """What the host prints, where it is connected and does so: it is not waited for."""
+        if not (self._session and self._session.is_alive):
+            return b""
+        with suppress(TimeoutError, LinkLost, HostFailed):
+            return self._session.run(
+                program.command, stdin=program.stdin, timeout=GLANCE_LIMIT
+            ).stdout
+        return b""
 
     @contextmanager
     def cut_when_woken(self, session: ssh.Session, *, launched: bool) -> Iterator[None]:

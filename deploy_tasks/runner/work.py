@@ -11,7 +11,7 @@ from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry
 from deploy_tasks.masking import Mask
 from deploy_tasks.models import Attempt, Event, HostRun
-from deploy_tasks.runner import plans, target
+from deploy_tasks.runner import left_over, plans, target
 from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Unknown
 from deploy_tasks.runner.following import End, Follower, abandon, pass_on
@@ -346,25 +346,33 @@ class Work:
                 moved = {"step": attempt.step + 1} if has_begun(attempt) else {}
                 self._story.tell(changes={"warned": True, **moved})
                 done.append(attempt.step)
-            elif doubtful := self._doubtful(attempts):
-                raise Unknown(
-                    _("whether step “%(step)s” ran to its end is not known: %(reason)s")
-                    % {
-                        "step": "”, “".join(one.name for one in doubtful),
-                        "reason": doubtful[0].reason,
-                    }
-                )
             else:
+                self._refuse_to_guess([one for one in attempts if one.state == AttemptState.LOST])
                 break
         return done
 
-    def _doubtful(self, attempts: Sequence[Attempt]) -> list[Attempt]:
-        """Those that are lost, and must not be done again by guess."""
-        return [
-            one
-            for one in attempts
-            if one.state == AttemptState.LOST and self._recipe.steps[one.step].repeat != "safe"
-        ]
+    def _refuse_to_guess(self, lost: Sequence[Attempt]) -> None:
+        """Raises Unknown where one must not be done again by itself: as its recipe says, and beside
+        what it has left running."""
+        if not lost:
+            return
+        plan = lost[0].uid.partition(".")[0]
+        left = left_over.named(self._contact, plan, self._mask)
+        doubtful = [one for one in lost if left or self._recipe.steps[one.step].repeat != "safe"]
+        if not doubtful:
+            return
+        what = {"step": "”, “".join(one.name for one in doubtful), "reason": doubtful[0].reason}
+        if not left:
+            raise Unknown(
+                _("whether step “%(step)s” ran to its end is not known: %(reason)s") % what
+            )
+        raise Unknown(
+            _(
+                "whether step “%(step)s” ran to its end is not known: %(reason)s; "
+                "what it had started runs there still: %(left)s"
+            )
+            % {**what, "left": left}
+        )
 
     def _tries_again(self, step: recipes.Step, attempt: Attempt) -> bool:
         """A new attempt by itself after a known failure, as often as the recipe says."""

@@ -191,6 +191,27 @@ def test_a_runner_that_was_killed_with_all_it_had_is_dead(launch: Launch, host: 
     plan.leave()
 
 
+def test_what_outlives_its_step_and_its_runner_is_named(launch: Launch, host: HostShell) -> None:
+    text = f"sleep 60 & echo $! >child; setsid sleep 59 & {HELD}"
+    plan = launch(host, Script("true", 60), Script(text, 60)).wait_until_begun()
+    left, mark = commands.left(plan.id)
+
+    def said() -> bytes:
+        return host.run(left).partition(mark)[2].partition(b"\n")[2]
+
+    script = plan.script
+    assert said() == b""
+    os.kill(plan.runner, signal.SIGKILL)
+    assert said() == b"", "its shell will end it"
+    os.kill(script, signal.SIGKILL)
+    until(lambda: gone(script), "that is gone, too")
+    child = int((host.home / "child").read_text())
+    until(lambda: said() == b"%d sleep\n" % child, "what it has started is left")
+    os.kill(child, signal.SIGKILL)
+    until(lambda: said() == b"", "nothing is left")
+    plan.clear_away()
+
+
 def test_a_pid_that_was_given_again_is_not_taken_for_the_runner(
     launch: Launch, host: HostShell
 ) -> None:

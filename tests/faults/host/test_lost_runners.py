@@ -99,6 +99,27 @@ def test_what_is_safe_to_repeat_is_done_again_by_itself(
     assert_world_ok(fleet, run.job, repeated={"work"})
 
 
+def test_nothing_is_done_again_beside_what_is_left_of_it(
+    host: FleetHost, fleet: Fleet, crew: Crew
+) -> None:
+    crew.start()
+    more = "[ -e child ] || { sleep 60 & echo $! >child; }\n      touch working"
+    text = with_repeat("safe").replace("touch working", more)
+    run = start_and_wait(make_slow(fleet, host, text), host)
+    kill_runner(run, host)
+    wait_until_unknown(run)
+    child = (host.home / "child").read_text().strip()
+    assert run.reason == (
+        "whether step “work” ran to its end is not known: the runner was killed; "
+        f"what it had started runs there still: {child} sleep"
+    )
+    os.kill(int(child), signal.SIGKILL)
+    (host.home / "go").touch()
+    orders.answer(run.job, by=mira(), hosts=[host.name], answer="it_did_not_run")
+    wait_for_end(run.job, "succeeded")
+    assert_world_ok(fleet, run.job, repeated={"work"})
+
+
 def test_an_orphan_is_waited_for(game: Game, host: FleetHost, fleet: Fleet) -> None:
     run = start_and_wait(game, host)
     kill_runner(run, host, and_script=False)
