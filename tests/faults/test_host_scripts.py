@@ -32,6 +32,9 @@ from tests.host_shell import (
 )
 from tests.waiting import until
 
+#: Of a plan's watchdog, in seconds.
+NAP = b"0.2"
+
 #: Runs until somebody touches ``go``.
 HELD = "echo began; touch begun; while [ ! -e go ]; do sleep .05; done; echo over"
 
@@ -40,14 +43,19 @@ class Plan:
     """One plan that was launched on a host, and the follower that is still there."""
 
     def __init__(self, host: HostShell, *scripts: Script, patience: int = 10) -> None:
-        """``patience``: seconds between TERM and KILL, which are 10."""
+        """``patience``: seconds between TERM and KILL, which are 10. Between two looks of the
+        watchdog, a second passes else."""
         self.host = host
         self.id, self.nonce = commands.new_plan_id(), commands.new_nonce()
         program = commands.launch(self.id, self.nonce, scripts, NONE, follower=host.follower)
-        waits = b"kill_at=$((now + %d))"
-        assert waits % 10 in program.stdin
-        program = replace(program, stdin=program.stdin.replace(waits % 10, waits % patience))
-        self.process = host.exec(program)
+        text = program.stdin
+        for was, here in (
+            (b"kill_at=$((now + 10))", b"kill_at=$((now + %d))" % patience),
+            (b"\nsleep 1\n", b"\nsleep %s\n" % NAP),
+        ):
+            assert text.count(was) == 1
+            text = text.replace(was, here)
+        self.process = host.exec(replace(program, stdin=text))
 
     @property
     def path(self) -> Path:
@@ -369,7 +377,7 @@ def test_a_directory_that_is_taken_away_ends_the_plan_after_its_step(
 
 
 def test_the_limit_is_kept_without_the_directory(launch: Launch, host: HostShell) -> None:
-    plan = launch(host, Script(HELD, 3)).wait_until_begun()
+    plan = launch(host, Script(HELD, 2)).wait_until_begun()
     wait_for_look(host)
     runner = plan.runner
     shutil.rmtree(host.home / ".patchwave")
@@ -581,7 +589,7 @@ def wait_for_look(host: HostShell) -> None:
 
 def naps(host: HostShell) -> set[int]:
     """Of the watchdog."""
-    nap = [b"sleep", b"1", b""]
+    nap = [b"sleep", NAP, b""]
     return {pid for pid in host.pids() if processes.words(pid, "cmdline") == nap}
 
 
