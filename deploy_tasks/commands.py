@@ -183,9 +183,9 @@ def end(plan: str, nonce: str) -> Program:
 
 
 def left(plan: str) -> tuple[Program, bytes]:
-    """Asks what lives on of a plan whose runner is gone; see left.sh. Answered as `ask` is."""
+    """Asks what lives on of a plan that is lost; see left.sh. Answered as `ask` is."""
     nonce = new_nonce()
-    program = _program(plan, nonce, _source("state.sh", "left.sh"))
+    program = _program(plan, nonce, _source("state.sh", "left.sh", PLAN=plan))
     return program, f"\x1e{nonce} H left ".encode()
 
 

@@ -154,12 +154,14 @@ def test_a_directory_that_is_taken_away_ends_its_plan(
     assert_world_ok(fleet, run.job)
 
 
+@pytest.mark.parametrize("rule", ["ask", "safe"])
 def test_a_directory_that_is_taken_away_unseen_is_a_loss_and_never_a_fresh_start(
-    own_fleet: Fleet, crew: Crew, transactional_db: None
+    rule: str, own_fleet: Fleet, crew: Crew, transactional_db: None
 ) -> None:
+    """Nor what is safe to repeat: it runs there still."""
     crew.start()
     host = own_fleet.hosts[0]
-    run = start_and_wait(make_slow(own_fleet, host, RECIPE), host)
+    run = start_and_wait(make_slow(own_fleet, host, with_repeat(rule)), host)
     is_told = run.attempts.filter(name="work", state="running").exists
     until(is_told, "what came before it is known")
     subprocess.run(["rm", "-rf", host.home / ".patchwave"], check=True)
