@@ -3,11 +3,12 @@ import { test } from "node:test";
 
 import { Painter, rest } from "../../webapp/static/js/painter.js";
 
-test("a painting is followed by a rest of four times its length, and never a long one", () => {
-  assert.equal(rest(5, 0), 20);
-  assert.equal(rest(5, 8), 12);
+test("a painting is followed by a rest of five times its length, and never a long one", () => {
+  assert.equal(rest(5, 0), 25);
+  assert.equal(rest(5, 8), 17);
   assert.equal(rest(5, 500), 0);
-  assert.equal(rest(300, 0), 200);
+  assert.equal(rest(80, 0), 400);
+  assert.equal(rest(300, 0), 500);
 });
 
 test("what changes before the next frame is painted together, once", async () => {

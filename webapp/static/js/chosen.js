@@ -29,6 +29,7 @@ export class Chosen {
   #clip;
   #search;
   #retrying;
+  #printed = false; // since its log was painted
 
   /**
    * @param here the place, see place.js @param on `watch(name)`: the socket tells of this host,
@@ -88,7 +89,10 @@ export class Chosen {
     this.#past = new Past(this.#transcript, {
       url: this.#url(name),
       present: this.#on.watch(name),
-      onRead: () => this.#on.onTold({}),
+      onRead: () => {
+        this.#printed = true;
+        this.#on.onTold({});
+      },
     });
     this.#search.of(name);
     const page = this.#page.urls.host.replace("HOST", encodeURIComponent(name));
@@ -117,13 +121,17 @@ export class Chosen {
   }
 
   addLive(items) {
-    this.#transcript?.addLive(items);
+    if (this.#transcript?.addLive(items)) this.#printed = true;
   }
 
-  /** @param can what may be ordered now */
-  paint(can) {
-    this.#log.paint();
-    this.#clip.paint();
+  /** @param can what may be ordered now @param changed `{hosts, all}`, as the painter tells it */
+  paint(can, { hosts, all }) {
+    // A log is measured as it is painted: for nothing that would lay out the whole page once more.
+    if (this.#printed || all || hosts.has(this.name)) {
+      this.#log.paint();
+      this.#clip.paint();
+    }
+    this.#printed = false;
     const host = this.#model.hosts.get(this.name);
     if (!host) return;
     this.#retrying.paint(this.name, can, this.#on.told([this.name])?.[0]);

@@ -3,9 +3,9 @@
 /** A page that is hidden or covered gets no frames, but its title should go on telling. */
 const AT_LATEST = 1000; // milliseconds
 /** Paintings rest so many times as long as the last one took, with all that the browser did for it:
- * four fifths of the time are free. */
-const REST = 4;
-const LONGEST_REST = 200; // milliseconds
+ * five sixths of the time are free, also on a slow machine, and for what there is to read and hear. */
+const REST = 5;
+const LONGEST_REST = 500; // milliseconds
 
 /** How long to rest before the next one. @param took milliseconds @param since it ended */
 export function rest(took, since) {

@@ -36,12 +36,19 @@ retoldIn(page.job, ...page.activity);
 const model = new JobModel(page);
 const here = place.read();
 let looked = null;
+let link = null;
 let stepsKnown = false;
 let ticked = Date.now();
 
 const painter = new Painter(paint);
 const paintSoon = (changed) => painter.soon(changed);
-const refused = () => paintLink(byId("link"), { state: "refused" });
+/** How the page is connected is painted with all else: what is heard four times a second is no
+ * frame of its own. */
+const linked = (state) => {
+  link = state;
+  paintSoon({});
+};
+const refused = () => linked({ state: "refused" });
 const pick = (name) => chosen.pick(name);
 /** Of those that are shown together one is open: the log beside them is never another's. */
 const showOnly = (those) => {
@@ -137,7 +144,7 @@ const stream = new JobStream({
   after: model.seq,
   output: "none",
   onItems: take,
-  onLink: (state) => paintLink(byId("link"), state),
+  onLink: linked,
   onBehind: () => {
     story.skipped();
     return readList();
@@ -219,9 +226,10 @@ function paint({ hosts, all }) {
   orders.paint(asked.can, batches);
   fleet.paint(names, { all });
   timeline.paint(fleet.listed(), { all });
-  chosen.paint(asked.can);
+  chosen.paint(asked.can, { hosts, all });
   variables.of(chosen.name, Boolean(model.hosts.get(chosen.name)?.started_at));
   look(looked);
+  if (link) paintLink(byId("link"), link);
 }
 
 function paintCauses() {

@@ -23,11 +23,10 @@ export class Transcript {
 
   /** Items from the stream, of any host. */
   addLive(items) {
-    for (const item of items) {
-      if (item.h !== this.host) continue;
-      if (this.to === null) this.waiting.push(item);
-      else this.#add(item);
-    }
+    const own = items.filter(({ h }) => h === this.host);
+    if (this.to === null) this.waiting.push(...own);
+    else for (const item of own) this.#add(item);
+    return own.length > 0;
   }
 
   get lineCount() {
