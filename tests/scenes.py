@@ -74,6 +74,15 @@ ODD = {
     90: Fate(HostRunState.FAILED, 4, "step “switch” ended with exit status 1", output=STALE % 9),
     101: Fate(HostRunState.FAILED, 0, "no answer from 192.0.2.7 port 22 in 60 s", launched=False),
 }
+#: Of a host run whose outcome is still to come.
+ANEW = {
+    "holds_host": True,
+    "link": Link.NONE,
+    "down": False,
+    "error": "",
+    "reason": "",
+    "ended_at": None,
+}
 #: Of those that run, each of these takes much longer than the others.
 SLOW = 9
 TOO_LONG = 240  # seconds
@@ -149,6 +158,35 @@ def midway(of: Game, *, state: JobState = JobState.RUNNING, done: float = 0.45) 
     runs = HostRun.objects.bulk_create(runs)
     _tell(job, list(zip(runs, fates, strict=True)), begun)
     return job
+
+
+def hold(job: Job, gate: Gate, *, after: int = 2) -> None:
+    """Batches up to this one are through; its gate holds the others, of which no host has begun."""
+    later, now = job.host_runs.filter(batch__gt=after), timezone.now()
+    Attempt.objects.filter(host_run__in=later).delete()
+    later.update(**ANEW, state=HostRunState.WAITING, step=0, started_at=None)
+    through = job.host_runs.filter(batch__lte=after).exclude(state__in=HOST_ENDED)
+    through.update(state=HostRunState.SUCCEEDED, holds_host=False, link=Link.NONE, ended_at=now)
+    soaks = gate == Gate.SOAKING
+    job.batches.filter(n__lt=after).update(gate=Gate.OPEN)
+    until = now + timedelta(minutes=4) if soaks else None
+    job.batches.filter(n=after).update(gate=gate, soak_until=until)
+    job.rollout |= {"soak": "5m", "gate": "auto" if soaks else "manual"}
+    job.state = JobState.RUNNING if soaks else JobState.PAUSED
+    job.save(update_fields=["rollout", "state"])
+
+
+def stage(job: Job, *, opens: datetime | None = None) -> None:
+    """All hosts wait, staged, for the switch: until then, or for a person."""
+    switch = STEPS.index("stop")
+    Attempt.objects.filter(host_run__job=job, step__gte=switch).delete()
+    job.batches.update(gate=Gate.CLOSED, soak_until=None)
+    job.host_runs.update(
+        **ANEW, state=HostRunState.STAGED, step=switch, started_at=job.started_at, version="1.21.4"
+    )
+    job.rollout |= {"stage": "ahead"}
+    job.state, job.start_at, job.reason = JobState.RUNNING, opens, ""
+    job.save(update_fields=["rollout", "state", "start_at", "reason"])
 
 
 def print_lines(job: Job, name: str, count: int, *, line: str = "line {n} of the build") -> None:

@@ -1,7 +1,7 @@
 """Everybody can read and work every page: axe finds nothing, light and dark, wide and narrow."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.test import RequestFactory
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from deploy_tasks import audit
 from deploy_tasks.models import Job
-from deploy_tasks.states import JobState
+from deploy_tasks.states import Gate, JobState
 from tests import factories, scenes
 from tests.browser import CHROMIUM, Tab
 from webapp.views import own_password
@@ -44,11 +44,14 @@ PAGES = (
     "/admin/deploy_tasks/game/add/",
 )
 #: What each finds is said with the element and what to do about it.
-FOUND = """async (part) => (await axe.run(part)).violations.flatMap(({id, nodes}) =>
-  nodes.map(({html, failureSummary}) => `${id}: ${html.slice(0, 200)}: ${failureSummary}`))"""
+FOUND = """async (part) =>
+  (await axe.run(document.querySelectorAll(part))).violations.flatMap(({id, nodes}) => nodes.map(
+    ({html, failureSummary}) => `${id}: ${html.slice(0, 200)}: ${failureSummary}`))"""
+WIDE = ViewportSize(width=1440, height=900)
+NARROW = ViewportSize(width=360, height=800)
 LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark and narrow": {"color_scheme": "dark", "viewport": {"width": 360, "height": 800}},
+    "light": {"color_scheme": "light", "viewport": WIDE},
+    "dark and narrow": {"color_scheme": "dark", "viewport": NARROW},
 }
 
 
@@ -57,12 +60,21 @@ FACTORS: dict[str, dict[str, Any]] = {
     "code.html": {"wrong": True},
     "codes.html": {"codes": ["1234-5678", "8765-4321"]},
 }
-#: How a job stands, and what its page must be when axe looks.
-STATES = {
-    JobState.HALTED: "#causes li",
-    JobState.FAILED: "#causes li",
-    JobState.CANCELLED: "#log summary",
+#: What of its page is another where a job stands otherwise; all of it was looked at before.
+TELLS_HOW_IT_STANDS = ".verdict, #rail, #score, #causes, #log > header"
+#: How a job is held, or stands, and what its page must show when axe looks.
+STATES: dict[str, tuple[Callable[[Job], object], str]] = {
+    "soaks": (lambda job: scenes.hold(job, Gate.SOAKING), "#acts button:has-text('Promote')"),
+    "at a gate": (lambda job: scenes.hold(job, Gate.WAITING), "#acts .main:has-text('Promote')"),
+    "halted": (lambda job: stand(job, JobState.HALTED), "#causes li"),
+    "failed": (lambda job: stand(job, JobState.FAILED), "#causes li"),
+    "cancelled": (lambda job: stand(job, JobState.CANCELLED), "#acts a:has-text('again')"),
+    "staged": (scenes.stage, "#acts .main:has-text('Switch')"),
 }
+
+
+def stand(job: Job, state: JobState) -> None:
+    Job.objects.filter(pk=job.pk).update(state=state, reason="as it is")
 
 
 def found(page: Page, part: str = "html") -> list[str]:
@@ -72,6 +84,16 @@ def found(page: Page, part: str = "html") -> list[str]:
         page.evaluate((Path(AXE.origin).parent / "axe.min.js").read_text())
     answer: list[str] = page.evaluate(FOUND, part)
     return answer
+
+
+def found_at_any_width(page: Page, part: str = "html") -> list[str]:
+    own = page.viewport_size
+    assert own
+    said = found(page, part)
+    page.set_viewport_size(NARROW if own == WIDE else WIDE)
+    said += found(page, part)
+    page.set_viewport_size(own)
+    return said
 
 
 @pytest.fixture
@@ -113,7 +135,7 @@ def test_axe_finds_nothing_on_the_page_of_a_job(look: Tab, running: Job) -> None
     for below, shows in [("timeline", ".g-seg"), ("story", ".s-row"), ("variables", "tbody tr")]:
         page.locator(f"#{below}").scroll_into_view_if_needed()
         page.wait_for_selector(f"#{below} {shows}", state="attached")
-    told = {"as squares": found(page)}
+    told = {"as squares": found_at_any_width(page)}
     page.locator("#causes").get_by_role("button", name="Show", exact=True).first.click()
     page.wait_for_selector("#table tbody tr")
     told["as a table"] = found(page)
@@ -123,10 +145,10 @@ def test_axe_finds_nothing_on_the_page_of_a_job(look: Tab, running: Job) -> None
         page.keyboard.press("Escape")
     page.keyboard.press("?")
     told["keys"] = found(page, "dialog[open]")
-    for state, shows in STATES.items():
-        Job.objects.filter(pk=running.pk).update(state=state, reason="as it is")
+    for state, (come_to, shows) in STATES.items():
+        come_to(running)
         page.reload()
         for loaded in (shows, "#timeline .paces tbody tr"):
             page.wait_for_selector(loaded)
-        told[state] = found(page, "main")
+        told[state] = found_at_any_width(page, TELLS_HOW_IT_STANDS)
     assert {what: said for what, said in told.items() if said} == {}
