@@ -11,10 +11,11 @@ export class Score {
   /** @param onToggle called with the state whose entry was pressed */
   constructor(root, onToggle) {
     this.entries = SCORE.map((entry) => {
-      const count = element("b", {}, "0");
+      // Before the hosts are read nobody knows.
+      const count = element("b", {}, "–");
       const chip = element(
         "button",
-        { class: "chip", type: "button", "aria-pressed": "false" },
+        { class: "chip", type: "button", "aria-pressed": "false", hidden: entry.rare },
         element("span", {}, square(SAMPLE[entry.shown] ?? entry.shown), count),
         entry.word,
       );
