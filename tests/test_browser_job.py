@@ -131,11 +131,13 @@ def test_whatever_failed_the_hosts_stay_above_the_fold(tab: Tab, large: Job) -> 
     page.get_by_role("button", name="Show all 10").click()
     expect(last).to_be_in_viewport(ratio=1)
     line = page.locator("#causes li", has_text="region a").locator(".what")
-    assert line.evaluate("it => it.scrollWidth > it.clientWidth"), "is told in short"
+    assert line.evaluate("it => it.scrollHeight > it.clientHeight"), "is told in short"
     room = page.locator("#log .folds").evaluate("folds => folds.clientHeight")
     assert room >= 14 * 19, "the log beside them has room to be read"
     page.locator("#causes li", has_text="region a").get_by_role("button", name="Show").click()
-    assert line.evaluate("it => it.scrollWidth <= it.clientWidth"), "and in full where it is asked"
+    assert line.evaluate("it => it.scrollHeight <= it.clientHeight"), (
+        "and in full where it is asked"
+    )
     page.set_viewport_size({"width": 360, "height": 800})
     expect(page.locator("#causes .alone .who")).to_contain_text("1 is down")
     expect(page.locator("#causes .alone .who")).to_be_visible()

@@ -76,8 +76,10 @@ export class Painter {
 
   #drawn(begun) {
     this.#drawing = false;
-    this.#ended = performance.now();
-    this.#took = this.#ended - begun;
+    const now = performance.now();
+    // The first draws all there is, and who has opened the page waits for what comes after it.
+    this.#took = this.#ended < 0 ? 0 : now - begun;
+    this.#ended = now;
     if (this.#wanted) this.#wait();
   }
 }

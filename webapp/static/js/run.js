@@ -42,11 +42,12 @@ let ticked = Date.now();
 
 const painter = new Painter(paint);
 const paintSoon = (changed) => painter.soon(changed);
-/** How the page is connected is painted with all else: what is heard four times a second is no
- * frame of its own. */
-const linked = (state) => {
-  link = state;
-  paintSoon({});
+/** How the page is connected shows at once; how far behind it is, told four times a second, with all
+ * else: it is worth no frame of its own. */
+const linked = (told) => {
+  if (told.state !== link?.state) paintLink(byId("link"), told);
+  else paintSoon({});
+  link = told;
 };
 const refused = () => linked({ state: "refused" });
 const pick = (name) => chosen.pick(name);
