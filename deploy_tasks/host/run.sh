@@ -140,7 +140,7 @@ wait_for_session() {
 
 # Ends a step that has outlived its limit, also while nobody follows, and one that shall be ended.
 # An id is believed where it stands twice: sh reads byte by byte, and of what is written meanwhile the
-# beginning is of one line and the end of another. "1" of an id and " 1" of none would be everybody.
+# beginning is of one line and the end of another. Of "1 1234 ..." and "0 0" it may be "1 1": everybody.
 watch_over() {
   trap '' HUP
   ending=

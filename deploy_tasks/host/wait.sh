@@ -3,14 +3,15 @@
 variables=$(cat <&3)
 exec 3<&- 4<&-
 D=${0%/*}
+probe=
 clock() { read -r up _ </proc/uptime; now=${up%.*}${up#*.}; }
-trap 'kill -s KILL -- "-$probe"; exit 143' TERM
+# Between two probes there is none: the id of the last one may be another's by now.
+trap '[ -z "$probe" ] || kill -s KILL -- "-$probe"; exit 143' TERM
 clock
 began=$now
 patience=@CUT@
 good=0
 said=
-probe=
 while :; do
   clock
   asked=$now
@@ -25,6 +26,7 @@ END
   printf '%s\n' "$probe $((now / 100 + patience)) $probe" 1<>"$D/probe"
   wait "$probe"
   status=$?
+  probe=
   printf '%s\n' 0 1<>"$D/probe"
   says=$(cat "$out")
   if [ "$says" != "$said" ]; then printf '%s\n' "$says"; fi

@@ -257,7 +257,7 @@ def test_a_runner_that_nobody_reaps_is_dead(launch: Launch, dash: HostShell) -> 
 def test_an_id_that_was_read_while_it_was_written_ends_nobody(
     launch: Launch, dash: HostShell, name: str
 ) -> None:
-    """Of ``1234 90`` and ``0 1``, which takes its place, a sh that reads byte by byte may see
+    """Of ``1 1234 …`` and ``0 0``, which takes its place, a sh that reads byte by byte may see
     ``1 1``: to end group 1 is to end everybody."""
     with pid_namespace() as inside:
         dash.inside = inside
