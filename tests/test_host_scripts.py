@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -83,15 +84,27 @@ def test_a_step_costs_its_script_and_what_it_is_asked_for_and_no_process_more(
         host.inside = inside
 
         def plan(steps: int) -> int:
-            """How many processes it takes: in a table of one's own numbers are given in order."""
-            first = int(subprocess.check_output([*inside, "sh", "-c", "echo $$"]))
+            first = next_id(inside)
             host.launch([script] * steps)
-            return int(subprocess.check_output([*inside, "sh", "-c", "echo $$"])) - first
+            return next_id(inside) - first
 
         alone = plan(1)
         # A follower that polls takes some more.
         assert alone <= forks + (13 if host.follower == "tail" else 20)
         assert plan(31) - alone < 30 * (forks + 0.5)
+
+
+def test_a_question_costs_its_shell_and_one_process(host: HostShell) -> None:
+    with pid_namespace() as inside:
+        host.inside = inside
+        first = next_id(inside)
+        host.run(commands.ask("cd /", NONE)[0])
+        assert next_id(inside) - first - 1 == 2
+
+
+def next_id(inside: Sequence[str]) -> int:
+    """In a table of one's own numbers are given in order: so processes are counted."""
+    return int(subprocess.check_output([*inside, "sh", "-c", "echo $$"]))
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
