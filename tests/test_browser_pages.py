@@ -421,7 +421,8 @@ def test_what_is_found_out_late_leaves_the_step_that_was_chosen(tab: Tab, small:
     failed = run_in(small, HostRunState.FAILED)
     late: list[Route] = []
     tab.page.route("**/failures*", lambda route: late.append(route))
-    page = tab.open_job(small, f"?host={failed.name}")
+    with tab.page.expect_request("**/failures*"):
+        page = tab.open_job(small, f"?host={failed.name}")
     chosen = page.get_by_label("From which step")
     expect(chosen).to_contain_text("from where it stopped")
     chosen.select_option("over again from “stage”")
