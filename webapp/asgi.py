@@ -4,10 +4,7 @@ import os
 from typing import Any
 
 import django
-from asgiref.sync import sync_to_async
 from channels.routing import ProtocolTypeRouter
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest, HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 django.setup(set_prefix=False)
@@ -15,22 +12,10 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402 (needs the applications set up)
 
 from webapp import broker, doorman, proxies, rows  # noqa: E402
+from webapp.pages import Pages  # noqa: E402
 from webapp.routing import websockets  # noqa: E402
 
 WIRES = {"http", "websocket"}
-
-
-class Pages(ASGIHandler):
-    """Answers in one thread, from the first middleware to the view: none of them is a coroutine,
-    and Django would go to and fro between the loop and a thread three times for each request."""
-
-    def load_middleware(self, is_async: bool = False) -> None:
-        super().load_middleware(is_async=False)
-
-    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
-
-
 _router = ProtocolTypeRouter({"http": Pages(), "websocket": websockets})
 
 
