@@ -11,13 +11,16 @@ def connections(listener: int) -> list[int]:
     """The processes in which one sshd or dropbear serves its connections; not the commands they
     run."""
     parents = {pid: _parent_and_name(pid) for pid in running()}
-    found, family = [], {listener}
-    for pid in sorted(parents):  # a child has seldom a lower number; then the next cut gets it
-        parent, name = parents[pid]
-        if parent in family and name.startswith(("sshd", "dropbear")):
-            family.add(pid)
-            found.append(pid)
-    return found
+    servers = {pid: parent for pid, (parent, name) in parents.items() if _serves(name)}
+    # Ids begin anew at the end of their range: a child may have a lower one.
+    family, found = {listener}, {listener}
+    while found := {pid for pid, parent in servers.items() if parent in found} - family:
+        family |= found
+    return sorted(family - {listener})
+
+
+def _serves(name: str) -> bool:
+    return name.startswith(("sshd", "dropbear"))
 
 
 def kill(pids: Iterable[int]) -> None:
