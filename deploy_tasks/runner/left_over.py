@@ -1,20 +1,38 @@
 """What a step that is lost has left running on its host: what to do about it a person knows. It may
 be the game."""
 
+from django.utils.translation import gettext as _
+
 from deploy_tasks import commands
 from deploy_tasks.masking import Mask
 from deploy_tasks.runner.contact import Contact
+from deploy_tasks.runner.ends import Failed, Unknown
 from deploy_tasks.visible import words
 
 #: Of many, so many are named.
 NAMED = 5
 
 
-def named(contact: Contact, plan: str, mask: Mask) -> str:
-    """Such as ``4711 tar, 4712 gzip``; empty where nothing is left, or the host is not there."""
+def named(contact: Contact, plan: str, mask: Mask, *, certain: bool) -> str:
+    """Such as ``4711 tar, 4712 gzip``; empty where nothing is left.
+
+    Not ``certain``: also where the host is not there, or says nothing. Certain: it is asked until
+    it answers; raises Unknown where it does not, and what `Contact.ask` raises.
+    """
     program, mark = commands.left(plan)
-    _noise, _mark, answer = contact.ask_if_there(program).partition(mark)
+    said = _asked(contact, program) if certain else contact.ask_if_there(program)
+    _noise, found, answer = said.partition(mark)
+    if certain and not found:
+        raise Unknown(_("the host does not say what a lost step has left running there"))
     # The rest of the mark's own line is the host's uptime.
     lines = words(answer.partition(b"\n")[2], mask).splitlines()
     more = ["…"] if len(lines) > NAMED else []
     return ", ".join([*lines[:NAMED], *more])
+
+
+def _asked(contact: Contact, program: commands.Program) -> bytes:
+    try:
+        return contact.ask(program, launched=True).stdout
+    except Failed as failure:
+        # Nothing has failed: it only gave no answer.
+        raise Unknown(str(failure)) from None

@@ -149,7 +149,9 @@ class Passage:
         except Skipped:
             self._story.end(HostRunState.SKIPPED, reason=_("already at it"))
         except Unknown as unknown:
-            self._leave_unknown(unknown)
+            # A worker before us may have begun to take back.
+            is_undoing = self._run.activity == UNDOING
+            self._leave_unknown(unknown, activity=UNDOING if is_undoing else "")
         except Paused:
             self._story.pause(out=self._is_let_in)
         except Held:

@@ -117,31 +117,36 @@ class Work:
     async def finish_open_plan(self, *, is_told: bool) -> None:
         """A plan of an earlier worker that may be running still: the host tells how it ended.
 
-        ``is_told``: of one that has ended, what follows from it is stored as well. An earlier
-        worker may have died between the two.
+        ``is_told``: of one that has ended, what follows from a failure is stored as well. An
+        earlier worker may have died between the two.
         """
         run = self._run
         plan = plans.stored_plan(run, self.attempts)
+        plan.way = self._way_of(plan)
         if not plan.is_open:
-            if not is_told and not self._wish.cancels:
-                self._conclude(plan)
+            self._conclude(plan, is_told=is_told)
             return
-        if plan.attempts[0].kind == AttemptKind.UNDO:
-            plan.way = Way.BACK
-        elif all(self._recipe.steps[one.step].always for one in plan.attempts):
-            plan.way = Way.ASIDE
         if plan.way != Way.FORWARD:
             self._told_wish = Wish(self._story.carriage.wish)
         done = self._sum_up(await self._carry_out(plan))
         if plan.way == Way.FORWARD:
             run.step = max([run.step, *(n + 1 for n in done)])
 
-    def _conclude(self, plan: LivePlan) -> None:
-        """A step that failed, or is lost, is not done again before somebody has said so."""
-        is_undo = any(one.kind == AttemptKind.UNDO for one in plan.attempts)
-        if not is_undo and not all(self._recipe.steps[one.step].always for one in plan.attempts):
+    def _way_of(self, plan: LivePlan) -> Way:
+        if any(one.kind == AttemptKind.UNDO for one in plan.attempts):
+            return Way.BACK
+        if plan.attempts and all(self._recipe.steps[one.step].always for one in plan.attempts):
+            return Way.ASIDE
+        return Way.FORWARD
+
+    def _conclude(self, plan: LivePlan, *, is_told: bool) -> None:
+        """A step that failed, or is lost, is not done again before somebody has said so: once that
+        is said, the host run has no plan any more."""
+        if plan.way == Way.FORWARD and not is_told and not self._wish.cancels:
             done = self._sum_up(plan.attempts)
             self._run.step = max([self._run.step, *(n + 1 for n in done)])
+        else:
+            self._refuse_to_guess(plan.attempts)
 
     async def _carry_through(self, steps: Sequence[int], way: Way) -> None:
         left = list(steps)
@@ -347,18 +352,20 @@ class Work:
                 self._story.tell(changes={"warned": True, **moved})
                 done.append(attempt.step)
             else:
-                self._refuse_to_guess([one for one in attempts if one.state == AttemptState.LOST])
+                self._refuse_to_guess(attempts)
                 break
         return done
 
-    def _refuse_to_guess(self, lost: Sequence[Attempt]) -> None:
-        """Raises Unknown where one must not be done again by itself: as its recipe says, and beside
-        what it has left running."""
+    def _refuse_to_guess(self, attempts: Sequence[Attempt]) -> None:
+        """Raises Unknown where a lost one must not be done again by itself: as its recipe says, and
+        beside what it has left running."""
+        lost = [one for one in attempts if one.state == AttemptState.LOST]
         if not lost:
             return
+        unsafe = [one for one in lost if self._recipe.steps[one.step].repeat != "safe"]
         plan = lost[0].uid.partition(".")[0]
-        left = left_over.named(self._contact, plan, self._mask)
-        doubtful = [one for one in lost if left or self._recipe.steps[one.step].repeat != "safe"]
+        left = left_over.named(self._contact, plan, self._mask, certain=not unsafe)
+        doubtful = lost if left else unsafe
         if not doubtful:
             return
         what = {"step": "”, “".join(one.name for one in doubtful), "reason": doubtful[0].reason}

@@ -104,6 +104,26 @@ def test_an_undo_that_failed_is_not_tried_again_because_a_worker_died(
     assert stuck.job.host_runs.get().error == stuck.error
 
 
+def test_an_undo_that_is_lost_is_not_tried_again_because_a_worker_died(
+    stuck: HostRun, fleet: Fleet
+) -> None:
+    host, before = fleet.hosts[0], count(fleet.hosts[0])
+    (host.home / "stuck").unlink()
+    first, _, _ = stuck.error.partition("; ")
+    undo = stuck.attempts.filter(name="stop", kind="undo")
+    undo.update(state="lost", reason="all was dark")
+    plan, _, _ = undo.get().uid.partition(".")
+    as_before_its_end(stuck, error=first, activity="undoing", plan=plan)
+    until(lambda: stuck.job.host_runs.get().state == "unknown", "nobody can know")
+    assert count(host) == before
+    run = stuck.job.host_runs.get()
+    assert run.reason == "whether step “stop” ran to its end is not known: all was dark"
+    orders.answer(stuck.job, by=factories.user("jonas"), hosts=[host.name], answer="it_ran")
+    until(ended(stuck.job, "failed"), "the rest is taken back")
+    assert stuck.job.host_runs.get().state == "rolled_back"
+    assert count(host) == before
+
+
 LAST_THING_FAILS = """\
 recipe: last
 steps:

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from demo.fleet import Fleet, FleetHost
-from deploy_tasks import failpoints, orders
-from deploy_tasks.models import Event, Game
+from deploy_tasks import failpoints, orders, owner
+from deploy_tasks.models import Event, Game, HostRun
 from deploy_tasks.runner import following, story
 from tests.faults.crew import Crew
 from tests.faults.host.slow import (
@@ -118,6 +118,27 @@ def test_nothing_is_done_again_beside_what_is_left_of_it(
     orders.answer(run.job, by=mira(), hosts=[host.name], answer="it_did_not_run")
     wait_for_end(run.job, "succeeded")
     assert_world_ok(fleet, run.job, repeated={"work"})
+
+
+def test_a_loss_whose_consequence_was_not_stored_is_looked_into_again(
+    host: FleetHost, fleet: Fleet, crew: Crew
+) -> None:
+    """A worker died between the two, as the rows tell, and the next one has no connection yet."""
+    crew.start()
+    more = "[ -e child ] || { sleep 60 & echo $! >child; }\n      touch working"
+    text = with_repeat("safe").replace("touch working", more)
+    run = start_and_wait(make_slow(fleet, host, text), host)
+    kill_runner(run, host)
+    wait_until_unknown(run)
+    reason, child = run.reason, int((host.home / "child").read_text())
+    changes = {"state": "running", "reason": "", "lease_until": None, "rung_at": None}
+    # Our id, at another time.
+    dead = f"{owner.me().rpartition(':')[0]}:1"
+    HostRun.objects.filter(pk=run.pk).update(**changes, owner=dead)
+    wait_until_unknown(run)
+    assert run.reason == reason
+    os.kill(child, signal.SIGKILL)
+    assert_world_ok(fleet, run.job)
 
 
 def test_an_orphan_is_waited_for(game: Game, host: FleetHost, fleet: Fleet) -> None:
