@@ -124,14 +124,14 @@ def launch(
     scripts: Sequence[Script],
     variables: Variables,
     *,
+    run: int,
     artifact: Artifact | None = None,
-    run: int = 0,
     follower: Follower = "tail",
 ) -> Program:
     """Start a plan on the host, or follow it where it was started before: safe to send twice.
 
     A host that lacks the artifact answers ``wanted`` first, and goes on when its bytes have come.
-    An earlier launch of the same host ``run`` brings it no more.
+    An upload that an earlier launch for the same host ``run`` has begun there is ended.
     """
     files: dict[str, str] = {}
     stage = ""

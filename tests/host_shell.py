@@ -83,7 +83,7 @@ class HostShell:
         self, scripts: Sequence[Script], variables: Variables = NONE
     ) -> tuple[str, str, list[frames.Frame]]:
         plan, nonce = commands.new_plan_id(), commands.new_nonce()
-        program = commands.launch(plan, nonce, scripts, variables, follower=self.follower)
+        program = commands.launch(plan, nonce, scripts, variables, run=1, follower=self.follower)
         return plan, nonce, self.follow(nonce, program)
 
     def follow(

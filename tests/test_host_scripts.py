@@ -193,7 +193,7 @@ def test_a_second_launch_of_the_same_plan_only_follows(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     scripts = [Script("echo once >>count; echo said", 10)]
     programs = [
-        commands.launch(plan, nonce, scripts, NONE, follower=host.follower) for _ in range(3)
+        commands.launch(plan, nonce, scripts, NONE, run=1, follower=host.follower) for _ in range(3)
     ]
     for program in programs:
         found = host.follow(nonce, program)
@@ -203,7 +203,7 @@ def test_a_second_launch_of_the_same_plan_only_follows(host: HostShell) -> None:
 
 def test_a_program_that_was_cut_off_does_nothing(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
-    program = commands.launch(plan, nonce, [Script("touch ran", 10)], NONE)
+    program = commands.launch(plan, nonce, [Script("touch ran", 10)], NONE, run=1)
     for cut in range(0, len(program.stdin) - 1, 97):
         with host.exec(Program(program.command, program.stdin[:cut])) as process:
             process.communicate(timeout=20)
@@ -233,7 +233,7 @@ def test_an_upload_whose_connection_died_without_a_word_is_ended_by_the_next(
     artifact = commands.Artifact(hashlib.sha256(content).hexdigest(), len(content))
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     launch = commands.launch(
-        plan, nonce, [Script("true", 9)], NONE, artifact=artifact, follower=host.follower
+        plan, nonce, [Script("true", 9)], NONE, run=1, artifact=artifact, follower=host.follower
     )
     place = host.home / artifact.path
 
@@ -253,7 +253,7 @@ def test_an_upload_whose_connection_died_without_a_word_is_ended_by_the_next(
 def test_whoever_follows_takes_the_place_of_an_earlier_follower(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     script = Script("touch begun; while [ ! -e go ]; do sleep .1; done; echo end", 60)
-    first = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
+    first = host.exec(commands.launch(plan, nonce, [script], NONE, run=1, follower=host.follower))
     until(lambda: (host.home / "begun").exists(), "it has begun")
     second = host.exec(commands.attach(plan, nonce, 0, follower=host.follower))
     # Its standard input stays open, as on a connection that died without a word.
@@ -273,7 +273,7 @@ def test_a_step_is_ended_at_its_limit_while_nobody_watches(host: HostShell) -> N
         Script("echo begun; timeout 60 sleep 59", 1, optional=True),
         Script("timeout 60 sleep 59", 1, probe=probe),
     ]
-    process = host.exec(commands.launch(plan, nonce, scripts, NONE, follower=host.follower))
+    process = host.exec(commands.launch(plan, nonce, scripts, NONE, run=1, follower=host.follower))
     process.communicate(timeout=10)
     found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
     assert ends(found) == [(1, 143, "timeout"), (2, 143, "timeout")]
@@ -284,7 +284,7 @@ def test_a_step_is_ended_at_its_limit_while_nobody_watches(host: HostShell) -> N
 def test_a_cancel_ends_the_script_and_its_children(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     script = Script("timeout 60 sh -c 'echo $$ >child; exec sleep 60'", 60)
-    process = host.exec(commands.launch(plan, nonce, [script, script], NONE))
+    process = host.exec(commands.launch(plan, nonce, [script, script], NONE, run=1))
     until(lambda: (host.home / "child").exists() and (host.home / "child").read_text(), "a child")
     assert b"H wished" in host.run(commands.cancel(plan, nonce))
     found = host.follow(nonce, commands.attach(plan, nonce, 0, follower=host.follower))
@@ -298,7 +298,7 @@ def test_a_pause_lets_the_running_step_end_and_starts_no_other(host: HostShell) 
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     # It outlives the watchdog's next look, which finds nothing to end.
     text = "touch begun; while [ ! -e go ]; do sleep .1; done; sleep 1.2; echo done"
-    process = host.exec(commands.launch(plan, nonce, [Script(text, 60)] * 2, NONE))
+    process = host.exec(commands.launch(plan, nonce, [Script(text, 60)] * 2, NONE, run=1))
     until(lambda: (host.home / "begun").exists(), "it has begun")
     assert b"H wished" in host.run(commands.pause(plan, nonce))
     (host.home / "go").touch()
@@ -312,7 +312,7 @@ def test_a_cancel_waits_for_a_step_that_must_not_be_interrupted(host: HostShell)
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     text = "touch begun; while [ ! -e go ]; do sleep .1; done; echo saved"
     scripts = [Script(text, 60, interrupt="after"), Script("echo never", 60)]
-    process = host.exec(commands.launch(plan, nonce, scripts, NONE))
+    process = host.exec(commands.launch(plan, nonce, scripts, NONE, run=1))
     until(lambda: (host.home / "begun").exists(), "it has begun")
     host.run(commands.cancel(plan, nonce))
     (host.home / "go").touch()
@@ -334,7 +334,7 @@ def test_what_a_step_started_as_its_own_session_lives_on(host: HostShell) -> Non
 def test_a_plan_that_was_abandoned_never_starts(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     assert b"H abandoned" in host.run(commands.abandon(plan, nonce))
-    answer = host.run(commands.launch(plan, nonce, [Script("touch ran", 10)], NONE))
+    answer = host.run(commands.launch(plan, nonce, [Script("touch ran", 10)], NONE, run=1))
     assert b"H noplan" in answer
     assert not (host.home / "ran").exists()
 
@@ -399,7 +399,7 @@ def test_secrets_reach_the_script_and_no_file(host: HostShell) -> None:
 def test_the_runner_says_how_it_is(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     script = Script("echo here; exec sleep 60", 60)
-    process = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
+    process = host.exec(commands.launch(plan, nonce, [script], NONE, run=1, follower=host.follower))
     now = host.home / ".patchwave/runs" / plan / "now"
     until(lambda: now.exists() and now.read_text().startswith("1 "), "the first step runs")
     pid = int(now.read_text().split()[1])
@@ -490,7 +490,7 @@ def test_s35_nothing_is_started_where_another_could_have_laid_it(
         os.chown(path, 12345, 12345)
     nonce = commands.new_nonce()
     script = Script("touch ran", 10)
-    program = commands.launch(commands.new_plan_id(), nonce, [script], NONE, follower="loop")
+    program = commands.launch(commands.new_plan_id(), nonce, [script], NONE, run=1, follower="loop")
     assert b" foreign" in host.run(program)
     assert not (host.home / "ran").exists()
     assert kind != "link" or not list(elsewhere.iterdir())
@@ -503,7 +503,9 @@ def test_a_follower_ends_with_its_shell(host: HostShell, kind: commands.Follower
     if kind == "tail" and host.follower != kind:
         pytest.skip("its tail cannot follow")
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
-    process = host.exec(commands.launch(plan, nonce, [Script("true", 20)], NONE, follower=kind))
+    process = host.exec(
+        commands.launch(plan, nonce, [Script("true", 20)], NONE, run=1, follower=kind)
+    )
     log = host.plan(plan) / "log"
     until(lambda: log.exists() and b" Z done" in log.read_bytes(), "it is through")
     followers = until(lambda: followers_of(process.pid), "it is followed")
@@ -530,7 +532,7 @@ def _reads_log(pid: int) -> bool:
 def test_a_runner_has_nothing_of_the_connection_that_launched_it(host: HostShell) -> None:
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
     script = Script("touch begun; while [ ! -e over ]; do sleep .1; done", 20)
-    process = host.exec(commands.launch(plan, nonce, [script], NONE, follower=host.follower))
+    process = host.exec(commands.launch(plan, nonce, [script], NONE, run=1, follower=host.follower))
     until(lambda: (host.home / "begun").exists(), "it has begun")
     # Both of its outputs end: else the channel would stay open for as long as the plan runs.
     process.communicate(timeout=10)
@@ -545,7 +547,7 @@ def test_a_host_without_setsid_says_so(host: HostShell) -> None:
         (host.bin / "setsid").unlink()
     host.env["PATH"] = str(host.bin)
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
-    launch = commands.launch(plan, nonce, [Script("touch ran", 10)], NONE)
+    launch = commands.launch(plan, nonce, [Script("touch ran", 10)], NONE, run=1)
     assert commands.word(host.run(launch), nonce) == "nosetsid"
     assert not (host.home / ".patchwave").exists()
 

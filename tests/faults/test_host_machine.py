@@ -267,7 +267,7 @@ class Host(RuleBasedStateMachine):
             )
             for n, code in enumerate(codes, 1)
         ]
-        program = commands.launch(plan, nonce, scripts, NONE, follower=self.host.follower)
+        program = commands.launch(plan, nonce, scripts, NONE, run=1, follower=self.host.follower)
         self.known.append(Plan(plan, nonce, codes, program))
         return self.known[-1]
 

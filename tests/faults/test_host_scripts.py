@@ -47,7 +47,7 @@ class Plan:
         watchdog, a second passes else."""
         self.host = host
         self.id, self.nonce = commands.new_plan_id(), commands.new_nonce()
-        program = commands.launch(self.id, self.nonce, scripts, NONE, follower=host.follower)
+        program = commands.launch(self.id, self.nonce, scripts, NONE, run=1, follower=host.follower)
         text = program.stdin
         for was, here in (
             (b"kill_at=$((now + 10))", b"kill_at=$((now + %d))" % patience),
@@ -396,7 +396,7 @@ def test_what_was_given_up_before_it_came_is_never_begun(launch: Launch, host: H
     late, nonce = commands.new_plan_id(), commands.new_nonce()
     answer = commands.word(host.run(commands.end(late, nonce)), nonce)
     assert answer == "quiet"
-    launched = commands.launch(late, nonce, [Script("touch never", 60)], NONE)
+    launched = commands.launch(late, nonce, [Script("touch never", 60)], NONE, run=1)
     assert commands.word(host.run(launched), nonce) == "noplan"
     assert not (host.home / "never").exists()
 
@@ -472,7 +472,7 @@ def test_a_disk_that_is_full_before_the_launch_is_told(
     assert b"H noroom " in plan.process.communicate(timeout=10)[0]
     (small_disk / "full").unlink()
     # Its claim is taken: nobody will start it any more.
-    assert b"H noplan " in plan.run(commands.launch(plan.id, plan.nonce, [], NONE))
+    assert b"H noplan " in plan.run(commands.launch(plan.id, plan.nonce, [], NONE, run=1))
     assert not (small_disk / "ran").exists()
 
 
@@ -557,7 +557,7 @@ def test_a_disk_that_fails_under_a_plan_is_named(
         plan.attach()
         until(lambda: plan.report().slots == (("W",),), "it is told so again")
         other, nonce = commands.new_plan_id(), commands.new_nonce()
-        said = host.run(commands.launch(other, nonce, [Script("true", 60)], NONE))
+        said = host.run(commands.launch(other, nonce, [Script("true", 60)], NONE, run=1))
         assert commands.word(said, nonce) in ("sick", "readonly")
         plan.leave()
     assert not (tmp_path / "aside/go").read_text()
