@@ -48,25 +48,25 @@ def failures(job: Job) -> FailureList:
     """
     runs = HostRun.objects.filter(job=job, state__in=FAILED).order_by("position", "pk")
     still_down = ExpressionWrapper(floors.still_down(), BooleanField())
-    stands = runs.annotate(still_down=still_down)
-    told = list(stands.values_list(*_Failed._fields, *_Stand._fields, "still_down"))
-    known = _whys([_Failed(*row[:4]) for row in told], Q(host_run__job=job))
-    untouched = _untouched(job) if told else set()
+    rows = runs.annotate(still_down=still_down).values_list(*_Failed._fields, "still_down")
+    failed = [(_Failed(*row), down) for *row, down in rows]
+    known = _whys([run for run, _down in failed], Q(host_run__job=job))
+    untouched = _untouched(job) if failed else set()
     found: dict[tuple[str | None, str], CauseReport] = {}
-    for pk, name, _error, _address, *stand, down in told:
-        why, stands_at = known[pk], _Stand(*stand)
-        kept = pk in untouched or (stands_at.state == ROLLED_BACK and not job.rolls_back_id)
+    for run, down in failed:
+        why = known[run.pk]
+        kept = run.pk in untouched or (run.state == ROLLED_BACK and not job.rolls_back_id)
         together = found.setdefault(
             (why.step, why.cause),
             {"step": why.step, "cause": why.cause, "sample": why.line, "hosts": []},
         )
         host: FailureReport = {
-            "name": name,
+            "name": run.name,
             "line": why.line,
             "down": down,
-            "left_at": stands_at.previous or None if kept else None,
-            "again": again(job, stands_at.step),
-            "excluded": stands_at.excluded,
+            "left_at": run.previous or None if kept else None,
+            "again": again(job, run.step),
+            "excluded": run.excluded,
         }
         together["hosts"].append(host)
     ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
@@ -93,13 +93,6 @@ def _kept(stand: tuple[tuple[int, datetime | None, str], ...]) -> Mapping[int, W
     return _whys([_Failed(*row) for row in told], Q(host_run__in=ids)) if ids else {}
 
 
-class _Stand(NamedTuple):
-    state: str
-    step: int
-    previous: str | None
-    excluded: bool
-
-
 def _untouched(job: Job) -> set[int]:
     """Host runs that failed before a step that players feel could have begun."""
     felt = floors.felt(revisions.recipe_of(job.revision))
@@ -113,9 +106,15 @@ def _untouched(job: Job) -> set[int]:
 
 
 class _Failed(NamedTuple):
+    """Columns of a host run that failed."""
+
     pk: int
     name: str
+    state: str
+    step: int
+    previous: str | None
     error: str
+    excluded: bool
     host__address: str | None
 
 
@@ -124,13 +123,13 @@ def _whys(runs: Sequence[_Failed], theirs: Q) -> dict[int, Why]:
     broken = _broken(theirs)
     ends = _ends([one.pk for one in broken.values() if one.exit_status is not None])
     found = {}
-    for pk, name, error, address in runs:
-        attempt = broken.get(pk)
+    for run in runs:
+        attempt = broken.get(run.pk)
         # Without an exit status it was we who ended it, and we say why.
         printed = causes.telling(ends.get(attempt.pk, "")) if attempt else ""
-        line = printed or causes.plain(error)
-        cause = causes.cause(line, names=(name, address or ""))
-        found[pk] = Why(attempt.name if attempt else None, cause, line, bool(printed))
+        line = printed or causes.plain(run.error)
+        cause = causes.cause(line, names=(run.name, run.host__address or ""))
+        found[run.pk] = Why(attempt.name if attempt else None, cause, line, bool(printed))
     return found
 
 
