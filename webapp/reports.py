@@ -97,8 +97,12 @@ def hosts(job: Job) -> HostRunList:
 
 def _why_away(host_runs: Iterable[int]) -> dict[int, str]:
     """Why they cannot be reached, by the last event that told it."""
-    told = Event.objects.filter(kind=Event.Kind.LINK, host_run__in=list(host_runs)).order_by("seq")
-    return {pk: (data or {}).get("reason", "") for pk, data in told.values_list("host_run", "data")}
+    # From the end of each host's own events, where it stands: before it comes all that was printed.
+    links = Event.objects.filter(host_run=OuterRef("pk"), kind=Event.Kind.LINK).order_by("-seq")
+    away = HostRun.objects.filter(pk__in=list(host_runs)).annotate(
+        told=Subquery(links.values("data")[:1])
+    )
+    return {pk: (told or {}).get("reason", "") for pk, told in away.values_list("pk", "told")}
 
 
 def attempts(job: Job, host_name: str) -> AttemptList:

@@ -1,8 +1,10 @@
 """How jobs and their hosts stand."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from deploy_tasks import journal
@@ -13,9 +15,21 @@ from deploy_tasks.states import HostRunState, JobState, Link
 from tests import factories
 from tests.api import Caller, caller, error
 from tests.job_api.jobs import ended
+from webapp import reports
 from webapp.models import Role
 
 pytestmark = pytest.mark.django_db
+
+
+def effort(do: Callable[[], object]) -> int:
+    """Steps of SQLite's machine."""
+    steps: list[None] = []
+    connection.connection.set_progress_handler(lambda: steps.append(None), 1)
+    try:
+        do()
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+    return len(steps)
 
 
 class TestReading:
@@ -206,6 +220,20 @@ class TestReading:
             journal.append(job.pk, [News(Event.Kind.LINK, told, host_run=run.pk)])
         hosts = operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]
         assert [host["link_reason"] for host in hosts] == ["timed out", ""]
+
+    @pytest.mark.skipif(connection.vendor != "sqlite", reason="counts what SQLite does")
+    def test_why_it_is_out_of_reach_is_not_looked_for_in_all_that_it_printed(
+        self, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=1)
+        run = job.host_runs.get()
+        HostRun.objects.update(link=Link.UNREACHABLE)
+        reports.hosts(job)
+        quiet = effort(lambda: reports.hosts(job))
+        printed = [News(Event.Kind.OUTPUT, host_run=run.pk, output=b"x") for _ in range(1000)]
+        lost = News(Event.Kind.LINK, {"to": "unreachable", "reason": "timed out"}, run.pk)
+        journal.append(job.pk, [*printed, lost])
+        assert effort(lambda: reports.hosts(job)) < quiet + 100
 
     def test_a_host_that_has_done_all_its_steps_is_at_none(
         self, operator: Caller, squid: Game
