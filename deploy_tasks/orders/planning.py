@@ -25,9 +25,9 @@ class PlanBatch:
 
 @dataclass(frozen=True)
 class Plan:
-    """``skipped``, ``excluded`` and ``refusals`` are ``{"host", "reason", …}``.
+    """``skipped``, ``refusals`` and ``drifted`` are ``{"host", "reason", …}``.
 
-    An order with refusals would be refused as a whole; ``busy`` are those a job stands behind.
+    An order with refusals would be refused as a whole.
     """
 
     game: str
@@ -39,7 +39,6 @@ class Plan:
     steps: list[dict[str, Any]]
     #: They have the version, as far as is known; each is asked again before anything is done.
     skipped: list[dict[str, Any]] = field(default_factory=list)
-    excluded: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
     #: Hosts that are not as the last job left them; in no job's way.
     drifted: list[dict[str, Any]] = field(default_factory=list)

@@ -28,7 +28,6 @@ def plan_lines(plan: dict[str, Any]) -> Iterator[str]:
     )
     for key, word in {
         "skipped": _("Skipped"),
-        "excluded": _("Left out"),
         "refusals": _("Refused"),
         "drifted": _("Drifted"),
     }.items():

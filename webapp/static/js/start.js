@@ -81,7 +81,7 @@ function tellAge() {
 
 function show(plan) {
   errors({});
-  const { hosts, batches, steps, refusals, skipped, excluded } = plan;
+  const { hosts, batches, steps, refusals, skipped } = plan;
   const inBatches = fill(ngettext("in %(n)s batch", "in %(n)s batches", batches.length), {
     n: number(batches.length),
   });
@@ -129,17 +129,6 @@ function show(plan) {
               { n: number(skipped.length) },
             ),
             skipped,
-            "skipped",
-          ),
-        ]
-      : []),
-    ...(excluded.length
-      ? [
-          reasons(
-            fill(ngettext("%(n)s left out", "%(n)s left out", excluded.length), {
-              n: number(excluded.length),
-            }),
-            excluded,
             "skipped",
           ),
         ]
