@@ -6,7 +6,8 @@ import re
 import pytest
 
 from deploy_tasks.models import Event
-from webapp import protocol
+from deploy_tasks.orders import Plan
+from webapp import protocol, shapes
 from webapp.api import api
 from webapp.cli.arguments import parser
 from webapp.env import BASE
@@ -45,6 +46,36 @@ def test_every_script_a_person_starts_is_documented(script: str) -> None:
 @pytest.mark.parametrize("call", calls())
 def test_every_call_is_documented(call: str) -> None:
     assert re.search(rf"`{re.escape(call)}[`?]", DOCS)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("POST /jobs/plan", [Plan]),
+        ("POST /jobs/preflight", [shapes.PreflightReport, shapes.HostFinding, shapes.FindingPart]),
+        ("GET /jobs", [shapes.JobPage]),
+        ("GET /jobs/{job_id}", [shapes.JobReport, shapes.BatchReport]),
+        ("GET /jobs/{job_id}/hosts", [shapes.HostRunList, shapes.HostRunReport]),
+        ("GET /jobs/{job_id}/pace", [shapes.PaceReport, shapes.StepPace, shapes.BrokerTrouble]),
+        (
+            "GET /jobs/{job_id}/failures",
+            [shapes.FailureList, shapes.CauseReport, shapes.FailureReport],
+        ),
+        ("GET /jobs/{job_id}/events", [shapes.EventPage]),
+        ("GET /jobs/{job_id}/story", [shapes.StoryPage]),
+        ("GET /jobs/{job_id}/hosts/{name}/variables", [shapes.VariableList, shapes.VariableReport]),
+        ("GET /jobs/{job_id}/hosts/{name}/attempts", [shapes.AttemptList, shapes.AttemptReport]),
+        ("GET /jobs/{job_id}/hosts/{name}/output", [shapes.OutputPage]),
+        ("GET /jobs/{job_id}/hosts/{name}/lines", [shapes.LinePage, shapes.LineReport]),
+        ("GET /jobs/{job_id}/search", [shapes.SearchPage, shapes.SearchHit]),
+        ("POST /hosts/approve-keys", [shapes.ListedKeys, shapes.KeyRuleReport]),
+        ("GET /calls", [shapes.CallReport]),
+    ],
+)
+def test_every_key_of_an_answer_is_documented(call: str, told: list[type]) -> None:
+    (row,) = re.findall(rf"^\| .*`{re.escape(call)}[`?].*", DOCS, re.MULTILINE)
+    keys = [key for shape in told for key in shape.__annotations__]
+    assert [key for key in keys if not re.search(rf"\b{key}\b", row)] == []
 
 
 def test_no_call_is_documented_that_is_gone() -> None:
