@@ -391,6 +391,20 @@ def test_an_answer_for_several_leads_each_on_from_where_it_stood(game: Game, mir
     assert (told["hosts"], told["names"]) == (2, ["eu-1", "eu-2"])
 
 
+def test_an_answer_that_it_ran_is_about_all_that_was_lost(game: Game, mira: User) -> None:
+    """What was to be taken back is not taken back again."""
+    job = start(mira, hosts=["eu-1"])
+    run = unknown(job)
+    run.attempts.all().delete()
+    for number, name in enumerate(("start", "stop"), 1):
+        lost = {"uid": f"p.{number}", "step": 2 - number, "name": name, "state": "lost"}
+        Attempt.objects.create(host_run=run, number=1, kind="undo", **lost)
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran")
+    run.refresh_from_db()
+    assert (run.state, run.step) == ("queued", 0)
+    assert set(run.attempts.values_list("state", flat=True)) == {"succeeded"}
+
+
 def test_an_answer_that_it_did_not_run_attempts_it_again(game: Game, mira: User) -> None:
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)

@@ -52,9 +52,9 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
     leave_to_be_ended([run for run in runs if lost[run.pk]])
     steps = {run.pk: run.step for run in runs}
     if answer == "it_ran":
-        last = {pk: found[-1] for pk, found in lost.items() if found}
-        decide(job, list(last.values()), AttemptState.SUCCEEDED, IT_RAN)
-        steps |= {pk: one.step + (one.kind == AttemptKind.DO) for pk, one in last.items()}
+        all_lost = [one for found in lost.values() for one in found]
+        decide(job, all_lost, AttemptState.SUCCEEDED, IT_RAN)
+        steps |= _after(job, lost)
     for step, ids in _by_value(steps).items():
         fenced: dict[str, Any] = {"fence": F("fence") + 1, "step": step}
         journal.move_host_runs(job, ids, UNKNOWN, HostRunState.QUEUED, **fenced)
@@ -81,6 +81,18 @@ def _lost(run: HostRun, attempts: Sequence[Attempt]) -> list[Attempt]:
     """Of the plan that was on the host last: older ones were decided before."""
     lost = [one for one in attempts if one.state == AttemptState.LOST]
     return [one for one in lost if one.uid.startswith(f"{run.plan}.")]
+
+
+def _after(job: Job, lost: Mapping[int, Sequence[Attempt]]) -> dict[int, int]:
+    """Where host runs go on whose lost attempts did run. What runs at every end moves nothing:
+    what failed before it has still to be done, by a retry."""
+    recipe = revisions.recipe_of(job.revision)
+    last = {pk: found[-1] for pk, found in lost.items() if found}
+    return {
+        pk: one.step + (one.kind == AttemptKind.DO)
+        for pk, one in last.items()
+        if not recipe.steps[one.step].always
+    }
 
 
 def _refuse_a_second_time(job: Job, numbers: Collection[int]) -> None:

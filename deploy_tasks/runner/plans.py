@@ -10,9 +10,11 @@ from deploy_tasks import cksum, commands, recipes
 from deploy_tasks.commands import Probe, Script
 from deploy_tasks.frames import Position
 from deploy_tasks.models import Attempt, HostRun
+from deploy_tasks.standing import has_begun
 from deploy_tasks.states import AttemptKind, AttemptState
 
 OPEN = (AttemptState.NEW, AttemptState.RUNNING)
+STANDING = (AttemptState.SUCCEEDED, AttemptState.SKIPPED)
 
 
 class Way(Enum):
@@ -57,6 +59,15 @@ class LivePlan:
     @property
     def is_open(self) -> bool:
         return any(attempt.state in OPEN for attempt in self.attempts)
+
+
+def changes_without(plan: LivePlan, failed: Attempt) -> dict[str, Any]:
+    """Where its host run is that goes on without one that failed: never behind what came after it,
+    which stands, or must not be repeated."""
+    if plan.way != Way.FORWARD or not has_begun(failed):
+        return {}
+    begun = [one for one in plan.attempts if has_begun(one)]
+    return {"step": max(one.step + (one is failed or one.state in STANDING) for one in begun)}
 
 
 def stored_plan(run: HostRun, attempts: Sequence[Attempt]) -> LivePlan:

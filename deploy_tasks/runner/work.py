@@ -15,7 +15,7 @@ from deploy_tasks.runner import left_over, plans, target
 from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Paused, Unknown
 from deploy_tasks.runner.following import End, Follower, abandon, pass_on
-from deploy_tasks.runner.plans import LivePlan, Way
+from deploy_tasks.runner.plans import STANDING, LivePlan, Way
 from deploy_tasks.runner.story import Later, LetGo, Story
 from deploy_tasks.runner.uploading import Upload
 from deploy_tasks.standing import has_begun, standing, was_refused, without_previous
@@ -26,7 +26,6 @@ from deploy_tasks.wishes import Wish
 PAUSE = 1.0
 #: So many plans that came to nothing are enough to give a host up.
 NOT_BEGUN_LIMIT = 2
-STANDING = (AttemptState.SUCCEEDED, AttemptState.SKIPPED)
 
 
 @desk.asked
@@ -114,23 +113,22 @@ class Work:
                     % self._recipe.steps[n].name
                 )
 
-    async def finish_open_plan(self, *, is_told: bool) -> None:
+    async def finish_open_plan(self, *, is_told: bool, has_waited: bool) -> None:
         """A plan of an earlier worker that may be running still: the host tells how it ended.
 
         ``is_told``: of one that has ended, what follows from a failure is stored as well. An
-        earlier worker may have died between the two.
+        earlier worker may have died between the two, or let go: ``has_waited`` then, where a step
+        is to be tried again.
         """
-        run = self._run
-        plan = plans.stored_plan(run, self.attempts)
+        plan = plans.stored_plan(self._run, self.attempts)
         plan.way = self._way_of(plan)
         if not plan.is_open:
-            self._conclude(plan, is_told=is_told)
+            self._conclude(plan, is_told=is_told, has_waited=has_waited)
             return
         if plan.way != Way.FORWARD:
             self._told_wish = Wish(self._story.carriage.wish)
-        done = self._sum_up(await self._carry_out(plan))
-        if plan.way == Way.FORWARD:
-            run.step = max([run.step, *(n + 1 for n in done)])
+        await self._carry_out(plan)
+        self._go_on_after(plan, self._sum_up(plan))
 
     def _way_of(self, plan: LivePlan) -> Way:
         if any(one.kind == AttemptKind.UNDO for one in plan.attempts):
@@ -139,14 +137,17 @@ class Work:
             return Way.ASIDE
         return Way.FORWARD
 
-    def _conclude(self, plan: LivePlan, *, is_told: bool) -> None:
+    def _conclude(self, plan: LivePlan, *, is_told: bool, has_waited: bool) -> None:
         """A step that failed, or is lost, is not done again before somebody has said so: once that
         is said, the host run has no plan any more."""
         if plan.way == Way.FORWARD and not is_told and not self._wish.cancels:
-            done = self._sum_up(plan.attempts)
-            self._run.step = max([self._run.step, *(n + 1 for n in done)])
+            self._go_on_after(plan, self._sum_up(plan, has_waited=has_waited))
         else:
             self._refuse_to_guess(plan.attempts)
+
+    def _go_on_after(self, plan: LivePlan, done: Sequence[int]) -> None:
+        if plan.way == Way.FORWARD:
+            self._run.step = max([self._run.step, *(n + 1 for n in done)])
 
     async def _carry_through(self, steps: Sequence[int], way: Way) -> None:
         left = list(steps)
@@ -154,7 +155,9 @@ class Work:
             self._story.carriage.look()
             if way == Way.FORWARD:
                 self.heed_wish()
-            done = self._sum_up(await self._carry_out(self._new_plan(left, way)))
+            plan = self._new_plan(left, way)
+            await self._carry_out(plan)
+            done = self._sum_up(plan)
             left = [n for n in left if n not in done]
 
     # Plans
@@ -172,7 +175,7 @@ class Work:
             planned.wait()
             failpoint("plan.committed")
 
-    async def _carry_out(self, plan: LivePlan) -> list[Attempt]:
+    async def _carry_out(self, plan: LivePlan) -> None:
         """Launch or attach, and follow until the runner is through, however often it takes."""
         end = None
         upload = self._upload(plan)
@@ -194,7 +197,6 @@ class Work:
                 raise
         if end == End.CANCELLED and (self._told_wish.cancels or self._wish.cancels):
             raise Cancelled
-        return plan.attempts
 
     async def _go_on_with(
         self, plan: LivePlan, follower: Follower, upload: Upload | None
@@ -336,23 +338,25 @@ class Work:
 
     # What follows from how attempts ended
 
-    def _sum_up(self, attempts: Sequence[Attempt]) -> list[int]:
+    def _sum_up(self, plan: LivePlan, *, has_waited: bool = False) -> list[int]:
         """The steps that need no more work; raises what ends the way."""
         done = []
-        for attempt in [one for one in attempts if was_refused(one)] or attempts:
+        for attempt in [one for one in plan.attempts if was_refused(one)] or plan.attempts:
             step = self._recipe.steps[attempt.step]
             if attempt.state in STANDING:
                 done.append(attempt.step)
             elif attempt.kind == AttemptKind.UNDO and attempt.state == AttemptState.FAILED:
                 raise Failed(_undoing(attempt))
-            elif attempt.state == AttemptState.FAILED and not self._tries_again(step, attempt):
+            elif attempt.state == AttemptState.FAILED and not self._tries_again(
+                step, attempt, has_waited=has_waited
+            ):
                 if not step.optional:
                     raise Failed(attempt.reason)
-                moved = {"step": attempt.step + 1} if has_begun(attempt) else {}
+                moved = plans.changes_without(plan, attempt)
                 self._story.tell(changes={"warned": True, **moved})
                 done.append(attempt.step)
             else:
-                self._refuse_to_guess(attempts)
+                self._refuse_to_guess(plan.attempts)
                 break
         return done
 
@@ -381,11 +385,12 @@ class Work:
             % {**what, "left": left}
         )
 
-    def _tries_again(self, step: recipes.Step, attempt: Attempt) -> bool:
+    def _tries_again(self, step: recipes.Step, attempt: Attempt, *, has_waited: bool) -> bool:
         """A new attempt by itself after a known failure, as often as the recipe says."""
         if step.retries is None or self._failures(attempt) > step.retries.times:
             return False
-        self._story.carriage.wait(step.retries.delay)
+        if not has_waited:
+            self._story.carriage.wait(step.retries.delay)
         return True
 
     def _given_up(self, step: int, kind: AttemptKind) -> Attempt | None:
