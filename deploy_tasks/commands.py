@@ -21,6 +21,9 @@ HOST_DIR = Path(__file__).parent / "host"
 #: A probe that has not answered by then is cut off, or when it is to be asked again (seconds).
 CUT_AFTER = 10
 
+#: A question that has no answer by then is ended on its host (seconds). Nobody waits for so long.
+ASKED_WITHIN = 60
+
 #: ``tail`` sends bytes as they are written; ``loop`` is for hosts whose tail cannot (busybox).
 Follower = Literal["tail", "loop"]
 
@@ -199,6 +202,7 @@ def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
     """A read-only question, answered on standard output behind the mark that is returned.
 
     It is ended on the host where its standard input ends first: hold that open (``Session.run``).
+    One that takes long and is told so, by a line, is ended there after `ASKED_WITHIN`, too.
     """
     nonce = new_nonce()
     asked = f"eval {shlex.quote(text)}"
@@ -206,7 +210,7 @@ def ask(text: str, variables: Variables) -> tuple[Program, bytes]:
         # For all that it has started, and not for what is there to end it.
         asked = f"({asked})"
     body = f"{variables.assignments}\n{variables.secret_assignments}\n"
-    body = f"{_source('ask.sh')}{body}head_ answer\nset -eu\n{asked}\n"
+    body = f"{_source('ask.sh', LIMIT=str(ASKED_WITHIN))}{body}head_ answer\nset -eu\n{asked}\n"
     return _program("", nonce, body), f"\x1e{nonce} H answer ".encode()
 
 

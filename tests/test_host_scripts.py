@@ -438,6 +438,33 @@ def test_a_question_that_hangs_ends_with_whoever_asked(host: HostShell) -> None:
         until(lambda: host.running() == [], "nothing is left of it")
 
 
+def test_a_question_whose_link_died_without_a_word_ends_by_itself(
+    host: HostShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "ASKED_WITHIN", 1)
+    text = "setsid sleep 60 & echo asked; sleep 60"
+    with host.exec(commands.ask(text, NONE)[0]) as process:
+        assert process.stdout
+        assert process.stdin
+        until(lambda: b"asked\n" in process.stdout.readline(), "it is asked")
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        until(lambda: host.running() == [], "nothing is left of it")
+
+
+def test_a_question_that_takes_long_leaves_nothing_behind(host: HostShell) -> None:
+    """Nor does what would have ended it, while whoever asked is there still."""
+    with host.exec(commands.ask("echo asked; sleep 2; echo answered", NONE)[0]) as process:
+        assert process.stdout
+        assert process.stdin
+        until(lambda: b"asked\n" in process.stdout.readline(), "it is asked")
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        until(lambda: "sleep 1" in host.running(), "its time is kept")
+        assert process.stdout.read() == b"answered\n"
+        until(lambda: host.running() == [], "nothing is left of it", seconds=5)
+
+
 @pytest.mark.parametrize(
     ("text", "said", "status"),
     [

@@ -56,6 +56,14 @@ class TestACommand:
         data = os.urandom(4_000_000)
         assert link.run("cat", stdin=data, timeout=20).stdout == data
 
+    def test_that_takes_long_is_told_so_where_its_input_is_held_open(
+        self, link: ssh.Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert link.run("read -r _ && echo told", timeout=10, hold=True).stdout == b"told\n"
+        monkeypatch.setattr(session, "TAKES_LONG", 20.0)
+        with pytest.raises(TimeoutError, match="did not end within 1 s"):
+            link.run("read -r _ && echo told", timeout=1, hold=True)
+
     def test_that_prints_without_end_is_given_up(
         self, link: ssh.Session, monkeypatch: pytest.MonkeyPatch
     ) -> None:

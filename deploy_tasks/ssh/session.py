@@ -21,6 +21,9 @@ PING_AFTER = 20.0
 #: … which it has to give within (seconds)
 ANSWER_WITHIN = 10.0
 
+#: A command whose standard input is held open is told after so long (seconds).
+TAKES_LONG = 1.0
+
 #: Before a channel that was refused is asked for again (seconds).
 _PAUSES = (0.01, 0.03, 0.1, 0.3)
 
@@ -58,15 +61,21 @@ class Session:
         """Run a command to its end. Raises LinkLost, TimeoutError, HostFailed.
 
         One that ends before it has read everything is no error here: see its result.
-        ``hold``: its standard input ends when it has ended, or is given up, and not before.
+        ``hold``: its standard input ends when it has ended, or is given up, and not before. Where
+        that takes long it is told so, by a line: see ``ask.sh``.
         """
         deadline = time.monotonic() + timeout
+        slow_at = time.monotonic() + TAKES_LONG if hold else math.inf
         with contextlib.closing(self.open(command)) as channel:
             channel.write(stdin, timeout=timeout)
             if not hold:
                 channel.close_stdin()
             stdout = bytearray()
-            while (data := channel.read(deadline - time.monotonic())) != b"":
+            while (data := channel.read(min(deadline, slow_at) - time.monotonic())) != b"":
+                if data is None and slow_at < deadline:
+                    slow_at = math.inf
+                    channel.write(b"\n", timeout=deadline - time.monotonic())
+                    continue
                 if data is None:
                     raise TimeoutError(_("the command did not end within %g s") % timeout)
                 stdout += data

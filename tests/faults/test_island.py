@@ -8,14 +8,14 @@ from functools import partial
 
 import pytest
 
-from deploy_tasks import artifacts, failpoints, orders, ssh
+from deploy_tasks import artifacts, commands, failpoints, orders, ssh
 from deploy_tasks.models import Event, Game, HostRun, Job
 from deploy_tasks.runner import contact, story
 from deploy_tasks.ssh import session
 from tests.faults.crew import Crew
 from tests.faults.island import Island, island
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
-from tests.faults.world import COUNT, assert_world_ok
+from tests.faults.world import COUNT, assert_world_ok, left_on
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
@@ -88,6 +88,25 @@ def test_a_step_goes_on_while_its_host_is_cut_off(game: Game, fleet: Island) -> 
     assert all(
         links(run) == ["connected", "unreachable", "connected"] for run in job.host_runs.all()
     )
+    assert_world_ok(fleet, job)
+
+
+def test_a_question_that_hangs_ends_on_a_host_that_is_cut_off(
+    fleet: Island, crew: Crew, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There sshd knows of nothing, and would wait for hours."""
+    monkeypatch.setattr(commands, "ASKED_WITHIN", 2)
+    text = RECIPE.replace("current: ", "current: touch asked; [ -e go ] || sleep 60; ")
+    game = make_game(fleet, text, fleet.hosts[:1])
+    (host,) = fleet.hosts[:1]
+    crew.start()
+    job = start(game, host)
+    until(lambda: any("sleep 1" in line for line in left_on(fleet)), "it takes long", seconds=5)
+    fleet.pull()
+    (host.home / "go").touch()
+    until(lambda: left_on(fleet) == [], "its end", seconds=10)
+    fleet.plug_in()
+    wait_for_end(job, "succeeded", seconds=60)
     assert_world_ok(fleet, job)
 
 
