@@ -53,6 +53,12 @@ steps:
       {BEGIN}
       {WORK}
       {END}
+  - name: try
+    optional: true
+    run: |
+      {BEGIN}
+      if [ -e gloomy ]; then rm -f busy; exit 4; fi
+      {END}
   - name: stop
     disruptive: true
     interrupt: after
@@ -90,8 +96,10 @@ steps:
       {{run: 'test "$(cat version)" = "$version"', every: 200ms, stable_for: 400ms, at_most: 20s}}
   - name: tidy
     always: true
+    optional: true
     run: |
       {BEGIN}
+      if [ -e dusty ]; then rm -f busy; exit 5; fi
       {END}
 """
 
@@ -167,6 +175,9 @@ class Chaos:
             }
             for name, value in given.items():
                 (host.home / name).write_text(f"{value}\n")
+            for name in ("gloomy", "dusty"):
+                if self.dice.random() < 0.3:
+                    (host.home / name).touch()
         rollout = {
             "canary": self.dice.choice([0, 0, 1]),
             "max_failed": self.dice.choice([0, 3, "100%"]),
