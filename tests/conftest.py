@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from tests import waiting
+from deploy_tasks.models import Game
+from tests import factories, waiting
 from webapp import guessing
 from webapp import valkey as embedded
 
@@ -40,6 +42,18 @@ def _is_slow(item: pytest.Item) -> bool:
 def nobody_has_guessed() -> None:
     for guesses in guessing.ALL:
         guesses.forget()
+
+
+@pytest.fixture
+def squid(db: None) -> Game:
+    """A game that has nothing yet: no release, no host."""
+    return factories.game("squid")
+
+
+@pytest.fixture
+def mira(db: None) -> User:
+    """Somebody without any role."""
+    return factories.user("mira")
 
 
 @pytest.fixture(scope="session")

@@ -14,18 +14,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
-@pytest.fixture
 def paper() -> Game:
     return factories.game("paper")
-
-
-@pytest.fixture
-def mira() -> User:
-    return factories.user("mira")
 
 
 RIGHTS_OF = {

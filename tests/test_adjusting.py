@@ -20,11 +20,6 @@ def no_bells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bells, "ring_host_runs", lambda pks: None)
 
 
-@pytest.fixture
-def mira() -> User:
-    return factories.user("mira")
-
-
 def running(hosts: int = 3, **more: Any) -> Job:
     return factories.job(factories.game(), hosts=hosts, **({"state": "running"} | more))
 

@@ -44,11 +44,6 @@ def client() -> Client:
     return logged_in(role=Role.ADMINISTRATOR)
 
 
-@pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
 def logged_in(*, role: Role | None = None, game: Game | None = None) -> Client:
     client = Client()
     client.force_login(person("anna", role=role, game=game))

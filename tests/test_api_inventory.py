@@ -26,11 +26,6 @@ ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"
 
 
 @pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
-@pytest.fixture
 def admin(squid: Game) -> Caller:
     """Administers this game and no other."""
     fleet = Credential.objects.create(

@@ -29,11 +29,6 @@ def home(tmp_path: Path, settings: Settings) -> Path:
 
 
 @pytest.fixture
-def mira() -> User:
-    return factories.user()
-
-
-@pytest.fixture
 def entries(mira: User) -> list[AuditEntry]:
     for number in range(1, 6):
         audit.record(mira, "start_job", f"#{number}", hosts=number, share=0.25, note="naïve \0")

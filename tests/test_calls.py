@@ -24,11 +24,6 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
-@pytest.fixture
 def job(squid: Game) -> Job:
     return factories.job(squid, hosts=3, state=JobState.RUNNING)
 

@@ -76,11 +76,6 @@ def squid(db: None, monkeypatch: pytest.MonkeyPatch) -> Game:
     return factories.game("squid")
 
 
-@pytest.fixture
-def mira(db: None) -> User:
-    return factories.user("mira")
-
-
 def held(of: Game, hosts: list[Host], **rollout: Any) -> Job:
     """A job all of whose hosts stand before their first disruptive step."""
     job = factories.job(of, state="running", started_at=timezone.now(), rollout=rollout)

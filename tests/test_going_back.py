@@ -26,11 +26,6 @@ def no_bells(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bells, bell, lambda pks: None)
 
 
-@pytest.fixture
-def mira() -> User:
-    return factories.user("mira")
-
-
 def begun(*states: str, text: str = RECIPE, **rollout: Any) -> Job:
     """Its canary, then a batch; hosts that are not waiting have done all steps."""
     terms = GOES_BACK | rollout

@@ -23,16 +23,6 @@ pytestmark = pytest.mark.django_db
 ONE, TWO, THREE = (host_key(number) for number in (1, 2, 3))
 
 
-@pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
-@pytest.fixture
-def mira() -> User:
-    return factories.user()
-
-
 def host(game: Game, name: str, address: str, port: int = 22, *, pinned: str = "") -> Host:
     made = factories.host(game, name, address=address, port=port, pinned=False)
     if pinned:

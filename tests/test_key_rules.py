@@ -41,11 +41,6 @@ def far(tmp_path: Path) -> Iterator[Certified]:
 
 
 @pytest.fixture
-def mira() -> User:
-    return factories.user()
-
-
-@pytest.fixture
 def host(far: Certified, settings: LazySettings, tmp_path: Path) -> Host:
     """In the inventory; no key of it is pinned."""
     settings.HOME = tmp_path

@@ -14,11 +14,6 @@ from webapp import lately
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
 def failed_job(of: Game, *errors: str, hours_ago: int = 1, **more: Any) -> Job:
     job = factories.job(
         of, state=JobState.FAILED, ended_at=timezone.now() - timedelta(hours=hours_ago)

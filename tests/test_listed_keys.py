@@ -22,11 +22,6 @@ ONE, TWO, THREE = (host_key(number) for number in (1, 2, 3))
 
 
 @pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
-@pytest.fixture
 def client(squid: Game) -> Client:
     return logged_in(squid, Role.MAINTAINER)
 

@@ -27,11 +27,6 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 @pytest.fixture
-def mira() -> User:
-    return factories.user("mira")
-
-
-@pytest.fixture
 def game() -> Game:
     game = factories.game()
     factories.release(game)

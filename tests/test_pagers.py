@@ -33,11 +33,6 @@ def here(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(bells, "ring_calls", lambda ids: None)
 
 
-@pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
 def browser(**given: Any) -> Client:
     client = Client()
     client.force_login(person("anna", **given))

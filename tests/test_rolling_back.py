@@ -29,11 +29,6 @@ def no_bells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bells, "ring_host_runs", lambda pks: None)
 
 
-@pytest.fixture
-def mira() -> User:
-    return factories.user("mira")
-
-
 def updated(hosts: int = 3, *, text: str = RECIPE, state: str = "succeeded", **rollout: Any) -> Job:
     job = factories.job(factories.game(text=text), hosts=hosts, state=state, rollout=rollout)
     for run in job.host_runs.all():

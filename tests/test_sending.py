@@ -40,11 +40,6 @@ def boss() -> User:
 
 
 @pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
-@pytest.fixture
 def job(squid: Game) -> Job:
     job = factories.job(squid, hosts=3, state=JobState.HALTED, reason="a canary host failed")
     first = job.host_runs.order_by("position")[:1].get()

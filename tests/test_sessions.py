@@ -9,17 +9,11 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from tests import factories
 from webapp import live
 
 pytestmark = pytest.mark.django_db
 
 NOW = timezone.now()
-
-
-@pytest.fixture
-def mira() -> User:
-    return factories.user("mira")
 
 
 @pytest.fixture

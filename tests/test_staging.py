@@ -30,11 +30,6 @@ def no_bells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bells, "ring_host_runs", lambda pks: None)
 
 
-@pytest.fixture
-def mira() -> User:
-    return factories.user("mira")
-
-
 def job(hosts: int = 4, **more: Any) -> Job:
     """Its first host is the canary; two may stage, and two be down, at a time."""
     terms = {"stage": "ahead", "stage_parallel": 2, "parallel": 2} | more.pop("rollout", {})

@@ -7,16 +7,10 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from tests import factories
 from webapp import tokens
 from webapp.models import ApiToken
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def mira() -> User:
-    return factories.user("mira")
 
 
 def test_a_token_logs_its_user_in(mira: User) -> None:

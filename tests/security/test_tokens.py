@@ -24,11 +24,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def squid() -> Game:
-    return factories.game("squid")
-
-
-@pytest.fixture
 def anna(squid: Game) -> User:
     return person("anna", role=Role.ADMINISTRATOR)
 
