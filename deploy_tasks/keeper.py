@@ -270,16 +270,23 @@ class Keeper:
         connection.close()
 
     def _keep(self) -> None:
-        renewed = measured = 0.0
-        while not self.stopping.wait(LOOK_EVERY if renewed else 0):
+        renewed = measured = -math.inf
+        pause = 0.0
+        # Each apart: whatever is wrong with one of them, the leases must be renewed.
+        while not self.stopping.wait(pause):
+            pause, now = LOOK_EVERY, time.monotonic()
             with _tried_again("look after host runs"):
                 self._look()
-                if time.monotonic() - renewed >= RENEW_EVERY:
-                    renewed = time.monotonic()
+            with _tried_again("renew leases"):
+                if now - renewed >= RENEW_EVERY:
                     self._renew()
+                    renewed = now
+            with _tried_again("reconcile"):
+                if now - self._reconciled >= RENEW_EVERY:
                     self._reconcile()
-                if not measured or time.monotonic() - measured >= MEASURE_EVERY:
-                    measured = time.monotonic()
+            with _tried_again("measure the disk"):
+                if now - measured >= MEASURE_EVERY:
+                    measured = now
                     _forget_workers()
                     disk.look()
         connection.close()
@@ -359,9 +366,19 @@ def reconcile(*, take: bells.Take = list) -> None:
     with bells.offered(take):
         bells.ring_host_runs(marked)
         for job_id in _jobs_that_stand_still():
-            conductor.conduct(job_id)
+            _conduct_alone(job_id)
     calls.ring_due()
     hosts.ring_for_looks()
+
+
+def _conduct_alone(job_id: int) -> None:
+    """A job that cannot be conducted keeps nobody from the others."""
+    try:
+        conductor.conduct(job_id)
+    except desk.AWAY:
+        raise
+    except Exception:
+        log.exception("could not conduct job %s", job_id)
 
 
 def _forget_workers() -> None:

@@ -394,3 +394,71 @@ def test_the_clock_of_others_reconciles_only_where_ours_is_late(
     quiet._reconciled -= keeper.RENEW_EVERY + keeper.LOOK_EVERY
     quiet.reconcile_if_late()
     assert done == [True, True]
+
+
+class Rounds:
+    """Stands where the keeper waits: a few rounds, without waiting."""
+
+    def __init__(self, rounds: int) -> None:
+        self.waited: list[float] = []
+        self._rounds = rounds
+
+    def wait(self, seconds: float) -> bool:
+        self.waited.append(seconds)
+        return len(self.waited) > self._rounds
+
+    def is_set(self) -> bool:
+        return False
+
+
+def test_leases_are_renewed_whatever_is_wrong_with_all_else(
+    quiet: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("a row that nobody can read")
+
+    done: list[str] = []
+    for name in ("_look", "_reconcile"):
+        monkeypatch.setattr(quiet, name, broken)
+    monkeypatch.setattr(quiet, "_renew", lambda: done.append("renewed"))
+    monkeypatch.setattr(keeper.disk, "look", lambda: done.append("measured"))
+    monkeypatch.setattr(quiet, "stopping", rounds := Rounds(3))
+    quiet._keep()
+    assert done == ["renewed", "measured"]
+    # Nor does it try again without a pause.
+    assert rounds.waited == [0.0, 1.0, 1.0, 1.0]
+
+
+def test_leases_that_could_not_be_renewed_are_tried_at_the_next_look(
+    quiet: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[bool] = []
+
+    def renew() -> None:
+        tried.append(True)
+        if len(tried) == 1:
+            raise RuntimeError("away for a moment")
+
+    monkeypatch.setattr(quiet, "_renew", renew)
+    monkeypatch.setattr(quiet, "stopping", Rounds(4))
+    quiet._keep()
+    assert len(tried) == 2
+
+
+def test_a_job_that_cannot_be_conducted_keeps_nobody_from_the_others(
+    quiet: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = factories.game()
+    jobs = [factories.job(game, 1).pk for _ in range(3)]
+    conducted: list[int] = []
+
+    def conduct(job_id: int) -> None:
+        conducted.append(job_id)
+        if job_id == jobs[0]:
+            raise ValueError("a rollout that this version cannot read")
+
+    rung: list[bool] = []
+    monkeypatch.setattr(conductor, "conduct", conduct)
+    monkeypatch.setattr(keeper.calls, "ring_due", lambda: rung.append(True))
+    keeper.reconcile()
+    assert (sorted(conducted), rung) == (jobs, [True])
