@@ -45,8 +45,9 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 RENEW_EVERY = 5.0
 MEASURE_EVERY = 300.0
-#: Between two looks at jobs under load: each is looked at once for however many hosts have ended.
-CONDUCT_EVERY = 0.1
+#: Between two looks at jobs, so many times what the last one took, at most so many seconds: where
+#: much goes on more hosts have ended by then, and a look costs hardly more for ten than for one.
+REST, LONGEST_REST = 10, 0.5
 #: A queued host run whose bell was rung that long ago is rung for again.
 RING_AGAIN = timedelta(seconds=20)
 FROZEN_JOBS = 64
@@ -241,7 +242,7 @@ class Keeper:
             self._jobs_wait.notify_all()
 
     def _conduct(self) -> None:
-        last = -CONDUCT_EVERY
+        rested_at = -math.inf
         while True:
             with self._jobs_wait:
                 while not self._jobs and not self.stopping.is_set():
@@ -249,9 +250,9 @@ class Keeper:
                 # With nothing under way here there is nobody to wait for.
                 self._jobs_wait.wait_for(
                     lambda: self.stopping.is_set() or not self._carriages,
-                    max(0.0, last + CONDUCT_EVERY - time.monotonic()),
+                    max(0.0, rested_at - time.monotonic()),
                 )
-            last = time.monotonic()
+            began = time.monotonic()
             with self._jobs_wait:
                 jobs, self._jobs = self._jobs, Counter()
             if not jobs:
@@ -267,6 +268,8 @@ class Keeper:
                         then.callback(self._hand_out, ours)
                         with self.writer.turn, bells.offered(take):
                             conductor.conduct(job_id)
+            now = time.monotonic()
+            rested_at = now + min(LONGEST_REST, REST * (now - began))
         connection.close()
 
     def _keep(self) -> None:

@@ -1,9 +1,10 @@
 """How a worker shares its threads out among host runs."""
 
 import gc
+import math
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -227,11 +228,41 @@ def test_with_nothing_under_way_a_job_is_looked_at_at_once(
     worker: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[int] = []
-    monkeypatch.setattr(keeper, "CONDUCT_EVERY", 3600)
+    monkeypatch.setattr(keeper, "REST", math.inf)
+    monkeypatch.setattr(keeper, "LONGEST_REST", 3600)
     monkeypatch.setattr(conductor, "conduct", looked_at.append)
     for job in (1, 2):
         worker.conduct_soon({job: 1})
         until(lambda job=job: job in looked_at, "nobody waits an hour")  # type: ignore[misc]
+
+
+@pytest.mark.usefixtures("no_timer")
+def test_while_hosts_are_under_way_a_look_rests_as_many_times_as_long_as_it_took(
+    worker: Keeper, carrying: Carrying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    rests: list[float] = []
+    wait_for = worker._jobs_wait.wait_for
+
+    def note(is_enough: Callable[[], bool], seconds: float) -> bool:
+        rests.append(seconds)
+        return wait_for(is_enough, seconds)
+
+    monkeypatch.setattr(keeper, "REST", math.inf)
+    monkeypatch.setattr(keeper, "LONGEST_REST", 3600)
+    monkeypatch.setattr(worker._jobs_wait, "wait_for", note)
+    monkeypatch.setattr(conductor, "conduct", looked_at.append)
+    ids = queued(1)
+    worker.run_hosts(ids)
+    until(lambda: carrying.begun == ids, "one is under way")
+    for job in (1, 2):
+        worker.conduct_soon({job: 1})
+        until(lambda job=job: len(rests) == job, "the conductor has heard")  # type: ignore[misc]
+    assert rests[0] == 0
+    assert rests[1] == pytest.approx(3600, abs=60)
+    assert looked_at == [1]
+    carrying.go.release()
+    until(lambda: looked_at == [1, 2], "nobody is left to wait for")
 
 
 def test_host_runs_that_begin_together_are_read_together(
