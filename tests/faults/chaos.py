@@ -211,6 +211,7 @@ class Chaos:
             line.cut()
         for one in self._leaving:
             one.join()
+        self.thaw_workers()
         while len(self.workers) < 2:
             self.new_worker()
         with contextlib.suppress(OrderRefused):
@@ -312,7 +313,9 @@ class Chaos:
         with contextlib.suppress(AssertionError):
             worker.wait(STOPS_WITHIN / 2)
         if worker.state in ("T", "t"):
-            return  # at its failpoint: it cannot hear
+            # At its failpoint, which may be in a transaction: it cannot hear before it is thawed.
+            self._frozen.append(worker)
+            return
         with contextlib.suppress(ProcessLookupError):
             worker.send(signal.SIGUSR1)
         with contextlib.suppress(AssertionError):
