@@ -152,7 +152,8 @@ watch_over() {
     uptime_
     now=${up%.*}
     look_at_self
-    read -r number script limit interrupt started <"$D/now"
+    # Where the file was taken away, the id that it told last may be another's by now.
+    read -r number script limit interrupt started <"$D/now" || script_lives || interrupt=
     # Of a dead runner only the script is left to be watched.
     if [ "$parent" != "$runner" ] && ! script_lives; then
       end_probe
@@ -161,7 +162,6 @@ watch_over() {
     fi
     if [ "${interrupt#*:}" != "$script" ]; then continue; fi
     # What a "wait" asks again and again, and what has to answer in time.
-    # Where the file was taken away, the id that it told last may be another's by now.
     if ! read -r probe cut_at again <"$D/probe" || [ "$probe" != "$again" ]; then probe=0; fi
     if [ "$probe" != 0 ] && [ "$now" -ge "$cut_at" ]; then
       kill_session "$probe"

@@ -276,6 +276,29 @@ def test_an_id_that_was_read_while_it_was_written_ends_nobody(
         assert ends(plan.follow()) == [(1, 143, "cancelled")]
 
 
+def test_an_id_is_not_believed_when_its_file_and_its_process_are_gone(
+    launch: Launch, dash: HostShell
+) -> None:
+    """By then it may be another's."""
+    text = f"sleep 60 & echo $! >child; {HELD}"
+    plan = launch(dash, Script(text, 2)).wait_until_begun()
+    runner, script = plan.runner, plan.script
+    limit = int((plan.path / "now").read_text().split()[2])
+    child = int((dash.home / "child").read_text())
+    wait_for_look(dash)
+    # In the moment in which it would note that there is none.
+    os.kill(runner, signal.SIGSTOP)
+    shutil.rmtree(plan.path)
+    os.kill(script, signal.SIGKILL)
+    until(lambda: float(Path("/proc/uptime").read_text().split()[0]) > limit, "its time is over")
+    wait_for_look(dash)
+    wait_for_look(dash)
+    assert not gone(child)
+    os.kill(child, signal.SIGKILL)
+    os.kill(runner, signal.SIGCONT)
+    plan.leave()
+
+
 @pytest.mark.parametrize("and_runner", [False, True])
 def test_a_wait_that_is_killed_leaves_no_probe_behind(
     launch: Launch, host: HostShell, *, and_runner: bool
