@@ -94,7 +94,9 @@ def _ask(run: HostRun, recipe: recipes.Recipe) -> str:
     variables = target.variables(run, run.target or {})
     session = ssh.connect(target.of_run(run))
     try:
-        return _probe(session, recipe, variables) or _version(session, recipe, variables)
+        return _probe(session, recipe, variables) or _version(
+            session, recipe, variables, wanted=target.version_wanted(run)
+        )
     finally:
         session.close()
 
@@ -116,13 +118,19 @@ def _probe(session: ssh.Session, recipe: recipes.Recipe, variables: commands.Var
     }
 
 
-def _version(session: ssh.Session, recipe: recipes.Recipe, variables: commands.Variables) -> str:
+def _version(
+    session: ssh.Session,
+    recipe: recipes.Recipe,
+    variables: commands.Variables,
+    *,
+    wanted: str | None,
+) -> str:
     if not recipe.current:
         return ""
     program, mark = commands.probe(recipe.current, variables, limit=GRACE)
     result = session.run(program.command, stdin=program.stdin, timeout=2 * GRACE)
     found = _masked(result.stdout.partition(mark)[2].partition(b"\n")[2], variables)
-    if result.exit_status == 0 and found == variables.plain["version"]:
+    if result.exit_status == 0 and found == wanted:
         return ""
     return _("the host says %s") % (found or _("nothing"))
 

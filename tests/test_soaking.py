@@ -9,7 +9,7 @@ from django.conf import LazySettings
 from django.utils import timezone
 
 from demo.fleet import Fleet
-from deploy_tasks import bells, clock, conductor, revisions, soaking
+from deploy_tasks import bells, clock, conductor, orders, revisions, soaking
 from deploy_tasks.errors import HostFailed, LinkLost
 from deploy_tasks.models import Event, Game, HostRun, Job
 from deploy_tasks.states import Gate, HostRunState, JobState
@@ -262,3 +262,21 @@ class TestRealHosts:
         run = job.host_runs.get()
         assert (run.state, run.down) == ("failed", True)
         assert "the host says 0.9" in run.error
+
+    def test_a_host_that_was_taken_back_is_well_with_what_it_had_before(
+        self, game: Game, fleet: Fleet, workers: list[Worker]
+    ) -> None:
+        self.become_healthy(game)
+        host = fleet.hosts[0]
+        (host.home / "version").write_text("1.0\n")
+        job = start(game, hosts=[host.name])
+        until(ended(job, "succeeded"), "the job has succeeded")
+        Job.objects.filter(pk=job.pk).update(rollout=job.rollout | {"soak": 600})
+        back, _ = orders.rollback(job, by=factories.user("jonas"))
+        until(self.soaks(back), "what was taken back soaks")
+        run = back.host_runs.get()
+        soaking.probe(run.pk)
+        assert HostRun.objects.get(pk=run.pk).ill == 0
+        (host.home / "version").write_text("2.0\n")
+        soaking.probe(run.pk)
+        assert HostRun.objects.get(pk=run.pk).ill == 1

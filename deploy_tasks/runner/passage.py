@@ -308,8 +308,7 @@ class Passage:
             return
         version = self._run.version = self._ask_version()
         failpoint("version.asked")
-        wanted = self._run.previous if self._run.undoes_id else self._run.job.release.version
-        if version != wanted:
+        if version != target.version_wanted(self._run):
             self._story.tell(changes={"version": version})
             raise Failed(
                 _("all steps ended well, but the host still says %s") % (version or _("nothing"))
@@ -318,14 +317,14 @@ class Passage:
     def _check_running(self) -> None:
         """What lies on the disk need not be what runs: a game that reports another release of
         ours was not started anew. One that does not say is no failure: its health was looked at."""
-        if not (asked := self._recipe.query):
+        wanted = target.version_wanted(self._run)
+        if wanted is None or not (asked := self._recipe.query):
             return
         try:
             version = self._query(asked).version
         except HostFailed:
             return
-        release = self._run.job.release
-        if version != release.version and release.game.releases.filter(version=version).exists():
+        if version != wanted and self._run.job.game.releases.filter(version=version).exists():
             raise Failed(_("all steps ended well, but %s still runs") % version)
 
     def _query(self, asked: recipes.Query) -> query.Answer:

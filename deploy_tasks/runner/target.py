@@ -108,6 +108,12 @@ def variables(run: HostRun, snapshot: dict[str, Any]) -> commands.Variables:
     )
 
 
+def version_wanted(run: HostRun) -> str | None:
+    """Which one a host is brought to, or back to where ``run`` undoes another; None: that one is
+    not known."""
+    return run.previous if run.undoes_id else run.job.release.version
+
+
 def artifact_of(release: Release) -> commands.Artifact:
     return commands.Artifact(release.sha256, release.size)
 

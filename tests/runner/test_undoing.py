@@ -35,11 +35,19 @@ steps:
   - {name: tidy, always: true, run: echo tidy >>count}
 """
 
+TAKING_BACK = UNDOABLE.replace(
+    'to $previous" >>count', 'to $previous" >>count; echo "$previous" >version'
+)
+
+
+def with_recipe(game: Game, text: str) -> None:
+    number = game.recipe.newest().number + 1
+    game.recipe.revisions.create(number=number, text=text, sha256=f"{number:064}")
+
 
 @pytest.fixture
 def undoable(fleet: Fleet, game: Game) -> Game:
-    revision = game.recipe.newest()
-    game.recipe.revisions.create(number=revision.number + 1, text=UNDOABLE, sha256="0" * 64)
+    with_recipe(game, UNDOABLE)
     for host in fleet.hosts:
         (host.home / "version").write_text("1.0\n")
     return game
@@ -184,11 +192,7 @@ def test_a_cancel_undoes_what_was_launched_unless_told_not_to(
 def test_a_whole_job_is_taken_back_step_by_step(
     undoable: Game, fleet: Fleet, workers: list[Worker]
 ) -> None:
-    revision = undoable.recipe.newest()
-    text = UNDOABLE.replace(
-        'to $previous" >>count', 'to $previous" >>count; echo "$previous" >version'
-    )
-    undoable.recipe.revisions.create(number=revision.number + 1, text=text, sha256="1" * 64)
+    with_recipe(undoable, TAKING_BACK)
     job = start(undoable)
     until(ended(job, "succeeded"), "the job succeeds")
     for host in fleet.hosts:
@@ -209,3 +213,20 @@ def test_a_whole_job_is_taken_back_step_by_step(
     until(ended(back, "succeeded"), "the retry goes on where the undoing stopped")
     assert count(stuck) == ["undo-switch to 1.0", "tidy", "undo-stop"]
     assert back.host_runs.get(name=stuck.name).version == "1.0"
+
+
+@pytest.mark.parametrize(("runs", "state"), [("1.0", "succeeded"), ("2.0", "failed")])
+def test_a_game_that_was_taken_back_has_to_run_what_it_ran_before(
+    undoable: Game, fleet: Fleet, workers: list[Worker], runs: str, state: str
+) -> None:
+    factories.release(undoable, "1.0")
+    with_recipe(undoable, TAKING_BACK + "query: {run: cat running}\n")
+    host = fleet.hosts[0]
+    (host.home / "running").write_text("version 2.0\n")
+    job = start(undoable, hosts=[host.name])
+    until(ended(job, "succeeded"), "the job succeeds")
+    (host.home / "running").write_text(f"version {runs}\n")
+    back, _ = orders.rollback(job, by=factories.user("jonas"))
+    until(ended(back, state), "it has been taken back")
+    error = back.host_runs.get().error
+    assert error == ("all steps ended well, but 2.0 still runs" if state == "failed" else "")
