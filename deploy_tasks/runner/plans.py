@@ -28,7 +28,7 @@ class Way(Enum):
     ASIDE = "aside"
 
     def changes_at_start(self, attempt: Attempt) -> dict[str, Any]:
-        return {"step": attempt.step} if self == Way.FORWARD else {}
+        return {} if self == Way.ASIDE else {"step": attempt.step}
 
     def changes_at_end(self, attempt: Attempt) -> dict[str, Any]:
         """After an attempt that ended well."""

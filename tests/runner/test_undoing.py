@@ -93,6 +93,15 @@ def test_an_undo_that_fails_stops_and_says_what_is_left(stuck: HostRun) -> None:
     assert "undo-stop" in note["text"]
 
 
+def test_a_step_whose_undo_failed_is_done_again(stuck: HostRun, fleet: Fleet) -> None:
+    host, before = fleet.hosts[0], count(fleet.hosts[0])
+    assert stuck.step == 2
+    (host.home / "broken").unlink()
+    orders.retry(stuck.job, by=factories.user("jonas"))
+    until(ended(stuck.job, "succeeded"), "what was half undone is whole again")
+    assert count(host)[len(before) :] == ["stop", "switch"]
+
+
 def as_before_its_end(run: HostRun, **left: object) -> None:
     """As if its worker had died just before it could tell the end."""
     before = {"state": "running", "holds_host": True, "ended_at": None, "rung_at": None}
