@@ -76,6 +76,16 @@ class TestOfAJob:
         job.state = JobState.HALTED
         assert pace(job)["left"] is None
 
+    def test_nobody_knows_how_long_those_take_that_hang(self, job: Job) -> None:
+        done = {"state": HostRunState.SUCCEEDED, "holds_host": False}
+        job.host_runs.filter(state=HostRunState.UNKNOWN).update(**done)
+        going = job.host_runs.filter(state=HostRunState.RUNNING)
+        current = job.host_runs.filter(batch=going[0].batch)
+        current.exclude(name__in=pace(job)["slow"]).update(**done)
+        assert going
+        assert job.host_runs.filter(state=HostRunState.WAITING)
+        assert pace(job)["left"] is None
+
     def test_who_asks_again_at_once_is_told_what_was_worked_out_just_now(
         self,
         job: Job,

@@ -189,6 +189,11 @@ def _left(
     if any(batch[HostRunState.UNKNOWN] or batch[HostRunState.PAUSED] for batch in counts.values()):
         return None
     to_go = {n: of[HostRunState.WAITING] + of[HostRunState.STAGED] for n, of in counts.items()}
+    slow = set(_slow(usual, running))
+    moves = {batch for host, (_step, _age, batch) in running.items() if host not in slow}
+    moves |= {n for n, of in counts.items() if to_go[n] or of[HostRunState.QUEUED]}
+    if any(batch not in moves for _step, _age, batch in running.values()):
+        return None  # all that a batch waits for may hang
     begin = 0
     if rollout.stages_ahead:
         if any(of[HostRunState.WAITING] for of in counts.values()):
