@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from deploy_tasks import journal
 from deploy_tasks.journal import News
 from deploy_tasks.models import Event, HostRun, Job
-from deploy_tasks.states import HostRunState
+from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from tests import scenes, waiting
 from tests.browser import CHROMIUM, Tab
 
@@ -77,6 +77,45 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     expect(page.locator("#reason")).to_be_hidden()
     expect(full).to_have_count(0)
     assert tab.complaints() == []
+
+
+def test_what_was_undone_hides_neither_its_failure_nor_its_name(tab: Tab, large: Job) -> None:
+    failed = "step “unpack” ended with exit status 2"
+    run = large.host_runs.filter(error=failed).order_by("position")[0]
+    told = run.attempts.get(name="unpack")
+    told.reason = failed
+    told.save()
+    for earlier in run.attempts.order_by("-step"):
+        run.attempts.create(
+            uid=f"{earlier.uid}.undone",
+            step=earlier.step,
+            name=earlier.name,
+            kind=AttemptKind.UNDO,
+            number=1,
+            script_sha256="0" * 64,
+            state=AttemptState.SUCCEEDED,
+            started_at=told.ended_at,
+            ended_at=told.ended_at,
+        )
+    HostRun.objects.filter(pk=run.pk).update(step=0)
+    page = tab.open_job(large, f"?host={run.name}")
+    expect(page.locator("#log header")).to_contain_text("failed in unpack")
+    name = page.locator("#log summary", has_text=failed).locator("span").first
+    assert name.evaluate("(name) => name.scrollWidth <= name.clientWidth"), "all of it is seen"
+    page.get_by_role("button", name="Table").click()
+    row = page.locator(f"#table tr[data-host={run.name}]")
+    expect(row.locator("td").nth(told.step).locator("i")).to_have_class("sq rolled_back")
+
+
+def test_the_last_step_in_which_hosts_failed_is_in_sight(tab: Tab, large: Job) -> None:
+    narrow = "document.getElementById('steps').style.width = '20rem'"
+    tab.context.add_init_script(f"addEventListener('DOMContentLoaded', () => {{ {narrow} }})")
+    page = tab.open_job(large)
+    failing = page.locator("#steps li", has_text="failed").last
+    expect(failing).to_contain_text("health")
+    edges = "(step) => [step, step.parentNode].map((one) => one.getBoundingClientRect().right)"
+    step, strip = failing.evaluate(edges)
+    assert step <= strip + 1
 
 
 def test_hosts_that_failed_of_the_same_are_excluded_with_a_reason(tab: Tab, large: Job) -> None:

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { JobModel } from "../../webapp/static/js/model.js";
+import { tell } from "../../webapp/static/js/states.js";
 
 const AT = "2026-11-21T02:00:00.000Z";
 const LATER = "2026-11-21T02:00:08.400Z";
@@ -73,6 +74,18 @@ test("another state forgets why the last one was", () => {
   assert.equal(job.hosts.get("eu-1").error, "");
   assert.equal(job.hosts.get("eu-1").ended_at, null);
   assert.equal(job.troubles().down, 0);
+});
+
+test("a host failed in the step that broke, wherever its undo has led it since", () => {
+  const broken = { state: "failed", step: "stage", down: true };
+  const job = model(host("eu-1", broken), host("eu-2"));
+  job.setFailedIn([{ step: "health", hosts: [{ name: "eu-1" }, { name: "eu-9" }] }]);
+  assert.equal(tell(job.hosts.get("eu-1"))[0], "down: failed in health");
+  job.load({ as_of_seq: 20, hosts: [host("eu-1", broken)] });
+  assert.equal(tell(job.hosts.get("eu-1"))[0], "down: failed in health");
+  job.apply([{ s: 21, h: "eu-1", k: "host", to: "waiting", at: AT }]);
+  job.apply([{ s: 22, h: "eu-1", k: "host", to: "failed", step: "unpack", at: AT }]);
+  assert.equal(tell(job.hosts.get("eu-1"))[0], "failed in unpack");
 });
 
 test("a lost link shows, and is no outcome", () => {

@@ -94,6 +94,17 @@ export class JobModel {
     return changed.map(({ name }) => name);
   }
 
+  /** In which step hosts failed, by the causes of GET /jobs/{id}/failures: what was undone since
+   * has led them to others. */
+  setFailedIn(causes) {
+    for (const { step, hosts } of causes) {
+      for (const { name } of hosts) {
+        const host = this.hosts.get(name);
+        if (host) host.failed_in = step;
+      }
+    }
+  }
+
   /** How many hosts show which state. */
   counts() {
     const counts = {};
@@ -214,8 +225,8 @@ export class JobModel {
   }
 
   #host(row) {
-    const steps = this.hosts.get(row.name)?.steps ?? new Map();
-    const host = { ...row, steps, slow: this.hosts.get(row.name)?.slow ?? false };
+    const { steps = new Map(), slow = false, failed_in = null } = this.hosts.get(row.name) ?? {};
+    const host = { ...row, steps, slow, failed_in };
     host.shown = shownState(host);
     return host;
   }

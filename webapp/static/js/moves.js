@@ -15,6 +15,7 @@ export const MOVES = {
       changed.failed ||= FAILED.has(item.to) || FAILED.has(host.state);
       // Another state has its own reason; what explained the old one is over.
       host.reason = host.error = "";
+      host.failed_in = null;
       host.excluded = host.down = false;
       host.state = item.to;
       if (item.to === "running") host.started_at ??= item.at;

@@ -58,7 +58,10 @@ const showOnly = (those) => {
   if (shown.length && !shown.includes(chosen.name)) pick(shown[0]);
 };
 const asked = new Asked(page, model, {
-  onWhy: (told) => causes.load(told),
+  onWhy: (told) => {
+    causes.load(told);
+    model.setFailedIn(told.causes);
+  },
   onPace: (told) => {
     paintBroker(byId("broker"), model.ended ? null : told.broker);
     steps.paint(told, model.hosts);

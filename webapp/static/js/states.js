@@ -62,11 +62,7 @@ export function tell(host, { now = Date.now(), why = "" } = {}) {
       return [gettext("skipped"), host.reason];
     case "failed":
       return [
-        host.down
-          ? down(step)
-          : step
-            ? fill(gettext("failed in %(step)s"), { step })
-            : gettext("failed"),
+        failed(host.failed_in ?? step, host.down),
         [why || host.error || host.reason, host.excluded ? host.reason : ""].filter(Boolean).join("; "),
       ];
     case "unknown":
@@ -95,6 +91,7 @@ export function tell(host, { now = Date.now(), why = "" } = {}) {
   }
 }
 
-function down(step) {
-  return step ? fill(gettext("down: failed in %(step)s"), { step }) : gettext("down");
+function failed(step, down) {
+  if (down) return step ? fill(gettext("down: failed in %(step)s"), { step }) : gettext("down");
+  return step ? fill(gettext("failed in %(step)s"), { step }) : gettext("failed");
 }

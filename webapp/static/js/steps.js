@@ -5,18 +5,25 @@ import { element, setText } from "./dom.js";
 import { fill, gettext, ngettext, number, span } from "./words.js";
 
 export class Steps {
+  #root;
   #entries;
+  #broken = null;
 
   constructor(root, steps) {
+    this.#root = root;
     this.#entries = new Map(
       steps.map((step) => {
         const here = element("b");
         const time = element("span");
         const failed = element("span", { class: "ink-failed" });
-        root.append(
-          element("li", {}, element("span", { class: "t" }, step, here), element("small", {}, time, failed)),
+        const item = element(
+          "li",
+          {},
+          element("span", { class: "t" }, step, here),
+          element("small", {}, time, failed),
         );
-        return [step, { here, time, failed }];
+        root.append(item);
+        return [step, { item, here, time, failed }];
       }),
     );
   }
@@ -51,5 +58,15 @@ export class Steps {
           : "",
       );
     }
+    this.#show(steps.findLast(({ failed }) => failed)?.step);
+  }
+
+  /** Where there is no room for all of them, the last in which hosts fail is seen; once, for a
+   * person may look at others. */
+  #show(step) {
+    if (!step || step === this.#broken) return;
+    this.#broken = step;
+    const beyond = this.#entries.get(step).item.getBoundingClientRect().right;
+    this.#root.scrollLeft += Math.max(0, beyond - this.#root.getBoundingClientRect().right);
   }
 }

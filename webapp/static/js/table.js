@@ -125,10 +125,12 @@ export class HostTable {
   }
 
   #cell({ cell, square, text }, step, host, now) {
-    setClass(square, attemptClass(step.state));
+    const shown = step.kind === "undo" && step.state === "succeeded" ? "rolled_back" : step.state;
+    setClass(square, attemptClass(shown));
     const running = step.state === "running" && step.at && !HOST_ENDED.has(host.state);
     setText(text, running ? span((now - Date.parse(step.at)) / 1000) : span(step.seconds));
     const said = [
+      step.kind === "undo" ? gettext("undo") : "",
       word(step.state),
       step.n > 1 ? fill(gettext("attempt %(n)s"), { n: step.n }) : "",
       step.rc ? fill(gettext("exit status %(rc)s"), { rc: step.rc }) : "",
