@@ -63,20 +63,7 @@ def _create(job: Job, by: User | None, note: str) -> Job:
     cut = rollout.batches(placed, Rollout.model_validate(back.rollout))
     add_batches(back, cut)
     numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
-    add_host_runs(
-        back,
-        [
-            {
-                "host_id": run.host_id,
-                "name": run.name,
-                "batch": n,
-                "undoes_id": run.pk,
-                "lock": run.lock,
-                "previous": run.previous,
-            }
-            for n, run in numbered
-        ],
-    )
+    add_host_runs(back, [_undoing(run) | {"batch": n} for n, run in numbered])
     if job.state == JobState.HALTED:
         _end(job)
     tell(job, by, "rollback", hosts=len(runs), by_job=back.pk, note=note)
@@ -85,6 +72,17 @@ def _create(job: Job, by: User | None, note: str) -> Job:
         ring(one)
     back.refresh_from_db(fields=["last_seq"])
     return back
+
+
+def _undoing(run: HostRun) -> dict[str, Any]:
+    """Columns of the host run that takes ``run`` back."""
+    return {
+        "host_id": run.host_id,
+        "name": run.name,
+        "undoes_id": run.pk,
+        "lock": run.lock,
+        "previous": run.previous,
+    }
 
 
 def _terms(job: Job, by: User | None) -> dict[str, Any]:

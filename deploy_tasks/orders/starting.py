@@ -1,6 +1,7 @@
 """Start a job: all of it or nothing, once for an idempotency key."""
 
 import hashlib
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -9,7 +10,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks import audit, checking, journal, locks
 from deploy_tasks.errors import HostsBusy, KeyReused
 from deploy_tasks.failpoints import failpoint
-from deploy_tasks.models import Batch, Event, Job
+from deploy_tasks.models import Batch, Event, Host, Job
 from deploy_tasks.orders.choosing import Choice, JobOrder, choose
 from deploy_tasks.orders.fitting import misfits, never_let_in
 from deploy_tasks.orders.records import add_batches, add_host_runs, ring
@@ -70,18 +71,7 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     add_batches(job, cut)
     if job.rollout["preflight"]:
         Batch.objects.create(job=job, n=checking.FIRST)
-    add_host_runs(
-        job,
-        [
-            {
-                "host_id": host.pk,
-                "name": host.name,
-                "batch": n,
-                "lock": locks.of(choice.recipe, host, game=choice.game, job=order.vars),
-            }
-            for n, host in numbered
-        ],
-    )
+    add_host_runs(job, [_updating(host, choice) | {"batch": n} for n, host in numbered])
     story = {"who": by.get_username(), "what": "start", "hosts": len(numbered)}
     if order.note:
         story["note"] = order.note
@@ -92,3 +82,9 @@ def _create(choice: Choice, by: User, key: str | None, digest: str) -> Job:
     given = order.model_dump(mode="json")
     audit.record(by, "start_job", str(job), game=job.game, hosts=len(numbered), order=given)
     return job
+
+
+def _updating(host: Host, choice: Choice) -> dict[str, Any]:
+    """Columns of its host run."""
+    lock = locks.of(choice.recipe, host, game=choice.game, job=choice.order.vars)
+    return {"host_id": host.pk, "name": host.name, "lock": lock}

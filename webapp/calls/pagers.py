@@ -66,6 +66,30 @@ def add(wanted: Wanted, *, by: User) -> Pager:
         access.require(by, Right.SEE if wanted.mine else Right.MAINTAIN, wanted.game)
     if not access.may_on_their_own(by, Right.OPERATE):
         raise PermissionDenied(_("Your role does not allow this."))
+    kind, shown = _checked(wanted)
+    content = json.dumps({"url": wanted.url, "secret": wanted.secret}).encode()
+    key_id, sealed = vault.seal(content, identity=vault.identity_of_pager(wanted.name))
+    try:
+        with transaction.atomic():
+            pager = Pager.objects.create(
+                name=wanted.name,
+                kind=kind,
+                game=wanted.game,
+                user=by if wanted.mine else None,
+                moments=[moment for moment in MOMENTS if moment in wanted.moments],
+                language=wanted.language,
+                sealed=sealed,
+                key_id=key_id,
+                shown=shown,
+            )
+            audit.record(by, "add_pager", pager.name, shown=shown, game=wanted.game)
+    except IntegrityError:
+        raise OrderRefused(_("the name “%s” is taken") % wanted.name) from None
+    return pager
+
+
+def _checked(wanted: Wanted) -> tuple[Pager.Kind, str]:
+    """What `read` finds in its address. Raises InvalidInput."""
     try:
         valid_name(wanted.name)
     except ValueError as rule:
@@ -87,25 +111,7 @@ def add(wanted: Wanted, *, by: User) -> Pager:
             % {"n": SHORTEST_SECRET},
             field="secret",
         )
-    content = json.dumps({"url": wanted.url, "secret": wanted.secret}).encode()
-    key_id, sealed = vault.seal(content, identity=vault.identity_of_pager(wanted.name))
-    try:
-        with transaction.atomic():
-            pager = Pager.objects.create(
-                name=wanted.name,
-                kind=kind,
-                game=wanted.game,
-                user=by if wanted.mine else None,
-                moments=[moment for moment in MOMENTS if moment in wanted.moments],
-                language=wanted.language,
-                sealed=sealed,
-                key_id=key_id,
-                shown=shown,
-            )
-            audit.record(by, "add_pager", pager.name, shown=shown, game=wanted.game)
-    except IntegrityError:
-        raise OrderRefused(_("the name “%s” is taken") % wanted.name) from None
-    return pager
+    return kind, shown
 
 
 @transaction.atomic
