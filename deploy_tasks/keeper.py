@@ -142,8 +142,11 @@ class Keeper:
     def _take_next(
         self, job_id: int, ended: int, ours: list[int], left: list[int], ids: list[int]
     ) -> list[int]:
-        """Hands that host runs have left take the next ones, which are ``ours`` then; any worker
-        may have those ``left``."""
+        """Hand the next host runs of a job to hands that have just become free.
+
+        Puts those into ``ours``, and into ``left`` the others, for any worker to take. Gives none
+        back: there is nothing more to ring for.
+        """
         with self._jobs_wait:
             # Those of the last commit may not have been counted when their job's turn came.
             ended += self._jobs.pop(job_id, 0)
@@ -153,7 +156,7 @@ class Keeper:
         return []
 
     def _take_unheard(self, ids: list[int]) -> list[int]:
-        """Nobody has heard their bells: another may be lost, too, with a broker that takes none."""
+        """Take host runs whose bells nobody heard: with the broker away, more would be lost."""
         self.run_hosts(ids)
         return []
 

@@ -29,7 +29,8 @@ OWN = 3000
 EARLIER = 200
 #: From so many on a job's own hosts say what is usual.
 ENOUGH = 5
-#: Slow is who takes longer than nearly all, and so many times what is usual, and some seconds.
+#: Slow is a host that takes longer than nearly all others, than so many times the median, and than
+#: the median and so many seconds.
 TIMES = 3.0
 SECONDS = 5.0
 
@@ -241,7 +242,7 @@ class _Seconds(Func):
     """From the second moment to the first, by the database: of thousands of rows, each of two dates
     costs more here than all else about it."""
 
-    #: Of no kind: a function that is called for each value costs as much as all of its row.
+    #: A plain field converts nothing: a call for each value would cost as much as the whole row.
     output_field: "Field[Any, Any]" = Field()
     template, arg_joiner = "EXTRACT(EPOCH FROM %(expressions)s)", " - "
 

@@ -147,7 +147,8 @@ class Reader:
     def want(self, cursor: int) -> None:
         """Somebody has all there is here, and room for more.
 
-        Who was sent over to HTTP, and is ahead of this, does not drive it past the others.
+        One that was sent over to HTTP may be ahead of this reader: it does not drive the reader
+        past those who still need what comes next.
         """
         last = self.tail.last
         if cursor == last or all(watcher.cursor > last for watcher in self.watchers):
@@ -184,7 +185,8 @@ class Reader:
                     while True:
                         self._heard(await layer.receive(channel))
                 finally:
-                    # In the place of what ended us, a broken layer would keep us here for ever.
+                    # An error of a broken layer must not take the place of the cancel that ends us:
+                    # it would be caught below, and we would join again for ever.
                     with contextlib.suppress(OSError, RedisError):
                         await layer.group_discard(group, channel)
             except (OSError, RedisError) as error:
@@ -227,7 +229,8 @@ class Reader:
                 await self._until_wanted(page.last_seq)
 
     async def _until_wanted(self, last_seq: int) -> None:
-        """Waits for the quickest: what is read before that would push out what nobody has yet."""
+        """Waits until the fastest watcher has room: a page that is read before that would push out
+        of the tail what nobody has been sent yet."""
         while not self._wanted.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):

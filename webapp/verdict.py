@@ -68,7 +68,8 @@ class BatchCounts:
 
 
 def verdict(job: Job, batches: Sequence[BatchCounts], found: Findings, *, now: datetime) -> str:
-    """``now`` for what lies ahead. What is quiet while it goes well is not told then."""
+    """``now``: to tell whether the start still lies ahead. While a job simply runs, its skipped and
+    running hosts are not mentioned."""
     if job.state == JobState.WAITING:
         return _ahead(job, batches, None if found.stages_ahead else now)
     if found.stages_ahead and _is_before_the_switch(job, now):

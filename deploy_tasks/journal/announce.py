@@ -1,7 +1,8 @@
 """Rings the channel layer: "this job's story has grown". The only caller of ``group_send``.
 
-From one thread of the process, with one loop and so one connection, which nobody waits for: among
-fifty threads that all read from their hosts a bell would cost a commit half a second.
+One thread of the process rings, over one connection, and nobody waits for it: rung by the journal
+itself, beside fifty threads that read from their hosts, a bell would hold up a commit for half a
+second.
 """
 
 import asyncio

@@ -31,10 +31,10 @@ def lock_all(job_ids: Collection[int]) -> None:
 
 @transaction.atomic
 def change_host_runs(rows: QuerySet[HostRun], **changes: Any) -> None:
-    """What is no move and no news, for many host runs at once.
+    """Set columns that no event tells of, for many host runs at once.
 
-    Their jobs are held like for a move: a statement takes the locks of its rows in any order, and
-    the journal, which changes the same ones, would wait for it while it waits for the journal.
+    Their jobs are locked first, as for a move. An UPDATE locks its rows in any order: without that,
+    it and the journal could each hold a row that the other waits for.
     """
     lock_all(set(rows.order_by().values_list("job", flat=True).distinct()))
     rows.update(**changes)

@@ -3,8 +3,8 @@
 The ORM row by row costs five times the processor time of these, and a worker's processor time
 is what an update of 500 hosts waits for. SQLite and PostgreSQL read the same statements.
 
-SQLite's driver gives Python's lock away for each row that is fetched, and has to get it back among
-fifty busy threads: nothing is fetched that is known otherwise.
+SQLite's driver lets go of the interpreter lock for each row that it fetches, and then waits for it
+among fifty busy threads: nothing is fetched that can be known without asking.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +41,7 @@ AS_THEY_ARE = (
     IntegerField,
     TextField,
 )
-#: Makes values of one column such as the database's driver takes them.
+#: Turns the values of one column into what the database's driver takes.
 _Ready = Callable[[Sequence[Any]], Sequence[Any]]
 
 
@@ -101,7 +101,7 @@ def compare_and_set(
     return won
 
 
-# Statements are the same all the time: to write one took as long as half of its values.
+# The same few statements all the time. Writing one anew took half as long as preparing its values.
 
 
 @lru_cache(maxsize=128)

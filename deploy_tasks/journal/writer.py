@@ -71,7 +71,7 @@ class Entry:
 
     def settle(self, error: BaseException | None) -> None:
         self.error, self.before = error, None
-        # Whoever handed it over keeps it, a quiet host for hours: not its output, too.
+        # Whoever handed it over may keep it for hours, on a quiet host; its output need not stay.
         self.news = []
         self.done.set()
 
@@ -100,9 +100,9 @@ class Writer:
         self._entries: deque[Entry] = deque()
         self._size = 0
         self._news = threading.Condition()
-        #: Held through a commit, here and by whoever else of this process writes between them.
-        #: SQLite lets those sleep who wait for it, ever longer: conducting, and with it the next
-        #: host, came to its turn when all that ran were through.
+        #: Held during a commit by this thread, and by others of this process that write as well.
+        #: Those who wait for SQLite itself sleep longer and longer between two tries: beside a busy
+        #: journal the conductor never got in, and the next hosts began only when all had ended.
         self.turn = threading.Lock()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -241,7 +241,7 @@ class _Group:
 
 def _merge(entries: Iterable[Entry]) -> list[_Group]:
     groups: dict[tuple[int, int, bool], _Group] = {}
-    # A flush that is tried again does not ask about what had lost by then.
+    # A flush that is tried again leaves out what has lost already.
     for entry in (one for one in entries if not one.done.is_set()):
         key = (entry.host_run, entry.fence, entry.claim)
         # Two threads want the same token: the second has lost without asking the database.
@@ -255,7 +255,8 @@ def _merge(entries: Iterable[Entry]) -> list[_Group]:
 
 
 def _others(groups: Sequence[_Group], claimed: Sequence[_Group]) -> list[_Group]:
-    """Those that claim nothing; not of a claim that was lost just now, whose token another has."""
+    """Groups that claim nothing, less those that rest on a claim which was lost in this very flush:
+    another worker has that token."""
     mine = {(group.host_run, group.fence) for group in claimed}
     lost = {
         id(e) for g in groups if g.claim and (g.host_run, g.fence) not in mine for e in g.entries

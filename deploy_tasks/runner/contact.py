@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 CONNECT_WITHIN = 60
 UNREACHABLE_AFTER = 600
 LONGEST_PAUSE = 30
-#: Of a short question. A dead link is noticed before, so that it is not taken for the host.
+#: For the answer to a short question. A dead link is noticed sooner than that, so that the host is
+#: not blamed for it.
 ASK_LIMIT = 45
-#: Of one that can do without its answer.
+#: For an answer that one can do without.
 GLANCE_LIMIT = 10
 
 

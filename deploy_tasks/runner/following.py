@@ -25,30 +25,30 @@ from deploy_tasks.states import AttemptState, Link
 from deploy_tasks.visible import words
 from deploy_tasks.wishes import Wish
 
-#: Seconds of silence after which the runner is asked for, the first time and then again: its answer
-#: is the sign of life that its host would be asked for a moment later.
+#: Seconds of silence after which we ask how the runner is, the first time and then again. The
+#: second is just below `ssh.session.PING_AFTER`: its answer saves asking for a sign of life.
 ASK_AFTER = 5.0
 ASK_AGAIN = 19.0
 QUESTION = b"\n"
-#: It has not said a word for so long, nor answered a question: what is asked there was killed or
-#: stands still, and it is followed anew.
+#: Of silence in spite of questions. What should answer there was killed or hangs: the plan is
+#: followed anew.
 ANSWERS_WITHIN = 60.0
-#: A runner that is gone is asked for once more, so soon.
+#: Before we ask again, to be sure, about a runner that is said to be gone.
 CONFIRM_AFTER = 1.0
-#: A follower that complains is asked for as soon, so often.
+#: How often a follower that complains is asked, `CONFIRM_AFTER` apart, whether it still answers.
 DOUBTS = 3
-#: What is said of it then.
+#: Words for a runner that is gone.
 GONE = ("dead", "rebooted")
-#: Of a log whose runner is gone the rest comes within that, or cannot be read.
+#: For the rest of the log of a runner that is gone; what has not come by then cannot be read.
 REST_LIMIT = 30.0
 #: A runner that has not said anything by then was never started.
 START_LIMIT = 15.0
-#: Of the host's answer to the last question: does it have the same log?
+#: For the answer to the last question: is the host's log what we have stored?
 SUM_LIMIT = 30.0
 SEND_LIMIT = 30.0
-#: Of its first word: a log-in shell or a file system may hang while the connection is well.
+#: For the host's first word: a log-in shell or a file system may hang while the link is well.
 ANSWER_LIMIT = 45.0
-#: Of its answer to a wish. A host that does not give it is shown as out of reach, and told again.
+#: For its answer to a wish. A host that gives none is shown as out of reach, and told again.
 TELL_LIMIT = 15
 #: Bytes kept of what came on standard error.
 NOISE = 65_536

@@ -219,7 +219,7 @@ class Story:
         return news
 
 
-#: Not what was read together with it.
+#: Its own columns: related rows that were read together with it stay as they are.
 _COLUMNS = [one.attname for one in HostRun._meta.concrete_fields if not one.is_relation]
 
 

@@ -23,15 +23,18 @@ OUTPUT_LIMIT = 16 * 1024 * 1024
 #: Of stderr the end is kept (bytes).
 STDERR_KEPT = 64 * 1024
 
-#: A command that takes no input may wait for us to read: we look so often (seconds).
+#: A command that takes no input may be waiting for us to read: seconds between two looks.
 _STALL = 0.1
 
 
 @dataclass(frozen=True)
 class Vigil:
-    """How a host that says nothing is asked whether all is well: every ``every`` seconds the
-    ``question`` goes to its command's stdin. Of what comes on stderr then and ``is_well`` nobody
-    hears. One that has not said a word for ``patience`` seconds is not asked any more."""
+    """How a silent command is asked whether all is well, without waking anybody who listens to it.
+
+    Every ``every`` seconds the ``question`` goes to its stdin. Answers on stderr that are
+    ``is_well`` are taken in silently. After ``patience`` seconds without a word it is no longer
+    asked.
+    """
 
     question: bytes
     every: float
@@ -99,8 +102,8 @@ class Channel:
         return found
 
     async def _hush(self, deadline: float, vigil: Vigil | None) -> float:
-        """Until there is something to do, or it is ``deadline``, which an answer puts off; gives
-        that. The watch carries it: nothing in it may block."""
+        """Wait until there is something to do, or for the ``deadline``, which each answer puts off;
+        gives the deadline as it is then. Run by the watch's thread: nothing here may block."""
         try:
             while True:
                 await Silence(self._news, min(deadline, self._session.next_check))
@@ -117,7 +120,7 @@ class Channel:
             await OwnThread()
 
     def _all_is_well(self, vigil: Vigil) -> bool:
-        """Nothing came, or but a sign of life."""
+        """Whether nothing came but signs of life, if anything."""
         self._news.clear()
         self._drain_stderr()
         if self._stderr and vigil.is_well(bytes(self._stderr)):

@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 #: One thread looks so often whose time has come (seconds).
 LOOK_EVERY = 0.1
-#: For so long a thread waits for a host that talks; and for one that was silent for longer than
-#: that, for it has but given a sign of life (seconds).
+#: How long a thread waits for more from a host that talks; and from one that was silent for longer
+#: than that, which has probably only given a sign of life (seconds).
 LINGER, BRIEFLY = 1.0, 0.02
 
 
 class Patience:
-    """How long a thread is kept for whom it waits: ``seconds``."""
+    """For how many ``seconds`` a thread waits for a host before it is given back."""
 
     def __init__(self) -> None:
         self.seconds = LINGER

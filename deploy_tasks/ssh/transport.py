@@ -35,7 +35,7 @@ from deploy_tasks.ssh.wire import Packets, Silent
 if TYPE_CHECKING:
     from deploy_tasks.ssh.wire import Wire
 
-#: Nothing has to be sent or done for these: they are put where somebody looks for them.
+#: Packets that ask for no answer and no work: paramiko only stores what they bring.
 SIGNS_OF_LIFE = frozenset(
     {
         MSG_IGNORE,
@@ -122,8 +122,8 @@ class Transport(paramiko.Transport):
         self._end()
 
     async def _overhear(self) -> tuple[int, paramiko.Message] | None:
-        """Until there is more than signs of life, which the watch takes itself: nothing that it
-        carries may block. Gives a packet that asks for a thread, if one has come whole.
+        """Wait until more than signs of life has come. Those are taken by the watch's own thread,
+        on which nothing may block. Gives the packet that needs a thread, if it has come whole.
         """
         try:
             while self.active and not self._wire.talks:
