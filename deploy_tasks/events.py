@@ -67,10 +67,9 @@ def read(
     *,
     after: int,
     limit: int = PAGE_BYTES,
-    rows: int = PAGE_ROWS,
     hosts: Collection[str] | None = None,
 ) -> Page:
-    """The next page after a cursor: at most ``limit`` bytes and ``rows`` items, at least one.
+    """The next page after a cursor: at most ``limit`` bytes and `PAGE_ROWS` items, at least one.
 
     ``hosts``: leave out the output of all others. Raises Job.DoesNotExist.
     """
@@ -83,7 +82,7 @@ def read(
         found = [_item(*row) for row in told]
         for item in found:
             size += item.size
-            if lines and (size > limit or len(lines) >= rows):
+            if lines and (size > limit or len(lines) >= PAGE_ROWS):
                 return Page(lines, item.seq - 1, last_seq, state)
             lines.append(item)
         if len(found) < many:

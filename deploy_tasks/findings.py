@@ -15,8 +15,8 @@ from deploy_tasks.yamlfile import Document, Place, in_quotes
 class Unquoted(InvalidInput):
     """YAML, or a program, gave a number or a truth value where text was meant."""
 
-    def __init__(self, given: object, *, field: str | None = None) -> None:
-        super().__init__(in_quotes(as_written(given)), field=field)
+    def __init__(self, given: object) -> None:
+        super().__init__(in_quotes(as_written(given)))
 
 
 def findings(

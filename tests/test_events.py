@@ -89,9 +89,10 @@ def test_a_page_reads_hardly_more_rows_than_it_has(
     assert len(page.lines) <= asked <= len(page.lines) + 4
 
 
-def test_a_page_ends_at_its_rows(story: Story) -> None:
+def test_a_page_ends_at_its_rows(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAGE_ROWS", 3)
     story.output("eu-1", *[b"x"] * 10)
-    page = events.read(story.job.pk, after=2, rows=3)
+    page = events.read(story.job.pk, after=2)
     assert [item["s"] for item in page.items] == [3, 4, 5]
     assert (page.to, page.last_seq) == (5, 10)
 
@@ -114,12 +115,13 @@ def test_a_filter_leaves_the_output_of_others_out_and_to_still_covers_it(story: 
 
 
 def test_a_filtered_page_that_is_full_covers_what_was_left_out_before_the_next_item(
-    story: Story,
+    story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(events, "PAGE_ROWS", 1)
     story.output("eu-1", b"a")
     story.output("eu-2", b"b", b"c")
     story.output("eu-1", b"d")
-    page = events.read(story.job.pk, after=0, rows=1, hosts=["eu-1"])
+    page = events.read(story.job.pk, after=0, hosts=["eu-1"])
     assert ([item["s"] for item in page.items], page.to) == ([1], 3)
 
 

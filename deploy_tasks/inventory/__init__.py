@@ -120,15 +120,9 @@ def import_entry(
     return row
 
 
-def check_entry(
-    kind: Section,
-    entry: Entry,
-    *,
-    reach: Reach | None = None,
-    uploads: Mapping[str, Path] = NONE,
-) -> None:
+def check_entry(kind: Section, entry: Entry, *, reach: Reach | None = None) -> None:
     """Raises InvalidInputs with everything for which `import_entry` would refuse it now."""
-    draft = Draft(Document({kind: [entry]}), Uploads(uploads))
+    draft = Draft(Document({kind: [entry]}), Uploads(NONE))
     try:
         _refuse(check(draft, Stock(draft, reach), replace_host_keys=False))
     except InvalidInputs as wrong:
