@@ -30,6 +30,21 @@ def test_the_dashboard_names_the_hosts_that_are_down_first(squid: Game, viewer: 
     assert said.index("does not start") < said.index("no space")
 
 
+def test_hosts_of_which_the_same_is_said_do_not_crowd_out_the_others(
+    squid: Game, viewer: User
+) -> None:
+    job = factories.job(squid, state=JobState.FAILED)
+    ends = {"state": HostRunState.FAILED, "holds_host": False}
+    for n in range(30):
+        host = factories.host(squid, f"far-{n:02}")
+        error, down = ("it does not start", True) if n < 25 else (f"trouble {n}", False)
+        HostRun.objects.create(job=job, host=host, name=host.name, error=error, down=down, **ends)
+    said = text(browser(viewer).get("/"))
+    assert said.count("it does not start") == 3
+    assert f"and 22 more in job #{job.pk} for the same reason" in said
+    assert all(f"trouble {n}" in said for n in range(25, 30))
+
+
 def test_updates_that_run_are_told_from_those_that_stand_still(squid: Game, viewer: User) -> None:
     for state in (JobState.RUNNING, JobState.HALTED, JobState.PAUSED, JobState.WAITING):
         factories.job(squid, state=state)

@@ -1,12 +1,13 @@
 """The first page: what is wrong, what runs, what was, and which versions are out there."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Hashable
 
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from deploy_tasks import disk, truth
-from deploy_tasks.models import Host
+from deploy_tasks.models import Host, HostRun
 from deploy_tasks.states import JOB_OPEN, JobState
 from deploy_tasks.truth import Truth
 from webapp import access, broker, failures, lately, reports
@@ -19,6 +20,8 @@ from webapp.versions import versions
 
 #: More than a person reads at once; the page says how many more there are.
 TROUBLED_SHOWN = 20
+#: Of those of one job of which the same is said.
+ALIKE_SHOWN = 3
 OPEN_SHOWN = 20
 RECENT_SHOWN = 8
 DRIFTED_SHOWN = 10
@@ -36,7 +39,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     recent = list(jobs.exclude(state__in=JOB_OPEN)[:RECENT_SHOWN])
     told = reports.jobs([*still_open, *recent], request.user)
     in_need = in_trouble(access.visible_hosts(request.user))
-    troubled = list(in_need.select_related(*TOLD)[:TROUBLED_SHOWN])
+    troubled, untold = _troubled(in_need)
     counts = in_need.aggregate(all=Count("pk"), down=Count("pk", filter=Q(down=True)))
     operated = access.games(request.user, access.Right.OPERATE)
     drifted = hosts_that_drifted(access.visible_hosts(request.user))
@@ -51,8 +54,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "ahead": states[JobState.WAITING],
             "recent": told[len(still_open) :],
             "troubled": troubled,
-            "whys": failures.whys(troubled),
-            "more_troubled": max(0, counts["all"] - TROUBLED_SHOWN),
+            "whys": failures.whys([run for run, _more in troubled]),
+            "more_troubled": untold,
             "trouble_count": counts["all"],
             "down_count": counts["down"],
             "causes": lately.failed(access.visible_jobs(request.user)),
@@ -66,6 +69,23 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "disk_free": disk.free(),
         },
     )
+
+
+def _troubled(in_need: QuerySet[HostRun]) -> tuple[list[tuple[HostRun, int]], int]:
+    """Rows, each with how many more there are alike that have none of their own; and how many hosts
+    no row tells of."""
+    alike: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for pk, *said in in_need.values_list("pk", "job", "state", "link", "down", "error", "reason"):
+        alike[tuple(said)].append(pk)
+    rows: dict[int, int] = {}
+    for ids in alike.values():
+        shown = ids[: min(ALIKE_SHOWN, TROUBLED_SHOWN - len(rows))]
+        rows |= dict.fromkeys(shown, 0)
+        if shown:
+            rows[shown[-1]] = len(ids) - len(shown)
+    runs = HostRun.objects.select_related(*TOLD).in_bulk(list(rows))
+    told = [(runs[pk], more) for pk, more in rows.items() if pk in runs]
+    return told, sum(map(len, alike.values())) - sum(1 + more for _run, more in told)
 
 
 def hosts_that_drifted(hosts: QuerySet[Host]) -> list[tuple[Host, Truth]]:
