@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError
 
-from deploy_tasks import bells, conductor, orders
+from deploy_tasks import bells, clock, conductor, orders
 from deploy_tasks.audit import AuditUnwritable
 from deploy_tasks.errors import HostsBusy, InvalidInput, KeyReused, OrderRefused
 from deploy_tasks.models import Attempt, AuditEntry, Event, Game, Host, HostRun, Job, Machine
@@ -327,6 +327,30 @@ steps:
     HostRun.objects.update(step=1)
     with pytest.raises(OrderRefused, match="“wipe” stands on eu-1"):
         orders.retry(job, by=mira, from_step="wipe")
+    assert orders.retry(job, by=mira, from_step="start").state == "running"
+
+
+def test_a_retry_after_half_an_undo_does_not_repeat_what_stands(mira: User) -> None:
+    text = """\
+recipe: once
+steps:
+  - {name: stop, run: stop, undo: start}
+  - {name: wipe, run: rm world, repeat: never}
+  - {name: start, run: start}
+"""
+    game = factories.game(text=text)
+    factories.release(game)
+    factories.host(game, "eu-1")
+    job = start(mira)
+    finish(job, eu_1="rolled_back")
+    run = job.host_runs.get()
+    tried = [("stop", 0, "do", "succeeded"), ("wipe", 1, "do", "succeeded")]
+    tried += [("start", 2, "do", "failed"), ("stop", 0, "undo", "succeeded")]
+    for name, step, kind, state in tried:
+        told = {"uid": f"{kind}.{step}", "name": name, "step": step, "kind": kind, "state": state}
+        Attempt.objects.create(host_run=run, number=1, started_at=clock.now(), **told)
+    with pytest.raises(OrderRefused, match="“wipe” stands on eu-1 and must never be repeated"):
+        orders.retry(job, by=mira)
     assert orders.retry(job, by=mira, from_step="start").state == "running"
 
 

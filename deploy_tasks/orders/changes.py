@@ -1,5 +1,6 @@
 """Orders for a job that is there: retry, cancel."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.orders.records import busy_elsewhere, call_off, rung, take_hosts, tell
 from deploy_tasks.orders.taken import refuse_those_that_moved_on
+from deploy_tasks.recipes import Step
+from deploy_tasks.standing import standing
 from deploy_tasks.states import (
     HOST_RETRYABLE,
     HOST_UNDER_WAY,
@@ -70,6 +73,7 @@ def retry(
     if step is not None:
         _refuse_going_back_over(job, again, step)
         changes["step"] = step
+    _refuse_to_repeat_what_stands(job, again, step)
     try:
         with transaction.atomic():
             journal.move_host_runs(
@@ -121,12 +125,9 @@ def _refuse_going_back_over(job: Job, runs: Iterable[HostRun], step: int) -> Non
     """Going back to ``step`` would repeat what stands between it and where a host run is."""
     steps = revisions.recipe_of(job.revision).steps
     for run in runs:
-        never = [one.name for one in steps[step : run.step] if one.repeat == "never"]
+        never = [one for one in steps[step : run.step] if one.repeat == "never"]
         if never:
-            raise OrderRefused(
-                _("step “%(step)s” stands on %(host)s and must never be repeated")
-                % {"step": never[0], "host": run.name}
-            )
+            raise _stands(never[0], run)
 
 
 def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun]) -> None:
@@ -136,6 +137,26 @@ def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun]) -> None
     ended_badly = tried.filter(state__in=[AttemptState.FAILED, AttemptState.LOST]).first()
     if ended_badly:
         raise OrderRefused(_("step “%s” must never be repeated") % ended_badly.name)
+
+
+def _refuse_to_repeat_what_stands(job: Job, runs: Iterable[HostRun], begin: int | None) -> None:
+    """Of a host that was taken back by half: all that came after a step that was undone."""
+    steps = revisions.recipe_of(job.revision).steps
+    never = [n for n, step in enumerate(steps) if step.repeat == "never" and not step.always]
+    tried: defaultdict[int, list[Attempt]] = defaultdict(list)
+    for one in Attempt.objects.filter(host_run__in=list(runs), step__in=never).order_by("pk"):
+        tried[one.host_run_id].append(one)
+    for run in runs:
+        again = [n for n in standing(tried[run.pk]) if n >= (run.step if begin is None else begin)]
+        if again:
+            raise _stands(steps[again[-1]], run)
+
+
+def _stands(step: Step, run: HostRun) -> OrderRefused:
+    return OrderRefused(
+        _("step “%(step)s” stands on %(host)s and must never be repeated")
+        % {"step": step.name, "host": run.name}
+    )
 
 
 @transaction.atomic
