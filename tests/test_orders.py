@@ -312,6 +312,29 @@ def test_a_step_that_must_never_be_repeated_is_not(mira: User) -> None:
         orders.retry(job, by=mira)
 
 
+def test_what_a_retry_does_not_come_to_again_keeps_nobody_from_it(mira: User) -> None:
+    text = """\
+recipe: once
+steps:
+  - {name: announce, run: say, repeat: never, optional: true}
+  - {name: start, run: start}
+"""
+    game = factories.game(text=text)
+    factories.release(game)
+    factories.host(game, "eu-1")
+    job = start(mira)
+    finish(job, eu_1="failed")
+    HostRun.objects.update(step=1)
+    run = job.host_runs.get()
+    for n, name in enumerate(("announce", "start")):
+        Attempt.objects.create(
+            host_run=run, uid=f"p.{n}", step=n, name=name, number=1, state="failed"
+        )
+    with pytest.raises(OrderRefused, match="must never be repeated"):
+        orders.retry(job, by=mira, from_step="announce")
+    assert orders.retry(job, by=mira).state == "running"
+
+
 def test_a_retry_does_not_go_back_over_what_must_not_be_repeated(mira: User) -> None:
     text = """\
 recipe: once

@@ -20,6 +20,7 @@ from deploy_tasks.states import (
     HOST_RETRYABLE,
     HOST_UNDER_WAY,
     JOB_ENDED,
+    AttemptKind,
     AttemptState,
     HostRunState,
     JobState,
@@ -68,7 +69,7 @@ def retry(
     again = _retryable(job, hosts)
     step = None if from_step is None else _step_number(job, from_step)
     refuse_those_that_moved_on(job, again)
-    _refuse_what_must_not_be_repeated(job, again)
+    _refuse_what_must_not_be_repeated(job, again, step)
     changes = dict(AGAIN)
     if step is not None:
         _refuse_going_back_over(job, again, step)
@@ -130,13 +131,15 @@ def _refuse_going_back_over(job: Job, runs: Iterable[HostRun], step: int) -> Non
             raise _stands(never[0], run)
 
 
-def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun]) -> None:
+def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun], begin: int | None) -> None:
+    """What did not end well, and a retry would come to again."""
     steps = revisions.recipe_of(job.revision).steps
     never = [number for number, step in enumerate(steps) if step.repeat == "never"]
-    tried = Attempt.objects.filter(host_run__in=list(runs), step__in=never)
-    ended_badly = tried.filter(state__in=[AttemptState.FAILED, AttemptState.LOST]).first()
-    if ended_badly:
-        raise OrderRefused(_("step “%s” must never be repeated") % ended_badly.name)
+    tried = Attempt.objects.filter(host_run__in=list(runs), step__in=never, kind=AttemptKind.DO)
+    ended_badly = tried.filter(state__in=[AttemptState.FAILED, AttemptState.LOST])
+    for one in ended_badly.select_related("host_run"):
+        if steps[one.step].always or one.step >= (one.host_run.step if begin is None else begin):
+            raise OrderRefused(_("step “%s” must never be repeated") % one.name)
 
 
 def _refuse_to_repeat_what_stands(job: Job, runs: Iterable[HostRun], begin: int | None) -> None:
