@@ -166,7 +166,8 @@ class Passage:
                 error = _joined(str(failure), self._left_for_the_hand())
                 await self._wind_up(HostRunState.FAILED, error)
                 return
-            undo = self._recipe.on_failure == "undo"
+            wish = Wish(self._story.carriage.wish)
+            undo = wish.undoes if wish.cancels else self._recipe.on_failure == "undo"
             await self._wind_up(HostRunState.FAILED, str(failure), undo=undo)
         else:
             self._story.end(HostRunState.SUCCEEDED, version=self._run.version)
@@ -260,7 +261,7 @@ class Passage:
     async def _do_last_things(self) -> str:
         """The ``always`` steps; gives what went wrong with them."""
         try:
-            await self._work.last_things()
+            await self._work.last_things(whatever=True)
         except (Failed, HostFailed, Unknown, Cancelled) as problem:
             return str(problem)
         return ""

@@ -27,13 +27,14 @@ class Way(Enum):
     BACK = "back"
     ASIDE = "aside"
 
-    def changes_at_start(self, attempt: Attempt) -> dict[str, Any]:
-        return {} if self == Way.ASIDE else {"step": attempt.step}
+    def changes_at_start(self, attempt: Attempt, at: int) -> dict[str, Any]:
+        """``at``: where its host run was. What is taken back may come after that."""
+        begun = {Way.FORWARD: attempt.step, Way.BACK: min(at, attempt.step)}
+        return {"step": begun[self]} if self in begun else {}
 
     def changes_at_end(self, attempt: Attempt) -> dict[str, Any]:
         """After an attempt that ended well."""
-        after = {Way.FORWARD: attempt.step + 1, Way.BACK: attempt.step}
-        return {"step": after[self]} if self in after else {}
+        return {"step": attempt.step + 1} if self == Way.FORWARD else {}
 
 
 @dataclass

@@ -118,6 +118,7 @@ class Story:
         ``offset``: up to where the plan's log is stored with this.
         """
         cursor = None
+        self.run.step = (changes or {}).get("step", self.run.step)
         if offset is not None:
             cursor, self._offset = (self._offset, offset), offset
         return self._put(

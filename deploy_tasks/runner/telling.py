@@ -82,7 +82,7 @@ class Teller:
                 news += self._output(attempt, frame, told)
             elif isinstance(frame, frames.Started):
                 self._last_words, self._skipped = b"", Skipped()
-                changes |= self._plan.way.changes_at_start(attempt)
+                changes |= self._plan.way.changes_at_start(attempt, self._story.run.step)
                 told |= {"state": AttemptState.RUNNING.value, "started_at": self._at(frame.uptime)}
                 news.append(self._story.step_news(attempt, "running", at=told["started_at"]))
             else:

@@ -66,20 +66,39 @@ class Work:
         """Do steps, in this order. A cancel ends it: see `Cancelled`."""
         await self._carry_through(steps, Way.FORWARD)
 
-    async def last_things(self) -> None:
+    async def last_things(self, *, whatever: bool = False) -> None:
         """Do the ``always`` steps that have not been done; a cancel that is known ends nothing.
 
-        Raises Failed at last for one that has failed before: it is not done once more.
+        Raises Failed for one that fails or has failed before, which is not done once more:
+        ``whatever`` happened, after all others were done.
         """
-        done = {one.step for one in self.attempts if one.state in STANDING}
-        steps = enumerate(self._recipe.steps)
-        left = [n for n, step in steps if step.always and n not in done]
-        failures = {n: one for n in left if (one := self._given_up(n, AttemptKind.DO))}
         self._told_wish = Wish(self._story.carriage.wish)
-        await self._carry_through([n for n in left if n not in failures], Way.ASIDE)
-        for n, attempt in failures.items():
-            if not self._recipe.steps[n].optional:
-                raise Failed(attempt.reason)
+        while True:
+            failed = self._failed_last_things()
+            left = [n for n in self._last_things_left() if n not in failed]
+            reasons = [why for n, why in failed.items() if not self._recipe.steps[n].optional]
+            if not left or (reasons and not whatever):
+                break
+            try:
+                await self._carry_through(left, Way.ASIDE)
+            except Failed:
+                if failed == self._failed_last_things():
+                    raise
+        if reasons:
+            raise Failed("; ".join(reasons))
+
+    def _last_things_left(self) -> list[int]:
+        """What was taken back after it was done is to be done again."""
+        done: dict[int, bool] = {}
+        for one in self.attempts:
+            if one.state in STANDING:
+                done[one.step] = one.kind == AttemptKind.DO
+        return [n for n, step in enumerate(self._recipe.steps) if step.always and not done.get(n)]
+
+    def _failed_last_things(self) -> dict[int, str]:
+        left = self._last_things_left()
+        tried = {n: self._given_up(n, AttemptKind.DO) for n in left}
+        return {n: one.reason for n, one in tried.items() if one}
 
     async def back(self) -> bool:
         """Undo what was launched, last first; False where nothing was undone, now or before."""
