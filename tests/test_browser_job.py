@@ -39,7 +39,49 @@ def tell(job: Job, *news: News) -> None:
         journal.append(job.pk, list(news))
 
 
+#: What of the map and the log the page moves by itself, as the browser counts it.
+SHIFTS = """
+window.shifted = [];
+new PerformanceObserver((list) => {
+  for (const { sources } of list.getEntries())
+    for (const { node } of sources)
+      if (node?.parentElement?.closest("#log > header, #map") || ["log", "map"].includes(node?.id))
+        window.shifted.push(node.id || node.className);
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
 # ---- why hosts failed
+
+
+def test_nothing_jumps_as_the_page_opens(tab: Tab, large: Job) -> None:
+    tab.context.add_init_script(SHIFTS)
+    page = tab.open_job(large)
+    expect(page.locator("#causes li").first).to_be_visible()
+    expect(page.locator("#log .lines li").first).to_be_visible()
+    with page.expect_response("**/pace"):
+        page.get_by_role("button", name="Table").focus()
+    assert page.evaluate("window.shifted") == []
+
+
+def test_a_new_cause_pushes_nothing_away_from_under_the_mouse(tab: Tab, large: Job) -> None:
+    large.host_runs.filter(state__in=["failed", "unknown"]).update(
+        state="succeeded", holds_host=False, down=False
+    )
+    large.host_runs.filter(link="unreachable").update(link="")
+    page = tab.open_job(large)
+    expect(page.locator("#verdict")).not_to_contain_text("failed")
+    page.locator("#log header").hover()
+    place = "log => [log.getBoundingClientRect().x, log.getBoundingClientRect().y]"
+    before = page.locator("#log").evaluate(place)
+    run = run_in(large, HostRunState.RUNNING)
+    HostRun.objects.filter(pk=run.pk).update(state="failed", holds_host=False, error="haunted")
+    with page.expect_response("**/failures"):
+        tell(large, News(Event.Kind.HOST, {"to": "failed", "error": "haunted"}, host_run=run.pk))
+    expect(page.locator("#acts").get_by_role("button", name="Retry 1 failed from")).to_be_visible()
+    assert page.locator("#log").evaluate(place) == before
+    page.locator("#verdict").hover()
+    expect(page.locator("#causes li")).to_contain_text("haunted")
 
 
 def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, large: Job) -> None:
@@ -104,7 +146,10 @@ def test_what_was_undone_hides_neither_its_failure_nor_its_name(tab: Tab, large:
     assert name.evaluate("(name) => name.scrollWidth <= name.clientWidth"), "all of it is seen"
     page.get_by_role("button", name="Table").click()
     row = page.locator(f"#table tr[data-host={run.name}]")
-    expect(row.locator("td").nth(told.step).locator("i")).to_have_class("sq rolled_back")
+    cell = row.locator("td").nth(told.step)
+    for mark in ("sq failed", "sq rolled_back undo"):
+        expect(cell.locator(f"i[class='{mark}']")).to_be_visible()
+    expect(cell).to_have_attribute("aria-label", re.compile("failed, .*its undo: rolled back"))
 
 
 def test_the_last_step_in_which_hosts_failed_is_in_sight(tab: Tab, large: Job) -> None:

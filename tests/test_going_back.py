@@ -103,7 +103,10 @@ def test_the_verdict_of_both_tells_it() -> None:
     assert back
     said = reports.job_as_told(job, ordering=False)["verdict"]
     assert said.startswith("Cancelled after ")
-    assert f", taken back by job #{back.pk}: 0 of 2 updated, 1 failed, 1 cancelled" in said
+    assert (
+        f", taken back by job #{back.pk}: 0 of 2 updated, 1 failed, which is down, 1 cancelled"
+        in said
+    )
 
 
 def test_it_waits_until_nothing_of_the_job_runs_or_is_unknown() -> None:
@@ -264,7 +267,7 @@ def test_a_host_that_a_later_job_has_brought_up_is_not_told_as_down() -> None:
     job = conducted(begun("failed", "waiting"))
     back = way_back(job)
     assert back
-    assert "1 down" in reports.job_as_told(job, ordering=False)["verdict"]
+    assert "which is down" in reports.job_as_told(job, ordering=False)["verdict"]
     back.host_runs.update(state="succeeded", holds_host=False)
     assert "down" not in reports.job_as_told(job, ordering=False)["verdict"]
     assert [one["down"] for one in reports.hosts(job)["hosts"]] == [False, False]

@@ -73,8 +73,8 @@ def test_a_webhook_is_sent_a_signed_sentence_with_a_link_and_the_job(
     ((_path, headers, body),) = receiver.taken
     told = json.loads(body)
     assert told["sentence"] == (
-        f"Job #{job.pk}, squid 2.0: Halted in batch 1 of 1: 0 of 3 updated, 1 failed, 1 down."
-        " (a canary host failed)"
+        f"Job #{job.pk}, squid 2.0: Halted in batch 1 of 1: 0 of 3 updated, 1 failed,"
+        " which is down. (a canary host failed)"
     )
     assert told["link"].endswith(f"/jobs/{job.pk}/")
     assert (told["id"], told["moment"]) == (call.pk, "halted")

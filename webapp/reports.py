@@ -186,6 +186,7 @@ def _findings(job: Job, tally: Tally, *, limit: int | None) -> Findings:
     return Findings(
         unreachable=tally.unreachable,
         down=tally.down,
+        broken=tally.broken,
         slow=len(slow),
         excluded=tally.excluded.total(),
         limit=limit,

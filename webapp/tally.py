@@ -31,6 +31,7 @@ class Tally:
         self.excluded: Counter[int] = Counter()
         self.unreachable = 0
         self.down = 0
+        self.broken = 0  # of those that failed, down
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,6 +102,8 @@ def _told(
         tally = found[job]
         tally.of_batch[batch][state] += hosts
         tally.down += down
+        if state in HOST_FAILED:
+            tally.broken += down
         tally.excluded[batch] += excluded
         if state not in HOST_ENDED:
             tally.unreachable += unreachable

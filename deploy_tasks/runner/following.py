@@ -370,7 +370,7 @@ def _why_lost(report: frames.RunnerReport) -> str:
         return _("the host was restarted")
     if not report.could_note:
         return _("the disk of the host's home takes nothing any more")
-    return _("the runner was killed")
+    return _("Patchwave's own runner on the host was killed")
 
 
 def abandon(session: ssh.Session, plan: LivePlan) -> str:

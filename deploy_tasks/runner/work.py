@@ -337,7 +337,7 @@ class Work:
             return
         reason = {
             End.ABSENT: _("the host has taken the steps and not begun with them"),
-            End.STUCK: _("the runner did not start on the host"),
+            End.STUCK: _("Patchwave's own runner did not start on the host"),
             End.SILENT: _("the host does not run commands: %s") % follower.said,
         }[end]
         said = abandon(session, plan)
@@ -347,7 +347,7 @@ class Work:
             if self._not_begun >= NOT_BEGUN_LIMIT:
                 raise HostFailed(reason)
         elif said == "started" and end == End.STUCK and plan.doubted:
-            follower.teller.lose_all(_("the runner left no trace"))
+            follower.teller.lose_all(_("Patchwave's own runner left no trace on the host"))
         elif said == "started":
             plan.seen, plan.doubted = True, end == End.STUCK
         elif launched:

@@ -52,7 +52,7 @@ class TestReading:
             "state": "running",
             "reason": "",
             "pause": "",
-            "verdict": "Batch 2 of 2: 1 of 3 updated, 1 failed (limit 1), 1 down.",
+            "verdict": "Batch 2 of 2: 1 of 3 updated, 1 failed (limit 1), which is down.",
             "game": "squid",
             "version": "2.0",
             "by": "mira",

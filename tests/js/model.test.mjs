@@ -110,6 +110,21 @@ test("a step knows its attempt, its exit status and how long it took", () => {
   assert.equal(job.hosts.get("eu-1").attempt, 2);
 });
 
+test("a step keeps its own outcome beside that of its undo, until it is done again", () => {
+  const job = model(host("eu-1", { state: "running", started_at: AT }));
+  const tell = (s, more) => job.apply([{ s, h: "eu-1", k: "step", step: "unpack", n: 1, at: AT, ...more }]);
+  tell(11, { to: "failed", rc: 2 });
+  tell(12, { to: "running", kind: "undo" });
+  tell(13, { to: "succeeded", kind: "undo", rc: 0 });
+  const row = job.hosts.get("eu-1");
+  assert.deepEqual([job.step(row, "unpack").state, row.undos.get("unpack").state], ["failed", "succeeded"]);
+  // An older list does not bring it back.
+  tell(14, { to: "running", n: 2 });
+  const undo = { step: "unpack", kind: "undo", n: 1, state: "succeeded" };
+  job.loadSteps({ as_of_seq: 13, hosts: { "eu-1": [undo] } });
+  assert.deepEqual([row.undos.size, job.step(row, "unpack").n], [0, 2]);
+});
+
 test("where no step was told, the host's place tells", () => {
   const job = model(host("eu-1", { state: "running", step: "unpack", started_at: AT }));
   const row = job.hosts.get("eu-1");

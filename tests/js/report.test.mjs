@@ -44,5 +44,5 @@ test("from where hosts go on is said once where it holds for all, else counted",
   const at = (...steps) => steps.map((again) => ({ again }));
   assert.equal(goesOn(at("stop", "stop")), "from “stop”");
   assert.equal(goesOn(at("stop", "start", "start")), "2 from “start”, 1 from “stop”");
-  assert.equal(goesOn(at(null)), "from the last check");
+  assert.equal(goesOn(at(null)), "from the check of the version at the end");
 });

@@ -44,6 +44,24 @@ def test_the_steps_of_a_job_are_the_newest_attempt_of_each(squid: Game, viewer: 
     assert (steps[-1]["state"], steps[-1]["rc"], steps[-1]["seconds"]) == ("failed", 1, 38.0)
 
 
+def test_a_step_is_told_beside_its_undo_until_it_is_done_again(squid: Game) -> None:
+    job = scenes.midway(scenes.game("paper", hosts=5))
+    boss = browser(factories.user("boss", is_superuser=True))
+    failed = next(run for run in job.host_runs.all() if run.state == HostRunState.FAILED)
+
+    def told() -> list[tuple[str, str]]:
+        steps = boss.get(f"/jobs/{job.pk}/steps").json()["hosts"][failed.name]
+        return [(step["kind"], step["state"]) for step in steps if step["step"] == "health"]
+
+    again = failed.attempts.get(name="health")
+    again.pk, again.uid, again.kind, again.state = None, "undone", "undo", "succeeded"
+    again.save()
+    assert told() == [("do", "failed"), ("undo", "succeeded")]
+    again.pk, again.uid, again.kind, again.number = None, "again", "do", 2
+    again.save()
+    assert told() == [("do", "succeeded")]
+
+
 def test_what_a_person_wrote_is_text_and_not_markup(squid: Game, viewer: User) -> None:
     job = factories.job(squid, note="<img src=x onerror=alert(1)></script>")
     page = browser(viewer).get(f"/jobs/{job.pk}/").content.decode()

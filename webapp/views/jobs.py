@@ -12,7 +12,7 @@ from django.urls import reverse
 from deploy_tasks import revisions
 from deploy_tasks.models import Attempt, Event, Job
 from deploy_tasks.rollout import Rollout
-from deploy_tasks.states import JOB_ENDED, AttemptState
+from deploy_tasks.states import JOB_ENDED, AttemptKind, AttemptState
 from deploy_tasks.times import iso
 from webapp import access, broker, reports
 from webapp.access import Right, takes
@@ -70,15 +70,17 @@ def _again(request: HttpRequest, job: Job) -> str | None:
 def steps(request: HttpRequest, job_id: int) -> JsonResponse:
     """``{as_of_seq, hosts: {name: [{step, n, kind, state, rc, seconds, at}]}}``, for the table.
 
-    The newest attempt of each step. Rows are read after ``as_of_seq``: what they tell too early,
-    the stream tells again.
+    The newest attempt of each step, and its undo where that came later. Rows are read after
+    ``as_of_seq``: what they tell too early, the stream tells again.
     """
     job = get_object_or_404(access.visible_jobs(request.user), pk=job_id)
-    told: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    told: defaultdict[str, dict[tuple[str, str], dict[str, Any]]] = defaultdict(dict)
     attempts = Attempt.objects.filter(host_run__job=job).exclude(state=AttemptState.ABANDONED)
     for host, *attempt in attempts.order_by("pk").values_list("host_run__name", *ATTEMPT):
         step = _step(*attempt)
-        told[host][step["step"]] = step
+        if step["kind"] == AttemptKind.DO:
+            told[host].pop((step["step"], AttemptKind.UNDO), None)
+        told[host][step["step"], step["kind"]] = step
     hosts = {name: list(steps.values()) for name, steps in told.items()}
     return JsonResponse({"as_of_seq": job.last_seq, "hosts": hosts})
 

@@ -35,7 +35,10 @@ def test_after_a_killed_runner_a_person_decides(
     run = start_and_wait(game, host)
     kill_runner(run, host)
     wait_until_unknown(run)
-    assert run.reason == ("whether step “work” ran to its end is not known: the runner was killed")
+    assert run.reason == (
+        "whether step “work” ran to its end is not known: "
+        "Patchwave's own runner on the host was killed"
+    )
     assert_world_ok(fleet, run.job)
     (host.home / "go").touch()
     orders.answer(run.job, by=mira(), hosts=[host.name], answer=answer)
@@ -110,7 +113,8 @@ def test_nothing_is_done_again_beside_what_is_left_of_it(
     wait_until_unknown(run)
     child = (host.home / "child").read_text().strip()
     assert run.reason == (
-        "whether step “work” ran to its end is not known: the runner was killed; "
+        "whether step “work” ran to its end is not known: "
+        "Patchwave's own runner on the host was killed; "
         f"what it had started runs there still: {child} sleep"
     )
     os.kill(int(child), signal.SIGKILL)

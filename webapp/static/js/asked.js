@@ -3,9 +3,12 @@
 
 import { Refused, read } from "./reading.js";
 import { retoldIn } from "./retelling.js";
+import { FAILED } from "./states.js";
 
 /** Milliseconds: what fails together is told together. */
 const WHY_AFTER = 300;
+/** Milliseconds for which the page waits to open with them. */
+const WHY_WITHIN = 2000;
 /** Milliseconds between two questions of how fast it goes; an answer is good for three of them. */
 const PACE_EVERY = 5000;
 
@@ -32,6 +35,16 @@ export class Asked {
     const list = await read(this.#urls.hosts);
     retoldIn(...list.hosts);
     this.#model.load(list);
+  }
+
+  /** The list, and with it why hosts failed: told later, it would push away what one reads. */
+  async begin() {
+    const some = [...FAILED].some((state) => this.#model.job.counts[state]);
+    const late = new Promise((go) => setTimeout(go, WHY_WITHIN));
+    const why = some ? Promise.race([this.#read(this.#urls.failures), late]) : null;
+    await this.list();
+    const told = await why;
+    if (told) this.#on.onWhy(told);
   }
 
   /** What may be ordered now, and by which terms it goes: asked when the job moved, or a host failed. */

@@ -16,6 +16,9 @@ const NAMED = 2;
 /** Causes that stand above the log before one asks for all: fewer while there is more to see. */
 const CAUSES = { running: 3, ended: 6 };
 
+const HOVERS = matchMedia("(hover: hover)");
+const NARROW = matchMedia("(max-width: 1180px)");
+
 /** How a cause is called in the address of the page. */
 export function key({ step, cause }) {
   return `${step ?? ""}:${cause}`;
@@ -107,13 +110,19 @@ export class Causes {
     this.#shown = { causes: this.list, doubts: unknown, away };
     this.#copy.paint(rows.length > 0, gettext("Copy"));
     const told = [few, ...this.#texts, ...rows.map(({ text }) => text)].join("\n");
-    if (told === this.#told) return;
+    if (told === this.#told || this.#pushes(rows)) return;
     this.#told = told;
     this.#root.hidden = rows.length === 0;
     setText(this.#parts.title, this.#title(unknown));
     setText(this.#parts.n, this.#summary(unknown, away));
     this.#paintMore(few, ended);
     this.#arrange(rows);
+  }
+
+  /** Whether one more would push away what stands below while the mouse is there: it can wait. */
+  #pushes(rows) {
+    if (!HOVERS.matches || rows.every(({ name }) => this.#rows.has(name))) return false;
+    return document.querySelector(NARROW.matches ? ".run .panel:not(#causes):hover" : "#log:hover") !== null;
   }
 
   /** How many causes show: that which is shown alone is among them, and no button hides one row. */

@@ -16,14 +16,16 @@ export function passage({ started_at: begun, ended_at: ended, state }, now) {
 }
 
 /**
- * What a host went through: `{step, place, from, to, state, n, kind, rc, seconds, late}` in the order of the
- * recipe. `late`: it took much longer than nearly all others, by `usual`: step -> {p50, p95}.
+ * What a host went through: `{step, place, from, to, state, n, kind, rc, seconds, late}` as it went,
+ * what was taken back last. `late`: it took much longer than nearly all others, by `usual`: step -> {p50, p95}.
  */
 export function segments(host, steps, { now, usual }) {
   const found = [];
-  steps.forEach((step, place) => {
-    const known = host.steps.get(step);
-    if (!known?.at) return;
+  const begun = steps.flatMap((step, place) =>
+    [host.steps.get(step), host.undos?.get(step)].map((known) => ({ step, place, known })),
+  );
+  for (const { step, place, known } of begun) {
+    if (!known?.at) continue;
     const from = Date.parse(known.at);
     const runs = known.state === "running" && !HOST_ENDED.has(host.state);
     const to = runs ? now : from + 1000 * (known.seconds ?? 0);
@@ -34,10 +36,10 @@ export function segments(host, steps, { now, usual }) {
       from,
       to: Math.max(from, to),
       seconds,
-      late: late(seconds, usual.get(step)),
+      late: known.kind !== "undo" && late(seconds, usual.get(step)),
     });
-  });
-  return found;
+  }
+  return found.sort((a, b) => a.from - b.from);
 }
 
 /** As the server tells who is slow; see webapp/pace.py. */
@@ -76,7 +78,7 @@ function keys(by, now) {
 }
 
 function took(host, step, now) {
-  const known = host.steps.get(step);
+  const known = host.steps.get(step) ?? host.undos?.get(step);
   if (known?.state === "running" && !HOST_ENDED.has(host.state))
     return (now - Date.parse(known.at)) / 1000;
   return known?.seconds;

@@ -13,9 +13,10 @@ const NAMED = 4;
 
 export class Headline {
   /** @param parts {say, more, spoken} @param onPick a host that was named is chosen
-   * @param failed gives the hosts that failed, as the server tells them */
-  constructor(parts, { model, onPick, failed }) {
-    Object.assign(this, { ...parts, model, onPick, failed, said: "", explained: "", spokenAt: 0 });
+   * @param onSlow those that are slow are to show @param failed gives the hosts that failed, as the
+   * server tells them */
+  constructor(parts, { model, onPick, onSlow, failed }) {
+    Object.assign(this, { ...parts, model, onPick, onSlow, failed, said: "", explained: "", spokenAt: 0 });
     this.title = document.title;
   }
 
@@ -28,7 +29,7 @@ export class Headline {
     const text = said.map((piece) => piece.text).join("");
     if (text !== this.said) {
       this.said = text;
-      this.say.replaceChildren(...said.map(toned));
+      this.say.replaceChildren(...said.map((piece) => this.#toned(piece)));
       document.title = `${text.replace(/[.。]$/, "")} · ${this.title}`;
     }
     this.#explain();
@@ -60,6 +61,14 @@ export class Headline {
       ...(downs.length ? [this.#down(downs)] : []),
       ...line(others),
     );
+  }
+
+  #toned({ text, tone }) {
+    if (!tone) return text;
+    if (tone !== "slow") return element("b", { class: tone === "failed" ? "ink-failed" : null }, text);
+    const show = element("button", { type: "button", class: "linkish" }, text);
+    show.addEventListener("click", this.onSlow);
+    return show;
   }
 
   #down(names) {
@@ -96,9 +105,4 @@ function ahead(job, now) {
     at: moment(job.start_at, new Date(now)),
     span: until((Date.parse(job.start_at) - now) / 1000),
   });
-}
-
-function toned({ text, tone }) {
-  if (!tone) return text;
-  return element("b", { class: tone === "failed" ? "ink-failed" : null }, text);
 }

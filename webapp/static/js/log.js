@@ -2,6 +2,7 @@
 // why it failed, or the end while it grows.
 
 import { bare } from "./ansi.js";
+import { broken } from "./attempts.js";
 import { element, setClass, setText } from "./dom.js";
 import { Fold } from "./fold.js";
 import { square, squareClass } from "./marks.js";
@@ -162,12 +163,8 @@ export class LogPane {
 
   /** The attempt one wants to read: what runs, else the last that failed, else the last. */
   #chosen() {
-    const attempts = this.transcript.attempts;
-    return (
-      attempts.findLast(({ state }) => state === "running") ??
-      attempts.findLast(({ state }) => state === "failed" || state === "lost") ??
-      attempts.at(-1)
-    );
+    const { attempts } = this.transcript;
+    return attempts.findLast(({ state }) => state === "running") ?? broken(attempts) ?? attempts.at(-1);
   }
 
   #add(attempt) {

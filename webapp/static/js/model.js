@@ -9,7 +9,8 @@ const GROUPS = 30;
 
 /**
  * Hosts are as GET /jobs/{id}/hosts tells them, and carry besides:
- * `shown` (the state of their square) and `steps`, name -> {state, n, kind, rc, seconds, at, s}.
+ * `shown` (the state of their square), `steps`, name -> {state, n, kind, rc, seconds, at, s}, and
+ * `undos`, the same of those that were taken back since.
  */
 export class JobModel {
   /** @param job as GET /jobs/{id} tells it @param steps names in the recipe's order */
@@ -59,8 +60,9 @@ export class JobModel {
     for (const [name, steps] of Object.entries(hosts)) {
       const host = this.hosts.get(name);
       for (const step of host ? steps : []) {
-        if (!(host.steps.get(step.step)?.s > as_of_seq))
-          host.steps.set(step.step, { ...step, s: as_of_seq });
+        const known = step.kind === "undo" ? host.undos : host.steps;
+        const newer = [known, host.steps].some((told) => told.get(step.step)?.s > as_of_seq);
+        if (!newer) known.set(step.step, { ...step, s: as_of_seq });
       }
     }
   }
@@ -163,17 +165,20 @@ export class JobModel {
     return [...found].sort(order).map(([value, hosts]) => ({ value, hosts }));
   }
 
-  /** Hosts that cannot be reached now, those that are down, and those set aside. */
+  /** Hosts that cannot be reached now, those that are down, and of those that failed, which are down
+   * and which were set aside. */
   troubles() {
     let unreachable = 0;
     let down = 0;
+    let broken = 0;
     let excluded = 0;
     for (const host of this.hosts.values()) {
       if (host.shown === "unreachable") unreachable += 1;
       if (host.down) down += 1;
+      if (host.down && FAILED.has(host.state)) broken += 1;
       if (host.excluded && FAILED.has(host.state)) excluded += 1;
     }
-    return { unreachable, down, excluded };
+    return { unreachable, down, broken, excluded };
   }
 
   /** How many hosts failed and count as failed. */
@@ -204,7 +209,8 @@ export class JobModel {
 
   /** What a host's step shows where nothing was told of it: from where the host stands. */
   step(host, name) {
-    const known = host.steps.get(name);
+    // A job that takes back another does nothing else.
+    const known = host.steps.get(name) ?? host.undos.get(name);
     if (known) return known;
     const here = this.place.get(host.step);
     if (host.state === "succeeded" || this.place.get(name) < here) return { state: "succeeded" };
@@ -225,8 +231,9 @@ export class JobModel {
   }
 
   #host(row) {
-    const { steps = new Map(), slow = false, failed_in = null } = this.hosts.get(row.name) ?? {};
-    const host = { ...row, steps, slow, failed_in };
+    const { steps = new Map(), undos = new Map(), slow = false, failed_in = null } =
+      this.hosts.get(row.name) ?? {};
+    const host = { ...row, steps, undos, slow, failed_in };
     host.shown = shownState(host);
     return host;
   }

@@ -32,8 +32,10 @@ export const MOVES = {
   step(item, changed) {
     const host = this.hosts.get(item.h);
     if (!host) return;
-    const before = host.steps.get(item.step);
-    const same = before && before.n === item.n && before.kind === (item.kind ?? "do");
+    const kind = item.kind ?? "do";
+    const told = kind === "undo" ? host.undos : host.steps;
+    const before = told.get(item.step);
+    const same = before?.n === item.n;
     const ends = item.to !== "running";
     const begun = same && ends ? before.at : item.at;
     const seconds =
@@ -41,10 +43,12 @@ export const MOVES = {
     // Of one whose beginning nobody saw, the end is told with how long it took.
     const unseen = !same && ends && seconds;
     const at = unseen ? new Date(Date.parse(item.at) - 1000 * seconds).toISOString() : begun;
-    host.steps.set(item.step, {
+    // What is done again is no longer undone.
+    if (kind === "do") host.undos.delete(item.step);
+    told.set(item.step, {
       step: item.step,
       n: item.n,
-      kind: item.kind ?? "do",
+      kind,
       state: item.to,
       rc: item.rc ?? null,
       seconds,

@@ -48,7 +48,7 @@ export function goesOn(hosts) {
 }
 
 function from(step) {
-  return step ? fill(gettext("from “%(step)s”"), { step }) : gettext("from the last check");
+  return step ? fill(gettext("from “%(step)s”"), { step }) : gettext("from the check of the version at the end");
 }
 
 /** How often each is there, most first: `[[value, n]]`. */

@@ -24,7 +24,7 @@ export class Retrying {
     this.name = name;
     const host = this.model.hosts.get(name);
     const may = can.includes("retry") && RETRYABLE.has(host.state);
-    const before = may ? earlier(this.model.steps, host.steps) : [];
+    const before = may ? earlier(this.model.steps, host.steps, told?.again) : [];
     this.button.hidden = !may;
     this.from.hidden = before.length === 0;
     const where = told ? goesOn([told]) : gettext("from where it stopped");
@@ -43,7 +43,11 @@ export class Retrying {
   }
 }
 
-/** Steps before the last that was begun. @param names in the recipe's order @param begun by name */
-export function earlier(names, begun) {
-  return names.filter((name) => begun.has(name)).slice(0, -1);
+/** Steps before that with which it goes on by itself, else before the last that was begun: these are
+ * done once more. @param names in the recipe's order @param begun by name @param again the name of
+ * that step; null: behind all of them; undefined: nobody knows */
+export function earlier(names, begun, again) {
+  const known = names.filter((name) => begun.has(name));
+  if (again === undefined) return known.slice(0, -1);
+  return again === null ? known : known.filter((name) => names.indexOf(name) < names.indexOf(again));
 }

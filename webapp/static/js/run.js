@@ -73,7 +73,7 @@ const asked = new Asked(page, model, {
 const readOut = new ReadOut(byId("readout"), { why: (name) => causes.lineOf(name) });
 const headline = new Headline(
   { say: byId("verdict"), more: byId("more"), spoken: byId("spoken") },
-  { model, onPick: pick, failed: () => causes.failed },
+  { model, onPick: pick, onSlow: () => showOnly({ cause: "", show: ["slow"] }), failed: () => causes.failed },
 );
 const score = new Score(byId("score"), (shown) => fleet.toggle(shown));
 const rail = new Rail(byId("rail"));
@@ -141,7 +141,8 @@ const chosen = new Chosen(
   },
 );
 
-await readList();
+await asked.begin();
+listRead();
 const stream = new JobStream({
   url: new URL(page.urls.stream, location.href.replace(/^http/, "ws")).href,
   eventsUrl: page.urls.events,
@@ -164,6 +165,7 @@ setInterval(tick, TICK);
 asked.again();
 asked.why();
 asked.pace();
+byId("log").addEventListener("pointerleave", paintCauses);
 for (const event of ["online", "offline", "pageshow"])
   addEventListener(event, () => stream.nudge());
 document.addEventListener("visibilitychange", () => {
@@ -172,6 +174,10 @@ document.addEventListener("visibilitychange", () => {
 
 async function readList() {
   await asked.list();
+  listRead();
+}
+
+function listRead() {
   stepsKnown = false;
   fleet.load();
   paintSoon({ all: true });

@@ -77,7 +77,7 @@ export function tell(host, { now = Date.now(), why = "" } = {}) {
     case "slow":
     case "running": {
       if (host.state === "queued" || !step) return [gettext("waits for a worker"), host.reason];
-      const at = host.steps?.get(step)?.at;
+      const at = (host.undos?.get(step) ?? host.steps?.get(step))?.at;
       const seconds = at ? (now - Date.parse(at)) / 1000 : null;
       return [
         seconds === null

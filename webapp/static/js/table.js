@@ -7,6 +7,7 @@ import { fill, gettext, number, span } from "./words.js";
 
 /** More rows than one reads; the map shows them all. */
 const ROWS = 200;
+const ITS_UNDO = gettext("its undo: %(outcome)s");
 
 export class HostTable {
   constructor(root, { model, onPick, onLook }) {
@@ -64,7 +65,7 @@ export class HostTable {
       const host = this.model.hosts.get(name);
       if (!entry || !host) continue;
       this.model.steps.forEach((step, i) =>
-        this.#cell(entry.cells[i], this.model.step(host, step), host, now),
+        this.#cell(entry.cells[i], step, host, now),
       );
       setText(entry.total, total(host, now));
       setClass(
@@ -110,7 +111,8 @@ export class HostTable {
     const cells = this.model.steps.map(() => {
       const square = element("i");
       const text = element("span", { class: "muted" });
-      return { cell: element("td", {}, square, text), square, text };
+      const undo = element("i", { hidden: true });
+      return { cell: element("td", {}, square, text, undo), square, text, undo };
     });
     const sum = element("td", { class: "num nowrap" });
     const open = element("button", { type: "button", tabindex: "-1" }, name);
@@ -124,16 +126,20 @@ export class HostTable {
     return { row, open, cells, total: sum };
   }
 
-  #cell({ cell, square, text }, step, host, now) {
-    const shown = step.kind === "undo" && step.state === "succeeded" ? "rolled_back" : step.state;
-    setClass(square, attemptClass(shown));
+  #cell({ cell, square, text, undo }, name, host, now) {
+    const step = this.model.step(host, name);
+    const undone = step.kind === "undo" ? null : host.undos.get(name);
+    setClass(square, attemptClass(seen(step)));
+    undo.hidden = !undone;
+    if (undone) {
+      setClass(undo, `${attemptClass(seen(undone))} undo`);
+      undo.title = fill(ITS_UNDO, { outcome: outcome(undone) });
+    }
     const running = step.state === "running" && step.at && !HOST_ENDED.has(host.state);
     setText(text, running ? span((now - Date.parse(step.at)) / 1000) : span(step.seconds));
     const said = [
-      step.kind === "undo" ? gettext("undo") : "",
-      word(step.state),
-      step.n > 1 ? fill(gettext("attempt %(n)s"), { n: step.n }) : "",
-      step.rc ? fill(gettext("exit status %(rc)s"), { rc: step.rc }) : "",
+      outcome(step),
+      undone ? undo.title : "",
     ]
       .filter(Boolean)
       .join(", ");
@@ -158,6 +164,22 @@ export class HostTable {
     event.preventDefault();
     to.querySelector("button").focus();
   }
+}
+
+/** What was taken back well is no longer done. */
+function seen({ kind, state }) {
+  return kind === "undo" && state === "succeeded" ? "rolled_back" : state;
+}
+
+function outcome(step) {
+  const { n, rc } = step;
+  return [
+    word(seen(step)),
+    n > 1 ? fill(gettext("attempt %(n)s"), { n }) : "",
+    rc ? fill(gettext("exit status %(rc)s"), { rc }) : "",
+  ]
+    .filter(Boolean)
+    .join(gettext(", "));
 }
 
 function total(host, now) {
