@@ -16,6 +16,7 @@ from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.findings import said
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.orders.giving_up import IN_DOUBT, attempts_in_doubt, give_up
+from deploy_tasks.orders.naming import named
 from deploy_tasks.orders.records import end_halt, opened, rung, tell
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import HOST_FAILED, HOST_UNDER_WAY, HostRunState
@@ -79,14 +80,11 @@ def _not_down(job: Job) -> QuerySet[HostRun]:
 
 
 def _refuse_those_beyond(job: Job, names: Sequence[str], *left: QuerySet[HostRun]) -> None:
-    states = dict(job.host_runs.filter(name__in=names).values_list("name", "state"))
     leaving = job.host_runs.filter(name__in=names, wish=Wish.LEAVE_OUT)
     fine = {name for found in (*left, leaving) for name in found.values_list("name", flat=True)}
-    for index, name in enumerate(names):
-        if name not in states:
-            raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")
-        if name not in fine and states[name] != HostRunState.SKIPPED:
-            raise OrderRefused(_("%s has begun already") % name)
+    for run in named(job, names):
+        if run.name not in fine and run.state != HostRunState.SKIPPED:
+            raise OrderRefused(_("%s has begun already") % run.name)
 
 
 @transaction.atomic
@@ -121,15 +119,10 @@ def exclude(job: Job, *, by: User, hosts: Sequence[str], note: str = "") -> Job:
 def _refuse_those_that_have_not_failed(
     job: Job, names: Sequence[str], failed: QuerySet[HostRun], doubted: Sequence[HostRun]
 ) -> None:
-    if not names:
-        raise InvalidInput(_("say which hosts"), field="hosts")
-    known = set(job.host_runs.filter(name__in=names).values_list("name", flat=True))
     fine = {*failed.values_list("name", flat=True), *(run.name for run in doubted)}
-    for index, name in enumerate(names):
-        if name not in known:
-            raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")
-        if name not in fine:
-            raise OrderRefused(_("%s has not failed") % name)
+    for run in named(job, names):
+        if run.name not in fine:
+            raise OrderRefused(_("%s has not failed") % run.name)
 
 
 @transaction.atomic

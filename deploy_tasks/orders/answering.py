@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from deploy_tasks import bells, journal, revisions
-from deploy_tasks.errors import InvalidInput, OrderRefused
+from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.orders.giving_up import attempts_in_doubt, decide, give_up, leave_to_be_ended
+from deploy_tasks.orders.naming import named
 from deploy_tasks.orders.records import end_halt, rung, tell
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 
@@ -66,15 +67,11 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
 
 
 def _awaiting(job: Job, hosts: Sequence[str]) -> list[HostRun]:
-    if not hosts:
-        raise InvalidInput(_("say which hosts"), field="hosts")
-    found = {run.name: run for run in job.host_runs.filter(name__in=hosts)}
-    for index, name in enumerate(hosts):
-        if name not in found:
-            raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")
-        if found[name].state != HostRunState.UNKNOWN:
-            raise OrderRefused(_("%s awaits no answer") % name)
-    return [found[name] for name in dict.fromkeys(hosts)]
+    runs = named(job, hosts)
+    for run in runs:
+        if run.state != HostRunState.UNKNOWN:
+            raise OrderRefused(_("%s awaits no answer") % run.name)
+    return runs
 
 
 def _lost(run: HostRun, attempts: Sequence[Attempt]) -> list[Attempt]:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from deploy_tasks import journal, revisions
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.orders.naming import named
 from deploy_tasks.orders.records import busy_elsewhere, call_off, rung, take_hosts, tell
 from deploy_tasks.orders.taken import refuse_those_that_moved_on
 from deploy_tasks.recipes import Step
@@ -95,23 +96,19 @@ def retry(
 
 
 def _retryable(job: Job, hosts: Sequence[str] | None) -> list[HostRun]:
-    runs = {run.name: run for run in job.host_runs.filter(state__in=HOST_RETRYABLE)}
     if hosts is None:
+        runs = list(job.host_runs.filter(state__in=HOST_RETRYABLE))
         if not runs and job.state != JobState.HALTED:
             raise OrderRefused(_("no host of this job has failed or was cancelled"))
-        again = [run for run in runs.values() if not run.excluded]
+        again = [run for run in runs if not run.excluded]
         if not again and job.state != JobState.HALTED:
             raise OrderRefused(_("all hosts that failed are excluded: name those to retry"))
         return again
-    if not hosts:
-        raise InvalidInput(_("say which hosts"), field="hosts")
-    known = set(job.host_runs.values_list("name", flat=True))
-    for index, name in enumerate(hosts):
-        if name not in known:
-            raise InvalidInput(_("“%s” is not in this job") % name, field=f"hosts[{index}]")
-        if name not in runs:
-            raise OrderRefused(_("%s has not failed and was not cancelled") % name)
-    return [runs[name] for name in dict.fromkeys(hosts)]
+    runs = named(job, hosts)
+    for run in runs:
+        if run.state not in HOST_RETRYABLE:
+            raise OrderRefused(_("%s has not failed and was not cancelled") % run.name)
+    return runs
 
 
 def _step_number(job: Job, name: str) -> int:
