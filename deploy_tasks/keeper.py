@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
 from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from deploy_tasks import (
@@ -362,12 +362,7 @@ def reconcile(*, take: bells.Take = list) -> None:
     unheard = Q(state=HostRunState.QUEUED) & unrung
     recently = Q(rung_at__gt=now - timedelta(seconds=RENEW_EVERY / 2), rung_at__lt=now + RING_AGAIN)
     left = HostRun.objects.filter(lapsed | unheard).exclude(recently)
-    # Of several reconcilers that see the same row, one rings.
-    marked = [
-        pk
-        for pk, rung_at in left.values_list("pk", "rung_at")
-        if HostRun.objects.filter(pk=pk, rung_at=rung_at).update(rung_at=now)
-    ]
+    marked = _marked(left, now)
     failpoint("reconcile.marked")
     with bells.offered(take):
         bells.ring_host_runs(marked)
@@ -426,8 +421,19 @@ def _left(most: int) -> list[int]:
 @desk.asked
 def _mark(ids: Sequence[int]) -> list[int]:
     """Of several workers that see the same one, one takes it: gives those that are ours."""
-    left, now = HostRun.objects.filter(rung_at=None), clock.now()
-    return [pk for pk in ids if left.filter(pk=pk).update(rung_at=now)]
+    return _marked(HostRun.objects.filter(pk__in=ids, rung_at=None), clock.now())
+
+
+def _marked(left: QuerySet[HostRun], now: datetime) -> list[int]:
+    """Of several that see the same row, one rings for it. A row that somebody else has locked is
+    somebody else's; SQLite has one writer at a time, and no locks of rows."""
+    if not left.exists():
+        return []  # which is usual, and keeps no writer waiting
+    with transaction.atomic():
+        mine = left.order_by("pk").select_for_update(skip_locked=True)
+        ids = list(mine.values_list("pk", flat=True))
+        HostRun.objects.filter(pk__in=ids).update(rung_at=now)
+    return ids
 
 
 def _free_those_of_dead_owners() -> None:

@@ -352,6 +352,23 @@ def test_a_clock_that_was_set_back_holds_nothing_up(monkeypatch: pytest.MonkeyPa
     assert not claimable(rows.get(pk=carried))
 
 
+@pytest.mark.django_db
+def test_many_that_are_left_take_no_statement_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[int] = []
+    monkeypatch.setattr(bells, "ring_host_runs", rung.extend)
+    asked = []
+    for hosts in (2, 40):
+        ids = queued(hosts)
+        HostRun.objects.filter(pk__in=ids).update(state="running", owner="gone", rung_at=None)
+        with CaptureQueriesContext(connection) as queries:
+            keeper.reconcile()
+        assert rung[-hosts:] == ids
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+    keeper.reconcile()
+    assert len(rung) == 42, "they were rung for just now"
+
+
 def carried(worker: Keeper, hosts: int) -> list[int]:
     """Host runs that this worker has claimed, and whose hosts say nothing."""
     ids = queued(hosts)

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from deploy_tasks import bells, conductor, floors, journal, orders
+from deploy_tasks import bells, conductor, floors, journal, keeper, orders
 from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import AuditEntry, Call, Host, HostRun, Instance, Job, Machine
 from tests import factories, waiting
@@ -205,3 +205,17 @@ def somebody_waits() -> bool:
         # Not pg_stat_activity: it says the same to the end of a transaction.
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
+
+
+def test_of_several_reconcilers_one_rings_for_what_was_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rung: list[int] = []
+    monkeypatch.setattr(bells, "ring_host_runs", rung.extend)
+    for game in (factories.game(f"game-{n}") for n in range(5)):
+        job = factories.job(game, hosts=40)
+        job.host_runs.update(state="running", owner="gone", lease_until=None, rung_at=None)
+        rung.clear()
+        at_once(*[keeper.reconcile] * 4)
+        left = job.host_runs.values_list("pk", flat=True)
+        assert sorted(rung) == sorted(left), "each once, and none is forgotten"
