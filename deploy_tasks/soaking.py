@@ -155,7 +155,10 @@ def _is_ill(run: HostRun, recipe: recipes.Recipe, problem: str) -> None:
         news = journal.News(Event.Kind.NOTE, {"text": text}, host_run=run.pk)
         journal.append(job.pk, [news])
         return
-    error = _("it was updated, and then fell over: %s") % problem
+    fell = _("it was updated, and then fell over: %s")
+    if run.undoes_id:
+        fell = _("it was taken back, and then fell over: %s")
+    error = fell % problem
     changes = {
         "error": error,
         "holds_host": True,

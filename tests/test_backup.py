@@ -242,7 +242,15 @@ def test_the_command_says_what_is_in_it_and_what_is_not(job: Job, file: Path, ho
     for key in (home / "keys" / "seal").glob("*.key"):
         key.unlink()
     call_command("backup", file, stdout=out)
-    assert "private keys are not on this machine" in out.getvalue()
+    assert "1 artifact. The private keys are not on this machine" in out.getvalue()
+
+
+def test_one_artifact_is_told_as_one(job: Job, file: Path, home: Path) -> None:
+    out = io.StringIO()
+    call_command("backup", file, stdout=out)
+    assert "rows, 1 artifact and the keys." in out.getvalue()
+    call_command("restore", file, replace=True, stdout=out)
+    assert "rows, 1 artifact. Jobs that were open" in out.getvalue()
 
 
 def test_a_place_that_cannot_be_written_is_said_in_one_sentence() -> None:

@@ -191,7 +191,8 @@ class TestGames:
 
     def test_a_broken_recipe_is_told_with_its_own_file_and_line(self, folder: Path) -> None:
         (only,) = findings(folder, "games: [{name: g, recipe: broken.yml}]\n")
-        assert str(only) == "broken.yml:3: steps[0].rum: unknown key; did you mean “run”?"
+        told = f"{folder / 'broken.yml'}:3: steps[0].rum: unknown key; did you mean “run”?"
+        assert str(only) == told
 
     def test_two_recipes_of_one_name(self, folder: Path) -> None:
         text = "games:\n- {name: a, recipe: own.yml}\n- {name: b, recipe: own2.yml}\n"

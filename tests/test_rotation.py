@@ -190,6 +190,14 @@ def test_a_key_that_other_machines_need_first_waits_for_the_second_call(
     assert opened() == SECRETS
 
 
+def test_one_secret_is_told_as_one(
+    keys: Path, rows: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "rotate", lambda: rotation.Rotation("k1", resealed=1))
+    call_command("rotate_keys")
+    assert "The key k1 seals; 1 secret was sealed anew with it." in capsys.readouterr().out
+
+
 class TestFaults:
     def test_what_is_sealed_as_it_should_be_has_none(self, keys: Path, rows: None) -> None:
         assert sealed.faults() == []

@@ -162,6 +162,16 @@ class TestWhatFollows:
         self.probe(run)
         assert HostRun.objects.get(pk=run.pk).state == HostRunState.QUEUED
 
+    @pytest.mark.django_db(transaction=True)
+    def test_a_host_that_was_taken_back_is_not_said_to_have_been_updated(
+        self, job: Job, answers: Answers, rung: dict[str, list[int]]
+    ) -> None:
+        answers[:] = ["exit 7"]
+        updated = HostRun.objects.exclude(pk=first(job).pk).first()
+        HostRun.objects.filter(pk=first(job).pk).update(undoes=updated)
+        run = self.probe(first(job), 3)
+        assert run.error == "it was taken back, and then fell over: exit 7"
+
     @pytest.mark.parametrize(
         "silence", [LinkLost("gone"), HostFailed("refused"), TimeoutError("late")]
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy_tasks.models import Host, HostRun
+from deploy_tasks.models import Host, HostRun, Release
 from tests import factories
 from tests.api import Caller, caller
 from webapp.models import Role
@@ -41,6 +41,8 @@ def test_each_value_is_told_with_where_it_comes_from(vera: Caller) -> None:
     job = factories.job(game, hosts=1)
     job.vars = {"motd": "tonight"}
     job.save()
+    Release.objects.update(sha256="5ea1" * 16)
+    job.release.refresh_from_db()
     run = job.host_runs.get()
     Host.objects.update(vars={"slots": 32, "rcon": "rcon-eu"})
     assert told(vera, run) == {
@@ -51,10 +53,16 @@ def test_each_value_is_told_with_where_it_comes_from(vera: Caller) -> None:
         "rcon": (None, "host"),
         "version": (job.release.version, "given"),
         "previous": (None, "given"),
+        "artifact": (f"$HOME/.patchwave/artifacts/{job.release.sha256}", "given"),
         "sha256": (job.release.sha256, "given"),
         "host": (run.name, "given"),
         "job": (str(job.pk), "given"),
     }
+
+
+def test_a_release_without_artifact_gives_none(vera: Caller) -> None:
+    run = factories.job(factories.game("toy", text=RECIPE), hosts=1).host_runs.get()
+    assert told(vera, run)["artifact"] == ("", "given")
 
 
 def test_a_host_that_has_begun_goes_on_with_what_it_was_given_then(vera: Caller) -> None:

@@ -104,7 +104,8 @@ def test_a_halted_job_says_where() -> None:
 
 
 def test_a_paused_job_says_where() -> None:
-    assert say(job("paused"), {"succeeded": 1}, {"waiting": 3}).startswith("Paused in batch 1 of 2")
+    paused = job("paused", pause="host")
+    assert say(paused, {"succeeded": 1}, {"waiting": 3}).startswith("Paused in batch 1 of 2")
 
 
 def test_a_job_that_is_being_cancelled_says_so() -> None:

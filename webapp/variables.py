@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deploy_tasks import recipes, revisions
+from deploy_tasks import commands, recipes, revisions
 from deploy_tasks.errors import InvalidInput
-from deploy_tasks.models import HostRun
+from deploy_tasks.models import HostRun, Release
 from webapp.shapes import VariableList, VariableReport
 
 #: What overrides what, last first.
@@ -22,6 +22,7 @@ def variables(run: HostRun) -> VariableList:
     fixed = {
         "version": release.version,
         "previous": run.previous,
+        "artifact": _place(release),
         "sha256": release.sha256,
         "host": run.name,
         "job": str(run.job_id),
@@ -31,6 +32,12 @@ def variables(run: HostRun) -> VariableList:
         for name, value in fixed.items()
     ]
     return {"fixed": begun is not None, "variables": told}
+
+
+def _place(release: Release) -> str:
+    """Where an upload lies, as the shell of every host reads it; empty without artifact."""
+    artifact = commands.Artifact(release.sha256, release.size)
+    return f"$HOME/{artifact.path}" if artifact.sha256 else ""
 
 
 def _given(run: HostRun, recipe: recipes.Recipe) -> dict[str, Mapping[str, Any]]:

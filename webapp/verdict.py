@@ -151,8 +151,12 @@ def _opening(job: Job, batches: Sequence[BatchCounts], *, unfit: bool) -> str:
     place = {"n": _current(batches), "of": len(batches)}
     waits = _unfit() if unfit else _between(batches)
     match job.state:
-        case JobState.PAUSED if job.pause or not waits:
+        case JobState.PAUSED if job.pause:
             return _("Paused in batch %(n)d of %(of)d") % place
+        case JobState.PAUSED if not waits:
+            # Taken back, or promoted, and no worker has looked since.
+            place["n"] = _next(batches)
+            return _("Waits for a worker to go on with batch %(n)d of %(of)d") % place
         case JobState.HALTED:
             return _("Halted in batch %(n)d of %(of)d") % place
     return waits or (_("Batch %(n)d of %(of)d") % place if len(batches) > 1 else "")
@@ -178,6 +182,12 @@ def _current(batches: Sequence[BatchCounts]) -> int:
     begun = [batch for batch in batches if batch.state != JobState.WAITING]
     under_way = [batch.n for batch in begun if batch.state == JobState.RUNNING]
     return under_way[0] if under_way else begun[-1].n if begun else 1
+
+
+def _next(batches: Sequence[BatchCounts]) -> int:
+    """The batch that goes on, or begins."""
+    ahead = (JobState.WAITING, JobState.RUNNING)
+    return next((batch.n for batch in batches if batch.state in ahead), _current(batches))
 
 
 def _findings(

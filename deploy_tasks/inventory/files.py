@@ -127,7 +127,8 @@ class Files:
         """None for the name of a recipe that does not come with Patchwave. Raises InvalidInputs
         for a text that is no recipe: its findings name the recipe's own file and lines."""
         if entry.recipe_is_path:
-            text, file = self._text(entry.recipe, limit=recipes.MAX_BYTES), entry.recipe
+            text = self._text(entry.recipe, limit=recipes.MAX_BYTES)
+            file = self.source.called(entry.recipe)
         elif path := revisions.shipped().get(entry.recipe):
             text, file = yamlfile.read_text(path), path.name
         else:

@@ -56,7 +56,10 @@ def test_a_host_of_another_game_is_not_there(viewer: User) -> None:
 
 
 def test_the_audit_takes_a_role_in_all_games(viewer: User) -> None:
-    assert browser(viewer).get("/audit/").status_code == 403
+    refused = browser(viewer).get("/audit/")
+    assert refused.status_code == 403
+    assert f"You are logged in as {viewer.username}." in refused.text
+    assert '<li><a href="/">Dashboard</a>' in refused.text
     assert browser(person("aud", role=Role.VIEWER)).get("/audit/").status_code == 200
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from webapp import backup
 
@@ -27,11 +28,18 @@ class Command(BaseCommand):
             ) from None
         if json:
             return _as_json(about)
-        told = _("%(file)s holds %(rows)s rows, %(artifacts)s artifacts and the keys.")
+        told = ngettext(
+            "%(file)s holds %(rows)s rows, %(artifacts)s artifact and the keys.",
+            "%(file)s holds %(rows)s rows, %(artifacts)s artifacts and the keys.",
+            about["artifacts"],
+        )
         if not about["private_keys"]:
-            told = _(
+            told = ngettext(
+                "%(file)s holds %(rows)s rows and %(artifacts)s artifact. The private keys are "
+                "not on this machine: keep those of a worker's PATCHWAVE_HOME/keys/seal as well.",
                 "%(file)s holds %(rows)s rows and %(artifacts)s artifacts. The private keys are "
-                "not on this machine: keep those of a worker's PATCHWAVE_HOME/keys/seal as well."
+                "not on this machine: keep those of a worker's PATCHWAVE_HOME/keys/seal as well.",
+                about["artifacts"],
             )
         return told % {**about, "file": file}
 

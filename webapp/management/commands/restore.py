@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from deploy_tasks.models import Host, Job
 from webapp import backup
@@ -46,10 +47,14 @@ class Command(BaseCommand):
             raise CommandError(f"{file}: {error.strerror}") from None
         if json:
             return _as_json(about)
-        return _(
+        told = ngettext(
+            "Restored as of %(made_at)s: %(rows)s rows, %(artifacts)s artifact. Jobs that were "
+            "open then are halted; look at their hosts before you go on with them.",
             "Restored as of %(made_at)s: %(rows)s rows, %(artifacts)s artifacts. Jobs that were "
-            "open then are halted; look at their hosts before you go on with them."
-        ) % {**about}
+            "open then are halted; look at their hosts before you go on with them.",
+            about["artifacts"],
+        )
+        return told % {**about}
 
 
 def _as_json(about: backup.About) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from deploy_tasks import rotation
 from deploy_tasks.errors import OrderRefused
@@ -38,7 +39,12 @@ def _told(done: rotation.Rotation) -> str:
             )
             % key
         )
-    told = [_("The key %(key)s seals; %(count)s secrets were sealed anew with it.") % key]
+    sealed = ngettext(
+        "The key %(key)s seals; %(count)s secret was sealed anew with it.",
+        "The key %(key)s seals; %(count)s secrets were sealed anew with it.",
+        done.resealed,
+    )
+    told = [sealed % key]
     if done.resealed and not rotation.all_is_here():
         told.append(
             _(

@@ -47,7 +47,8 @@ export class Headline {
   #explain(now = Date.now()) {
     const { job, hosts } = this.model;
     const downs = [...hosts.values()].filter(({ down }) => down).map(({ name }) => name);
-    const reason = this.model.ended ? "" : beyond(job, this.model.failing, this.model.gates);
+    const over = this.model.ended || isLetGo(this.model, now);
+    const reason = over ? "" : beyond(job, this.model.failing, this.model.gates);
     const opens = job.start_at ? ahead(job, now) : "";
     const up = left(this.failed());
     const explained = JSON.stringify([reason, opens, downs, up]);
@@ -75,6 +76,11 @@ export class Headline {
     const those = named(names, { most: NAMED, onPick: this.onPick });
     return element("span", { class: "down" }, element("i", { class: "sq failed" }), gettext("Down:"), " ", those);
   }
+}
+
+/** Nobody holds it any more, and no worker has looked: what its reason tells is past. */
+function isLetGo({ job, gates }, now) {
+  return job.state === "paused" && !job.pause && !gates.size && !isBeforeSwitch(job, now);
 }
 
 /** What the reason of a job tells beyond the sentence: which counts those that failed and may, and

@@ -52,8 +52,8 @@ export class Orders {
     this.rollback = this.#button("danger", () => this.going.ask((_, note) => this.#goBack(note)));
     this.why = element(
       "button",
-      { class: "linkish why", type: "button", "aria-expanded": "false", "aria-controls": "reason" },
-      gettext("Give a reason"),
+      { class: "btn s why", type: "button", "aria-expanded": "false", "aria-controls": "reason" },
+      gettext("Give a reason…"),
     );
     this.reason = new Reason(this.why, document.getElementById("reason"));
     root.append(

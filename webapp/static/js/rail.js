@@ -29,7 +29,7 @@ export class Rail {
       const state = batchState(batch);
       const isCurrent = batch.n === current;
       const done = count(batch.counts, HOST_ENDED);
-      setText(entry.name, name(batch, { total, through }));
+      setText(entry.name, name(batch, { size, total, through }));
       setText(entry.done, state === "waiting" ? number(size) : `${number(done)}/${number(size)}`);
       fillBar(entry.bar, batch.shown, size);
       const asks =
@@ -83,9 +83,10 @@ export function nth(term, n) {
   return Array.isArray(term) ? term[Math.min(n, term.length) - 1] : term;
 }
 
-/** "canary", "to 10 %" of all hosts, "the rest". */
-function name({ canary }, { total, through }) {
+/** "canary", "all", "to 10 %" of all hosts, "the rest". */
+function name({ canary }, { size, total, through }) {
   if (canary) return gettext("canary");
+  if (size === total) return gettext("all");
   if (total < SHARES_FROM) return "";
   if (through === total) return gettext("the rest");
   return fill(gettext("to %(share)s"), { share: `${Math.round((100 * through) / total)} %` });

@@ -54,6 +54,12 @@ export function currentBatch(batches) {
   return (underWay ?? begun.at(-1))?.n ?? 1;
 }
 
+/** The batch that goes on, or begins. */
+function nextBatch(batches) {
+  const next = batches.find((batch) => ["waiting", "running"].includes(batchState(batch)));
+  return next?.n ?? currentBatch(batches);
+}
+
 export function count(counts, states = Object.keys(counts)) {
   let sum = 0;
   for (const state of states) sum += counts[state] ?? 0;
@@ -117,8 +123,13 @@ function open(job, batches, situation) {
   if (job.cancelled) return gettext("Cancelling");
   const place = { n: currentBatch(batches), of: batches.length };
   const waits = situation.unfit ? unfit() : between(batches);
-  if (job.state === "paused" && (job.pause || !waits))
-    return fill(gettext("Paused in batch %(n)d of %(of)d"), place);
+  if (job.state === "paused" && job.pause) return fill(gettext("Paused in batch %(n)d of %(of)d"), place);
+  // Taken back, or promoted, and no worker has looked since.
+  if (job.state === "paused" && !waits)
+    return fill(gettext("Waits for a worker to go on with batch %(n)d of %(of)d"), {
+      ...place,
+      n: nextBatch(batches),
+    });
   if (job.state === "halted") return fill(gettext("Halted in batch %(n)d of %(of)d"), place);
   return waits || (batches.length > 1 ? fill(gettext("Batch %(n)d of %(of)d"), place) : "");
 }
