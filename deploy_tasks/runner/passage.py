@@ -175,7 +175,9 @@ class Passage:
     async def _do(self) -> None:
         run = self._run
         is_told = bool(run.error) or run.activity == UNDOING
-        await self._work.finish_open_plan(is_told=is_told, has_waited=self._was_let_go)
+        # What fails while it is wound up is found again then, and does not hide why that is.
+        with suppress(*([Failed] if is_told else [])):
+            await self._work.finish_open_plan(is_told=is_told, has_waited=self._was_let_go)
         unended.end(self._story, self._contact, launched=self._work.launched)
         self._forget_its_host()
         if run.activity == UNDOING and not run.error:

@@ -121,8 +121,17 @@ class Work:
         own = self.attempts
         if self._earlier:  # what it did itself are the steps that run at every end
             own = [one for one in own if one.kind == AttemptKind.UNDO]
-        found = standing([*self._earlier, *own])
+        found = standing([*self._earlier, *own[: self._end_of_undoing(own)]])
         return [n for n in found if self._recipe.steps[n].undo]
+
+    def _end_of_undoing(self, own: Sequence[Attempt]) -> int | None:
+        """What was done after it are the last things: by a worker that could not tell the end."""
+        for n, one in reversed(list(enumerate(own, 1))):
+            if one.kind == AttemptKind.UNDO:
+                return n
+            if has_begun(one) and not self._recipe.steps[one.step].always:
+                break
+        return None
 
     def _refuse_undo_without_previous(self, steps: Sequence[int]) -> None:
         for n in steps:

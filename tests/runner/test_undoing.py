@@ -121,6 +121,25 @@ def test_an_undo_that_failed_is_not_tried_again_because_a_worker_died(
     assert stuck.job.host_runs.get().error == stuck.error
 
 
+def test_what_failed_first_is_told_whoever_sees_the_undo_fail(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    text = UNDOABLE.replace("undo: if [ -e stuck ]", "undo: touch here; sleep 1; if [ -e stuck ]")
+    undoable.recipe.revisions.create(number=9, text=text, sha256="9" * 64)
+    for name in ("broken", "stuck"):
+        (host.home / name).touch()
+    job = start(undoable, host)
+    until((host.home / "here").exists, "it is taken back")
+    workers[-1].stop()
+    workers.append(Worker())
+    until(ended(job, "failed"), "another worker tells the end")
+    assert job.host_runs.get().error == (
+        "step “switch” ended with exit status 2; "
+        "undoing: step “stop” ended with exit status 3; left to undo by hand: stop"
+    )
+
+
 def test_an_undo_that_is_lost_is_not_tried_again_because_a_worker_died(
     stuck: HostRun, fleet: Fleet
 ) -> None:
@@ -169,6 +188,30 @@ def test_a_last_thing_that_fails_is_done_again_only_for_a_retry(
     orders.retry(job, by=factories.user("jonas"))
     until(ended(job, "succeeded"), "a person has said so")
     assert count(host) == ["work", "tidy", "said", "tidy"]
+
+
+FINAL = """\
+recipe: final
+on_failure: undo
+steps:
+  - {name: stop, run: echo stop >>count, undo: echo undo-stop >>count}
+  - {name: work, run: "false"}
+  - {name: start, always: true, run: echo start >>count, undo: echo undo-start >>count}
+"""
+
+
+def test_a_last_thing_is_not_taken_back_because_a_worker_died(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    host = fleet.hosts[0]
+    undoable.recipe.revisions.create(number=9, text=FINAL, sha256="9" * 64)
+    job = start(undoable, host)
+    until(ended(job, "failed"), "the job fails")
+    assert count(host) == ["stop", "undo-stop", "start"]
+    as_before_its_end(job.host_runs.get(), activity="undoing")
+    until(ended(job, "failed"), "another worker tells the end")
+    assert job.host_runs.get().state == "rolled_back"
+    assert count(host) == ["stop", "undo-stop", "start"]
 
 
 def test_without_a_former_version_nothing_is_undone_by_guess(
