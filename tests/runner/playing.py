@@ -1,0 +1,276 @@
+"""Plays a story with real workers on a real host, and beside it its model, which has to agree."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.db.models import F
+
+from demo.fleet import FleetHost
+from deploy_tasks import desk, failpoints, orders, owner
+from deploy_tasks.errors import LostClaim, OrderRefused
+from deploy_tasks.models import Game, HostRun
+from deploy_tasks.runner.story import LetGo
+from deploy_tasks.states import HOST_ENDED, JOB_ENDED, Pause
+from tests.faults.host.slow import kill_runner
+from tests.faults.jobs import mira, start, sweep
+from tests.runner.model import Deed, Kind, Model, Recipe
+from tests.runner.world import Worker, count
+from tests.waiting import until
+
+#: What each script does, in its home.
+PLAY = """\
+echo "$step $kind" >>count
+while [ -e "hold.$step.$kind" ]; do sleep .02; done
+left=$(cat "broken.$step.$kind" 2>/dev/null || echo 0)
+if [ "$left" -gt 0 ]; then echo $((left - 1)) >"broken.$step.$kind"; exit 3; fi
+"""
+RESTING = [*HOST_ENDED, "unknown", "paused"]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A worker is gone where it comes to a failpoint: it is dead, has stopped, or is frozen, and
+    what it had still to say is not heard any more."""
+
+    point: str
+    times: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a person does where it rests, and what befalls it until it rests again."""
+
+    mends: bool = False
+    #: Of a retry: the step to begin from.
+    begin: int | None = None
+    answer: str = "it_ran"
+    #: Instead of a resume.
+    cancels: bool = False
+    deed: Deed | None = None
+    gone: Gone | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    recipe: Recipe
+    broken: dict[tuple[int, Kind], int] = field(default_factory=dict)
+    there: frozenset[int] = frozenset()
+    turns: tuple[Turn, ...] = (Turn(),)
+    back: Turn | None = None
+
+    def __str__(self) -> str:
+        broken = {f"{self.recipe.steps[n].name} {kind}": k for (n, kind), k in self.broken.items()}
+        there = [self.recipe.steps[n].name for n in sorted(self.there)]
+        turns = [f"  {turn}" for turn in (*self.turns, *filter(None, [self.back]))]
+        return "\n".join([text_of(self.recipe), f"{broken=}", f"{there=}", *turns])
+
+
+def text_of(recipe: Recipe) -> str:
+    lines = ["recipe: any", f"on_failure: {recipe.on_failure}"]
+    lines += ["current: cat version"] if recipe.current else []
+    return "\n".join([*lines, "steps:", *(_step(recipe, n) for n in range(len(recipe.steps)))])
+
+
+def _step(recipe: Recipe, n: int) -> str:
+    step = recipe.steps[n]
+    play = f"step={step.name}; kind={{}}; . ./play"
+    brings, takes = "", ""
+    if n == recipe.switch:
+        brings, takes = '; echo "$version" >version', '; echo "$previous" >version'
+    run = f"{play.format('do')}; touch did.{step.name}{brings}"
+    keys = [f"name: {step.name}", f"repeat: {step.repeat}", f"interrupt: {step.interrupt}"]
+    keys += [name for name in ("optional: true",) if step.optional]
+    keys += [name for name in ("always: true",) if step.always]
+    keys += [name for name in ("disruptive: true",) if step.disruptive]
+    keys += [f"retries: {{times: {step.retries}, delay: 10ms}}"] if step.retries else []
+    keys += [f"done_if: test -e did.{step.name}"] if step.done_if else []
+    keys += [f"run: '{run}'"]
+    keys += [f"undo: '{play.format('undo')}; rm -f did.{step.name}{takes}'"] if step.undo else []
+    return f"  - {{{', '.join(keys)}}}"
+
+
+class Player:
+    def __init__(self, game: Game, host: FleetHost, workers: list[Worker], story: Story) -> None:
+        self.game, self.host, self.workers, self.story = game, host, workers, story
+        self.model = Model(story.recipe, Counter(story.broken), set(story.there))
+        self.ghosts: set[int] = set()
+
+    def play(self) -> None:
+        self._make_ready()
+        first, *others = self.story.turns
+        self._turn(first, lambda: None, self._start)
+        for turn in others:
+            if self.model.state == "succeeded":
+                break
+            self._next(turn)
+        while self.model.state in ("unknown", "paused"):
+            self._next(Turn(answer="give_up"))
+        if self.story.back:
+            self._roll_back(self.story.back)
+
+    def _make_ready(self) -> None:
+        sweep(self.host)
+        home = self.host.home
+        (home / "play").write_text(PLAY)
+        (home / "version").write_text("1.0\n")
+        for (n, kind), times in self.story.broken.items():
+            (home / f"broken.{self._name(n)}.{kind}").write_text(f"{times}\n")
+        for n in self.story.there:
+            (home / f"did.{self._name(n)}").touch()
+        number = self.game.recipe.newest().number + 1
+        text = text_of(self.story.recipe)
+        self.game.recipe.revisions.create(number=number, text=text, sha256=f"{number:064}")
+
+    def _name(self, n: int) -> str:
+        return self.story.recipe.steps[n].name
+
+    # Orders
+
+    def _start(self) -> None:
+        self.job = start(self.game, self.host)
+
+    def _next(self, turn: Turn) -> None:
+        model, job = self.model, self.job
+        if turn.mends:
+            model.broken.clear()
+            for path in self.host.home.glob("broken.*"):
+                path.unlink()
+        if model.state == "unknown":
+            answer = turn.answer
+            given = {"by": mira(), "hosts": [self.host.name], "answer": answer}
+            if answer == "it_did_not_run" and not model.may_answer_not_run():
+                self._is_refused(lambda: orders.answer(job, **given))
+                answer = given["answer"] = "it_ran"
+            self._turn(turn, lambda: model.answer(answer), lambda: orders.answer(job, **given))
+        elif model.state == "paused" and turn.cancels:
+            self._turn(turn, lambda: model.cancel(undo=True), lambda: orders.cancel(job, by=mira()))
+        elif model.state == "paused":
+            self._turn(turn, model.resume, lambda: orders.resume(job, by=mira()))
+        else:
+            self._retry(turn)
+
+    def _retry(self, turn: Turn) -> None:
+        begin = None if self.model.rolls_back else turn.begin
+        step = None if begin is None else self._name(begin)
+
+        def order() -> None:
+            orders.retry(self.job, by=mira(), from_step=step)
+
+        if self.model.may_retry(begin):
+            self._turn(turn, lambda: self.model.retry(begin), order)
+        else:
+            self._is_refused(order)
+
+    def _roll_back(self, turn: Turn) -> None:
+        if not self.model.may_roll_back():
+            self._is_refused(lambda: orders.rollback(self.job, by=mira()))
+            return
+
+        def order() -> None:
+            self.job, _ = orders.rollback(self.job, by=mira())
+
+        self._turn(turn, self.model.roll_back, order)
+        if self.model.state == "unknown":
+            self._next(Turn(answer=turn.answer))
+        if self.model.state == "failed":
+            self._next(Turn(mends=True))
+
+    def _is_refused(self, order: Callable[[], object]) -> None:
+        try:
+            order()
+        except OrderRefused:
+            return
+        raise AssertionError(f"not refused, with {self.model.lines}")
+
+    # What happens then
+
+    def _turn(self, turn: Turn, decide: Callable[[], None], order: Callable[[], object]) -> None:
+        """The model goes first: it knows whether the deed's step is come to."""
+        decide()
+        self.model.carry(turn.deed)
+        failpoints.disarm()
+        if turn.gone:
+            self._arm(turn.gone)
+        if turn.deed and self.model.deed_at:
+            self._hold(turn.deed).touch()
+        order()
+        if turn.deed and self.model.deed_at:
+            self._do(turn.deed)
+        self._rest()
+        if turn.deed:
+            self._hold(turn.deed).unlink(missing_ok=True)
+        self._compare()
+
+    def _arm(self, gone: Gone) -> None:
+        def go() -> None:
+            if gone.how == "stopped":
+                raise LetGo
+            runs = HostRun.objects.filter(pk=self.run.pk)
+            if gone.how == "frozen":
+                desk.asked(lambda: runs.update(fence=F("fence") + 1))()
+            self.ghosts.add(self.run.pk)
+            raise LostClaim("gone")
+
+        failpoints.at(gone.point, go, times=gone.times)
+
+    def _hold(self, deed: Deed) -> Path:
+        return self.host.home / f"hold.{self._name(deed.step)}.{deed.kind}"
+
+    @property
+    def run(self) -> HostRun:
+        return HostRun.objects.filter(name=self.host.name).latest("pk")
+
+    def _do(self, deed: Deed) -> None:
+        """While its script runs."""
+        hold, so_far = self._hold(deed), self.model.lines[: self.model.deed_at]
+        until(lambda: self._buried() and len(count(self.host)) >= len(so_far), f"{deed} begins")
+        assert count(self.host) == so_far
+        if deed.what == "kill":
+            kill_runner(self.run, self.host)
+        elif deed.what == "another worker":
+            self.workers[-1].stop()
+            self.workers.append(Worker())
+        elif deed.what == "pause":
+            orders.pause(self.job, by=mira(), after=Pause.STEP)
+            until(lambda: self._buried() and self.run.activity == "pausing", "it heard of a pause")
+        else:
+            orders.cancel(self.job, by=mira(), undo=deed.what == "cancel")
+            if deed.kind == "do" and self.story.recipe.steps[deed.step].interrupt == "now":
+                return
+            until(lambda: self._buried() and self.run.activity == "cancelling", "it heard of it")
+        hold.unlink()
+
+    def _buried(self) -> bool:
+        """A worker that is gone without a word is known to be dead."""
+        run = self.run
+        carried = any(run.pk in worker.keeper._carriages for worker in self.workers)
+        if run.pk in self.ghosts and not carried and run.state == "running" and run.owner:
+            self.ghosts.discard(run.pk)
+            # Our id, at another time.
+            dead = f"{owner.me().rpartition(':')[0]}:1"
+            HostRun.objects.filter(pk=run.pk, owner=owner.me()).update(owner=dead, rung_at=None)
+        return True
+
+    def _rest(self) -> None:
+        def rests() -> bool:
+            self._buried()
+            self.job.refresh_from_db()
+            state = self.run.state
+            return state in RESTING and (state not in HOST_ENDED or self.job.state in JOB_ENDED)
+
+        until(rests, f"it rests, {self.model.state} at last")
+
+    def _compare(self) -> None:
+        model, run = self.model, self.run
+        assert count(self.host) == model.lines
+        assert run.state == model.state, (run.error, run.reason)
+        if run.state in HOST_ENDED:
+            assert self.job.state == model.job_state
+            assert model.blame in run.error.partition(";")[0], "what failed first is told first"
+            assert model.is_down in (None, run.down)
+            assert not run.holds_host
+        attempts = run.attempts.filter(state__in=["new", "running"])
+        assert not attempts.exists() or run.state not in HOST_ENDED
