@@ -56,7 +56,10 @@ def test_every_call_is_documented(call: str) -> None:
         ("GET /jobs", [shapes.JobPage]),
         ("GET /jobs/{job_id}", [shapes.JobReport, shapes.BatchReport]),
         ("GET /jobs/{job_id}/hosts", [shapes.HostRunList, shapes.HostRunReport]),
-        ("GET /jobs/{job_id}/pace", [shapes.PaceReport, shapes.StepPace, shapes.BrokerTrouble]),
+        (
+            "GET /jobs/{job_id}/pace",
+            [shapes.PaceReport, shapes.StepPace, shapes.HangingReport, shapes.BrokerTrouble],
+        ),
         (
             "GET /jobs/{job_id}/failures",
             [shapes.FailureList, shapes.CauseReport, shapes.FailureReport],

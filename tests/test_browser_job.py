@@ -1,6 +1,7 @@
 """The page of a job in a real browser: what broke, where, and what to do about it."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -8,7 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from deploy_tasks import journal
 from deploy_tasks.journal import News
-from deploy_tasks.models import Event, HostRun, Job
+from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from tests import scenes, waiting
 from tests.browser import CHROMIUM, Tab
@@ -346,6 +347,36 @@ def test_who_takes_much_longer_is_marked_and_shown_alone(tab: Tab, large: Job) -
     )
 
 
+def test_hosts_that_hang_stand_where_failures_stand_and_the_verdict_shows_them(
+    tab: Tab, large: Job
+) -> None:
+    slow = large.host_runs.filter(attempts__name="stage", attempts__state="running", link="")[0]
+    attempt = slow.attempts.get(name="stage")
+    Attempt.objects.filter(pk=attempt.pk).update(started_at=large.started_at - timedelta(hours=1))
+    scenes.add_output(large, attempt, b"waiting for the lock of pid 4711\n")
+    page = tab.open_job(large)
+    row = page.locator("#hanging li")
+    expect(row).to_contain_text(re.compile(r"takes over \d00 times as long as usual in “stage”"))
+    expect(row.locator("code")).to_have_text("waiting for the lock of pid 4711")
+    row.get_by_role("button", name=slow.name).click()
+    expect(page.locator("#log [data-log=name]")).to_have_text(slow.name)
+    page.locator("#verdict").get_by_role("button", name=re.compile("slow$")).click()
+    chip = page.locator("#score .chip", has_text="slow")
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(f"#table tr[data-host={slow.name}]")).to_be_visible()
+    assert tab.complaints() == []
+
+
+def test_a_step_of_which_nobody_hears_does_not_run_on(tab: Tab, large: Job) -> None:
+    away = large.host_runs.get(link="unreachable")
+    page = tab.open_job(large, f"?host={away.name}&view=table")
+    step = page.locator("#log summary", has_text="running when last heard of")
+    expect(step).to_contain_text(" ago")
+    expect(step.locator("i")).to_have_class("sq unreachable")
+    cell = page.locator(f"#table tr[data-host={away.name}] td i.unreachable")
+    expect(cell.locator("..")).to_have_attribute("aria-label", "running when last heard of")
+
+
 def test_the_batch_under_way_says_how_many_may_still_fail(tab: Tab, large: Job) -> None:
     page = tab.open_job(large)
     under_way = page.locator("#rail [aria-current]")
@@ -425,6 +456,7 @@ def test_every_key_is_told_and_does_what_is_told(tab: Tab, large: Job) -> None:
     page.keyboard.press("l")
     expect(page.get_by_role("button", name="Wide")).to_have_attribute("aria-pressed", "true")
     assert page.locator("#log").evaluate(width) > 2 * before
+    assert page.locator("#log").evaluate("log => log.getBoundingClientRect().bottom <= innerHeight")
     page.keyboard.press("l")
     assert page.locator("#log").evaluate(width) == before
     page.keyboard.press("g")
@@ -545,6 +577,7 @@ def test_a_text_is_found_in_one_host_and_in_all_of_them(tab: Tab, large: Job) ->
     expect(page.locator("[data-search=said]")).to_have_text("3 lines")
     page.get_by_label("Search the output").press("Enter")
     expect(page.locator("[data-search=said]")).to_have_text("1 of 3")
+    expect(hits.first.locator("i")).to_have_class("sq failed")
     name = hits.first.locator("b").inner_text()
     expect(page.locator("#log [data-log=name]")).to_have_text(name)
     expect(page.locator("#log .lines li.pointed mark")).to_have_text("No space")

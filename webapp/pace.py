@@ -21,6 +21,7 @@ from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobStat
 from deploy_tasks.times import iso
 from webapp import broker
 from webapp.broker import Trouble
+from webapp.hanging import hanging
 from webapp.recent import Recent
 from webapp.shapes import BrokerTrouble, PaceReport, StepPace
 
@@ -85,8 +86,8 @@ def left(rests: Iterable[Rest], *, host: float, parallel: int) -> float:
 
 
 def pace(job: Job) -> PaceReport:
-    """``{steps: […], slow: [names], left, broker}``; ``left`` in seconds, null where nobody can
-    say."""
+    """``{steps: […], slow: [names], hanging: […], left, broker}``; ``left`` in seconds, null where
+    nobody can say."""
     names = revisions.step_names(job.revision)
     spans = _own(job)
     usual = _usual(job, names, spans)
@@ -108,7 +109,13 @@ def pace(job: Job) -> PaceReport:
         )
     left = _left(job, names, usual, running)
     slow = _slow(usual, running)
-    return {"steps": steps, "slow": slow, "left": left, "broker": _broker(broker.watch.trouble)}
+    return {
+        "steps": steps,
+        "slow": slow,
+        "hanging": hanging(job, steps, {host: running[host][:2] for host in slow}),
+        "left": left,
+        "broker": _broker(broker.watch.trouble),
+    }
 
 
 def _broker(trouble: Trouble | None) -> BrokerTrouble | None:

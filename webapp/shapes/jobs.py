@@ -146,12 +146,23 @@ class BrokerTrouble(TypedDict):
     since: str
 
 
+class HangingReport(TypedDict):
+    """Hosts that hang in a ``step``, the longest first: all of them take at least so many ``times``
+    as long as half of the others took. ``line``: what the first of them printed last."""
+
+    step: str
+    times: float
+    hosts: list[str]
+    line: str
+
+
 class PaceReport(TypedDict):
     """``slow``: hosts that take much longer than is usual. ``left``: seconds; null: who knows.
     ``broker``: why orders begin a little later; null: it is well."""
 
     steps: list[StepPace]
     slow: list[str]
+    hanging: list[HangingReport]
     left: float | None
     broker: BrokerTrouble | None
 

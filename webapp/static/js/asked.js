@@ -37,14 +37,15 @@ export class Asked {
     this.#model.load(list);
   }
 
-  /** The list, and with it why hosts failed: told later, it would push away what one reads. */
+  /** The list, and with it why hosts failed, or hang: told later, it would push away what one reads. */
   async begin() {
     const some = [...FAILED].some((state) => this.#model.job.counts[state]);
     const late = new Promise((go) => setTimeout(go, WHY_WITHIN));
     const why = some ? Promise.race([this.#read(this.#urls.failures), late]) : null;
-    await this.list();
-    const told = await why;
-    if (told) this.#on.onWhy(told);
+    const pace = this.#model.job.slow ? Promise.race([this.#read(this.#urls.pace), late]) : null;
+    const [failed, slow] = await Promise.all([why, pace, this.list()]);
+    if (failed) this.#on.onWhy(failed);
+    if (slow) this.#paced(slow);
   }
 
   /** What may be ordered now, and by which terms it goes: asked when the job moved, or a host failed. */
@@ -71,11 +72,15 @@ export class Asked {
   async pace() {
     const told = await this.#read(this.#urls.pace);
     if (!told) return;
+    this.#on.onTold({ hosts: this.#paced(told) });
+    if (!this.#model.ended) setTimeout(() => this.pace(), PACE_EVERY);
+  }
+
+  #paced(told) {
     this.#pace = { left: told.left, until: Date.now() + 3 * PACE_EVERY };
     const hosts = this.#model.setSlow(told.slow);
     this.#on.onPace(told);
-    this.#on.onTold({ hosts });
-    if (!this.#model.ended) setTimeout(() => this.pace(), PACE_EVERY);
+    return hosts;
   }
 
   /**

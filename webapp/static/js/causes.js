@@ -9,15 +9,13 @@ import { element, setText } from "./dom.js";
 import { named } from "./names.js";
 import { down, failed, goesOn, inDoubtOf, inStep, left, report } from "./report.js";
 import { retold } from "./retelling.js";
+import { isHeld } from "./still.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
 /** Hosts that are named beside their cause. */
 const NAMED = 2;
 /** Causes that stand above the log before one asks for all: fewer while there is more to see. */
 const CAUSES = { running: 3, ended: 6 };
-
-const HOVERS = matchMedia("(hover: hover)");
-const NARROW = matchMedia("(max-width: 1180px)");
 
 /** How a cause is called in the address of the page. */
 export function key({ step, cause }) {
@@ -121,8 +119,7 @@ export class Causes {
 
   /** Whether one more would push away what stands below while the mouse is there: it can wait. */
   #pushes(rows) {
-    if (!HOVERS.matches || rows.every(({ name }) => this.#rows.has(name))) return false;
-    return document.querySelector(NARROW.matches ? ".run .panel:not(#causes):hover" : "#log:hover") !== null;
+    return rows.some(({ name }) => !this.#rows.has(name)) && isHeld();
   }
 
   /** How many causes show: that which is shown alone is among them, and no button hides one row. */

@@ -53,6 +53,7 @@ export class Chosen {
     this.#clip = new Clip(byId("copy-lines"), byId("log"), () => this.name);
     this.#search = new Search(byId("log"), {
       url: page.urls.job,
+      model,
       onLook: (text) => this.#log.highlight(text),
       onGo: (line) => this.goTo(line),
       onRefused: on.onRefused,
@@ -132,6 +133,7 @@ export class Chosen {
       this.#clip.paint();
     }
     this.#printed = false;
+    this.#search.paint(hosts, { all });
     const host = this.#model.hosts.get(this.name);
     if (!host) return;
     this.#retrying.paint(this.name, can, this.#on.told([this.name])?.[0]);

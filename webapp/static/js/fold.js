@@ -6,7 +6,7 @@ import { element, setClass, setText } from "./dom.js";
 import { Lines } from "./lines.js";
 import { attemptClass } from "./marks.js";
 import { lineHash } from "./place.js";
-import { clock, fill, gettext, number, size, span } from "./words.js";
+import { clock, fill, gettext, number, size, span, until } from "./words.js";
 
 export class Fold {
   /** The places of lines that a link, or the cause of a failure, points to. */
@@ -56,24 +56,23 @@ export class Fold {
     this.byHand = false;
   }
 
-  summarise(now) {
+  /** @param gone where nobody hears of its host: what that shows as; what ran there may not run now */
+  summarise(now, gone = null) {
     const { attempt } = this;
-    setClass(this.mark, attemptClass(attempt.state));
-    setText(this.time, span(attempt.took(now)));
-    setText(this.note, attempt.reason);
-    setText(
-      this.end,
-      attempt.rc !== null
-        ? fill(gettext("exit %(rc)s"), { rc: attempt.rc })
-        : attempt.state === "running"
-          ? gettext("running")
-          : "",
-    );
+    const unheard = attempt.state === "lost" || (gone !== null && attempt.state === "running");
+    const heard = Date.parse(attempt.printed.lines.at(-1)?.at ?? attempt.begun);
+    const ago = { time: until((now - heard) / 1000) };
+    setClass(this.mark, attemptClass(unheard ? (gone ?? attempt.state) : attempt.state));
+    setText(this.time, unheard ? "" : span(attempt.took(now)));
+    setText(this.note, unheard ? fill(gettext("running when last heard of, %(time)s ago"), ago) : attempt.reason);
+    setClass(this.note, unheard ? "f-note unheard" : "f-note");
+    const status = attempt.rc === null ? "" : fill(gettext("exit %(rc)s"), { rc: attempt.rc });
+    setText(this.end, status || (attempt.state === "running" && !unheard ? gettext("running") : ""));
   }
 
   /** Only an open fold has lines in the page. */
-  paint(now, { stick = false } = {}) {
-    this.summarise(now);
+  paint(now, { stick = false, gone = null } = {}) {
+    this.summarise(now, gone);
     if (!this.details.open) return;
     const { attempt } = this;
     if (!attempt.asked) this.need(attempt);

@@ -6,7 +6,7 @@ import { broken } from "./attempts.js";
 import { element, setClass, setText } from "./dom.js";
 import { Fold } from "./fold.js";
 import { square, squareClass } from "./marks.js";
-import { tell } from "./states.js";
+import { isGone, tell } from "./states.js";
 import { fill, gettext, ngettext, number, size } from "./words.js";
 
 /** Pixels from the end that still count as being there. */
@@ -49,9 +49,10 @@ export class LogPane {
     this.#turn(this.parts.wrap, () => !this.parts.folds.classList.toggle("unwrapped"));
   }
 
-  /** At the cost of what stands beside it. */
+  /** At the cost of what stands beside it; then all of it is in the window. */
   toggleWide() {
-    this.#turn(this.parts.widen, () => this.root.closest(".run").classList.toggle("for-log"));
+    const wide = this.#turn(this.parts.widen, () => this.root.closest(".run").classList.toggle("for-log"));
+    if (wide) this.root.scrollIntoView({ block: "nearest" });
   }
 
   /** Go to a line, as soon as it is here: `{step, n, kind, line}`. */
@@ -95,7 +96,7 @@ export class LogPane {
     const chosen = this.#chosen();
     for (const fold of this.folds.values()) {
       if (!fold.byHand) fold.details.open = fold.attempt === chosen;
-      fold.paint(now, { stick: this.following && fold.attempt === chosen });
+      fold.paint(now, { stick: this.following && fold.attempt === chosen, gone: gone(host) });
     }
     this.#steps(host);
     if (this.wanted) this.#bring();
@@ -115,7 +116,7 @@ export class LogPane {
     fold.byHand = true;
     if (!fold.details.open) {
       fold.details.open = true;
-      fold.paint(Date.now());
+      fold.paint(Date.now(), { gone: gone(this.model.hosts.get(this.transcript.host)) });
     }
     const { attempt } = fold;
     if (attempt.origin === null) return;
@@ -140,8 +141,9 @@ export class LogPane {
   /** Spans that grow, once a second. */
   tick(now) {
     if (!this.transcript) return;
-    this.#head(this.model.hosts.get(this.transcript.host), now);
-    for (const fold of this.folds.values()) fold.summarise(now);
+    const host = this.model.hosts.get(this.transcript.host);
+    this.#head(host, now);
+    for (const fold of this.folds.values()) fold.summarise(now, gone(host));
   }
 
   #head(host, now) {
@@ -178,7 +180,7 @@ export class LogPane {
       fold.byHand = true;
       this.#follow(false);
     });
-    fold.details.addEventListener("toggle", () => fold.paint(Date.now()));
+    fold.details.addEventListener("toggle", () => this.#soon());
     this.folds.set(attempt, fold);
     this.parts.folds.insertBefore(fold.details, this.toCome);
   }
@@ -208,6 +210,7 @@ export class LogPane {
     anchors.find(Boolean)?.();
     button.setAttribute("aria-pressed", String(on));
     this.paint();
+    return on;
   }
 
   #follow(on) {
@@ -251,4 +254,9 @@ export class LogPane {
     const end = fold ? fold.offsetTop + fold.offsetHeight : 0;
     return Math.max(0, Math.min(end - folds.clientHeight, folds.scrollHeight - folds.clientHeight));
   }
+}
+
+/** What a host shows as of which nobody hears; null for any other. */
+function gone(host) {
+  return isGone(host) ? host.shown : null;
 }

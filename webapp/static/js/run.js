@@ -9,6 +9,7 @@ import { Causes } from "./causes.js";
 import { Chosen } from "./chosen.js";
 import { Fleet } from "./fleet.js";
 import { Headline } from "./headline.js";
+import { Hanging } from "./hanging.js";
 import { listen } from "./keys.js";
 import { paintLink } from "./link.js";
 import { JobModel } from "./model.js";
@@ -65,6 +66,7 @@ const asked = new Asked(page, model, {
   onPace: (told) => {
     paintBroker(byId("broker"), model.ended ? null : told.broker);
     steps.paint(told, model.hosts);
+    hanging.load(told);
     timeline.pace(told);
   },
   onTold: paintSoon,
@@ -73,7 +75,7 @@ const asked = new Asked(page, model, {
 const readOut = new ReadOut(byId("readout"), { why: (name) => causes.lineOf(name) });
 const headline = new Headline(
   { say: byId("verdict"), more: byId("more"), spoken: byId("spoken") },
-  { model, onPick: pick, onSlow: () => showOnly({ cause: "", show: ["slow"] }), failed: () => causes.failed },
+  { model, onPick: pick, onSlow: showSlow, failed: () => causes.failed },
 );
 const score = new Score(byId("score"), (shown) => fleet.toggle(shown));
 const rail = new Rail(byId("rail"));
@@ -97,6 +99,7 @@ const causes = new Causes(byId("causes"), {
   about: () => ({ said: headline.said, url: location.origin + location.pathname }),
   onPick: pick,
 });
+const hanging = new Hanging(byId("hanging"), { onShow: showSlow, onPick: pick });
 const aside = new Aside({ model, orders });
 const answers = new Answers({ orders, url: page.urls.job });
 const fleet = new Fleet(
@@ -194,6 +197,10 @@ function take(items) {
   paintSoon(changed);
 }
 
+function showSlow() {
+  showOnly({ cause: "", show: ["slow"] });
+}
+
 /** The steps of every host are read when they are first looked at. */
 function needSteps() {
   if (stepsKnown) return;
@@ -233,6 +240,7 @@ function paint({ hosts, all }) {
   rail.paint(batches, model.job, !model.ended && !isBeforeSwitch(model.job));
   score.paint(counts, here.show);
   paintCauses();
+  hanging.paint(model);
   orders.paint(asked.can, batches);
   fleet.paint(names, { all });
   timeline.paint(fleet.listed(), { all });

@@ -2,8 +2,10 @@
 // finds shows as it comes, with how far it got. Another text, or Escape, ends it.
 
 import { marked, spelledOut } from "./ansi.js";
-import { element, setText } from "./dom.js";
+import { element, setClass, setText } from "./dom.js";
+import { squareClass } from "./marks.js";
 import { Refused, read } from "./reading.js";
+import { word } from "./states.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
 /** Lines that are shown; whoever finds more looks for something else. */
@@ -14,7 +16,9 @@ const PAUSE = 300;
 export class Search {
   #parts;
   #url;
+  #model;
   #host = null;
+  #marks = []; // of the hosts beside their hits: {name, mark}
   #on;
   #turn = 0;
   #timer;
@@ -22,10 +26,11 @@ export class Search {
 
   /**
    * @param root its parts marked data-search @param url of the API @param onLook what is looked
-   * for, "" for nothing @param onGo a hit was chosen
+   * for, "" for nothing @param onGo a hit was chosen @param model the hosts and how they stand
    */
-  constructor(root, { url, onLook, onGo, onRefused }) {
+  constructor(root, { url, model, onLook, onGo, onRefused }) {
     this.#url = url;
+    this.#model = model;
     this.#on = { onLook, onGo, onRefused };
     this.#parts = Object.fromEntries(
       [...root.querySelectorAll("[data-search]")].map((part) => [part.dataset.search, part]),
@@ -68,6 +73,11 @@ export class Search {
     return true;
   }
 
+  /** @param hosts names of those that changed; `all`: any may have */
+  paint(hosts, { all }) {
+    for (const { name, mark } of this.#marks) if (all || hosts.has(name)) this.#stand(name, mark);
+  }
+
   /** To the hit after, or before. */
   step(by) {
     if (this.hits.length) this.#go((this.#at + by + this.hits.length) % this.hits.length);
@@ -91,6 +101,7 @@ export class Search {
     const turn = (this.#turn += 1);
     this.hits = [];
     this.#at = -1;
+    this.#marks = [];
     this.#parts.hits.replaceChildren();
     this.#on.onLook(text);
     if (!text) return this.#say(null);
@@ -128,7 +139,7 @@ export class Search {
       element(
         "button",
         { type: "button" },
-        everywhere ? element("b", {}, host) : null,
+        ...(everywhere ? [this.#mark(host), element("b", {}, host)] : []),
         element("span", {}, fill(gettext("%(step)s, line %(line)s"), { step, line: number(line) })),
         element(
           "code",
@@ -137,6 +148,20 @@ export class Search {
         ),
       ),
     );
+  }
+
+  #mark(name) {
+    const mark = element("i", { role: "img" });
+    this.#marks.push({ name, mark });
+    this.#stand(name, mark);
+    return mark;
+  }
+
+  #stand(name, mark) {
+    const host = this.#model.hosts.get(name);
+    if (!host) return;
+    setClass(mark, squareClass(host.shown, this.#model.progress(host)));
+    mark.ariaLabel = mark.title = word(host.shown);
   }
 
   #go(at) {

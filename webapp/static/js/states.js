@@ -31,6 +31,11 @@ export function word(shown) {
   return WORDS[shown] ?? shown;
 }
 
+/** Whether nobody hears how what it runs goes on. */
+export function isGone({ state, shown }) {
+  return state === "unknown" || shown === "unreachable";
+}
+
 /** The square a host gets: trouble on the way to it is no outcome. */
 export function shownState(host) {
   if (host.link === "unreachable" && !HOST_ENDED.has(host.state)) return "unreachable";

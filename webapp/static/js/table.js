@@ -2,7 +2,7 @@
 
 import { element, setClass, setText } from "./dom.js";
 import { attemptClass } from "./marks.js";
-import { HOST_ENDED, word } from "./states.js";
+import { HOST_ENDED, isGone, word } from "./states.js";
 import { fill, gettext, number, span } from "./words.js";
 
 /** More rows than one reads; the map shows them all. */
@@ -129,16 +129,17 @@ export class HostTable {
   #cell({ cell, square, text, undo }, name, host, now) {
     const step = this.model.step(host, name);
     const undone = step.kind === "undo" ? null : host.undos.get(name);
-    setClass(square, attemptClass(seen(step)));
+    const unheard = step.state === "running" && isGone(host);
+    setClass(square, attemptClass(unheard ? host.shown : seen(step)));
     undo.hidden = !undone;
     if (undone) {
       setClass(undo, `${attemptClass(seen(undone))} undo`);
       undo.title = fill(ITS_UNDO, { outcome: outcome(undone) });
     }
-    const running = step.state === "running" && step.at && !HOST_ENDED.has(host.state);
+    const running = step.state === "running" && step.at && !unheard && !HOST_ENDED.has(host.state);
     setText(text, running ? span((now - Date.parse(step.at)) / 1000) : span(step.seconds));
     const said = [
-      outcome(step),
+      unheard ? gettext("running when last heard of") : outcome(step),
       undone ? undo.title : "",
     ]
       .filter(Boolean)
@@ -183,7 +184,7 @@ function outcome(step) {
 }
 
 function total(host, now) {
-  if (!host.started_at) return "";
+  if (!host.started_at || isGone(host)) return "";
   const end = host.ended_at ? Date.parse(host.ended_at) : HOST_ENDED.has(host.state) ? NaN : now;
   return Number.isNaN(end) ? "" : span((end - Date.parse(host.started_at)) / 1000);
 }
