@@ -43,6 +43,12 @@ AWAY = (
 _PLAIN, _AWAY = (re.compile("|".join(map(re.escape, one)), re.IGNORECASE) for one in (PLAIN, AWAY))
 _SYSTEM = re.compile(f"{_PLAIN.pattern}|{_AWAY.pattern}", re.IGNORECASE)
 _WORDS = {text.lower(): text for text in PLAIN + AWAY}
+#: What the loader, the kernel and the shell say of a program that did not begin, or was ended.
+_LOADER = re.compile(
+    r"error while loading shared libraries: [^:]+: [^:]+|version [`'\"]\S+?['\"] not found"
+    r"|undefined symbol: \S+|Exec format error"
+)
+_DEAD = re.compile(rf"{_LOADER.pattern}|(?:^|\d )Killed(?:$| {{2}})|\(core dumped\)")
 #: A program that names what it died of, or calls it an error, and does not merely warn.
 _NAMED = re.compile(
     r"^(?!.*\b(?:WARN|WARNING|INFO|DEBUG)\b)"
@@ -60,6 +66,14 @@ _TROUBLE = re.compile(
 _IDLE = re.compile(
     r"\b(?:0|no|without) (?:errors?|failures?|failed)\b|previous errors?|complete log of this run"
     r"|\bleaving directory\b|\*\*\* ",
+    re.IGNORECASE,
+)
+
+#: Says that it is over, with which status at most, and nothing of why.
+_CLOSING = re.compile(
+    r"\b(?:exit(?:ing|ed)?|quit(?:ting)?|end(?:ed|ing)|terminat(?:ed|ing)|abort(?:ed|ing)?"
+    r"|stopp(?:ed|ing)|start(?:ed)?|died|crashed|shutting down|shut down|giving up|gave up)"
+    r"(?: (?:now|the server|with))*(?:\W+(?:exit )?(?:status|code))?\W*\d*\W*$",
     re.IGNORECASE,
 )
 
@@ -81,13 +95,52 @@ _FOLDED = re.compile(r"…(?:[ .,:/_-]?…)+")
 
 def telling(output: str) -> str:
     """The line of an output's end that tells most of why it ended so; empty where none does."""
-    lines = [plain(line) for line in output.splitlines()]
-    lines = [line for line in lines if line]
-    for tells in (_PLAIN, _NAMED, _AWAY, _TROUBLE):
-        for line in reversed(lines):
-            if tells.search(line) and not _IDLE.search(line):
+    lines = _lines(output)
+    open_ended = [line for line in lines if not _CLOSING.search(line)]
+    for tells, among in (
+        *((tells, lines) for tells in (_PLAIN, _DEAD)),
+        *((tells, open_ended) for tells in (_NAMED, _AWAY, _TROUBLE)),
+        *((tells, lines) for tells in (_NAMED, _TROUBLE)),
+    ):
+        for line in among:
+            if tells.search(line):
                 return line
-    return lines[-1] if lines else ""
+    return next(iter(_printed(output)), "")
+
+
+def named(output: str) -> list[str]:
+    """Lines of an output's end in which a program names what it died of, those that tell most
+    first: what `telling` gives, where that is more than a guess."""
+    lines = [line for line in _lines(output) if not is_sign(line)]
+    open_ended = [line for line in lines if not _CLOSING.search(line)]
+    tiers = ((_PLAIN, lines), (_DEAD, lines), (_NAMED, open_ended))
+    return [line for tells, among in tiers for line in among if tells.search(line)]
+
+
+def above(output: str, line: str) -> str:
+    """The line printed right before ``line``, where it names trouble too: one often tells the
+    other's."""
+    lines = _printed(output)
+    before = lines[lines.index(line) + 1 :][:1] if line in lines else []
+    return before[0] if before and before[0] != line and is_named(before[0]) else ""
+
+
+def is_named(line: str) -> bool:
+    return bool(named(line))
+
+
+def is_sign(line: str) -> bool:
+    """Whoever was asked did not answer: why, it may have said before."""
+    return bool(_AWAY.search(line)) and not _PLAIN.search(line)
+
+
+def _lines(output: str) -> list[str]:
+    """Those that speak of something, the last first."""
+    return [line for line in _printed(output) if not _IDLE.search(line)]
+
+
+def _printed(output: str) -> list[str]:
+    return [line for line in map(plain, reversed(output.splitlines())) if line]
 
 
 def plain(line: str) -> str:
@@ -99,6 +152,8 @@ def cause(line: str, *, names: Iterable[str] = ()) -> str:
     """What is left of a line when paths, numbers, addresses and the host's ``names`` are folded."""
     if said := _SYSTEM.search(line):
         return _WORDS[said.group().lower()]
+    if said := _LOADER.search(line):
+        return said.group()[:LONGEST]
     folded = _OPENING.sub("", line)
     for name in sorted(filter(None, names), key=len, reverse=True):
         folded = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", folded)

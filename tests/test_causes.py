@@ -51,6 +51,29 @@ from deploy_tasks import causes
             "ConnectException: Connection refused\nstopping\n",
             "ConnectException: Connection refused",
         ),
+        # What merely closes the matter tells less than what was said before.
+        (
+            "ERROR plugin  Bridge 2.1.0 wants api 14, this server has 15\nWARN metrics: none\n"
+            "INFO  db  pool closed\nFATAL main  not started, status 78\n",
+            "ERROR plugin  Bridge 2.1.0 wants api 14, this server has 15",
+        ),
+        (
+            "cannot open world/level.dat\nerror: shutting down\nFATAL: exited with code 3\n",
+            "cannot open world/level.dat",
+        ),
+        ("error: a is bad\nOut of memory, exiting\n", "Out of memory, exiting"),
+        ("loading\nFATAL main  not started, status 78\n", "FATAL main  not started, status 78"),
+        ("FATAL: exiting: no licence\nstopping\n", "FATAL: exiting: no licence"),
+        (
+            "bin/game: error while loading shared libraries: libssl.so.1.1: cannot open shared "
+            "object file: No such file or directory\nserver ended, status 127\nerror: no server\n",
+            "bin/game: error while loading shared libraries: libssl.so.1.1: cannot open shared "
+            "object file: No such file or directory",
+        ),
+        (
+            "run.sh: line 9:   412 Killed                  java -jar a.jar\n[x ERROR]: no pid\n",
+            "run.sh: line 9:   412 Killed                  java -jar a.jar",
+        ),
     ],
 )
 def test_the_line_that_tells_most_is_found(output: str, line: str) -> None:
@@ -90,10 +113,37 @@ def test_the_line_that_tells_most_is_found(output: str, line: str) -> None:
             "GET https://other.example/b/2.jar failed",
             "GET … failed",
         ),
+        (
+            "eu-1 run[41]: bin/game: error while loading shared libraries: libssl.so.1.1: cannot "
+            "open shared object file: No such file or directory",
+            "eu-2 run[7]: error while loading shared libraries: libssl.so.1.1: cannot open shared "
+            "object file",
+            "error while loading shared libraries: libssl.so.1.1: cannot open shared object file",
+        ),
     ],
 )
 def test_what_differs_from_host_to_host_is_folded(one: str, other: str, cause: str) -> None:
     assert causes.cause(one) == causes.cause(other) == cause
+
+
+def test_only_a_program_that_names_what_it_died_of_is_more_than_a_sign() -> None:
+    output = (
+        "ERROR b is bad\nlistening\nconnect: Connection refused\nERROR a is bad\n"
+        "java.net.ConnectException: Connection refused\nSegmentation fault\nFATAL: exiting\n"
+    )
+    assert causes.named(output) == ["Segmentation fault", "ERROR a is bad", "ERROR b is bad"]
+    assert causes.named("no players\nWARN no gateway\n12 Killed zombies\nready\n") == []
+    assert causes.is_sign("ConnectException: Connection refused")
+    assert not causes.is_sign("bind: Address already in use")
+
+
+def test_a_line_right_above_that_names_trouble_too_is_told_with_it() -> None:
+    output = "ready\nERROR a wants 14, not 15\n\nERROR a is required\nWARN c\nFATAL: d\n"
+    assert causes.above(output, "ERROR a is required") == "ERROR a wants 14, not 15"
+    assert (
+        causes.above(output, "ERROR a wants 14, not 15") == causes.above(output, "FATAL: d") == ""
+    )
+    assert causes.above("error: a\nerror: a\n", "error: a") == causes.above("", "") == ""
 
 
 def test_a_host_is_not_named_in_its_cause() -> None:
