@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from deploy_tasks import journal
 from deploy_tasks.journal import News
 from deploy_tasks.models import Attempt, Event, HostRun, Job
-from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
+from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobState
 from tests import scenes, waiting
 from tests.browser import CHROMIUM, Tab
 
@@ -119,6 +119,86 @@ def test_hosts_that_failed_of_the_same_are_shown_and_retried_together(tab: Tab, 
     expect(said).to_contain_text("boss retried 3 hosts. room was made")
     expect(page.locator("#reason")).to_be_hidden()
     expect(full).to_have_count(0)
+    assert tab.complaints() == []
+
+
+def test_a_cause_is_found_in_a_step_that_ended_well_and_shown_there(tab: Tab, large: Job) -> None:
+    run = large.host_runs.get(error="step “health” ended with exit status 1")
+    health = run.attempts.get(name="health")
+    Event.objects.filter(attempt=health).delete()
+    health.log_offset = 0
+    health.save()
+    scenes.add_output(large, health, b"probe: Connection refused\n")
+    loader = (
+        "run: error while loading shared libraries: libssl.so.1.1: cannot open shared object file"
+    )
+    scenes.add_output(large, run.attempts.get(name="switch"), f"\n{loader}: No\nup\n".encode())
+    undo = run.attempts.create(
+        uid="undo.1",
+        step=3,
+        name="stop",
+        kind=AttemptKind.UNDO,
+        number=1,
+        script_sha256="0" * 64,
+        state=AttemptState.FAILED,
+    )
+    scenes.add_output(large, undo, b"ERROR: a view depends on it\n")
+    HostRun.objects.filter(pk=run.pk).update(
+        error=f"{run.error}; left to undo by hand: stop, unpack"
+    )
+    page = tab.open_job(large)
+    cause = page.locator(
+        "#causes li", has_text="error while loading shared libraries: libssl.so.1.1"
+    )
+    expect(cause.locator(".what")).to_contain_text("in “switch”")
+    cause.get_by_role("button", name="Show").click()
+    told = "“switch” ended well; then “health”: Connection refused"
+    expect(cause.get_by_text(told)).to_be_visible()
+    undone = (
+        "then the undo of “stop” failed: ERROR: a view depends on it; left to undo by hand: stop, "
+    )
+    expect(cause.get_by_text(undone)).to_be_visible()
+    expect(page.locator("#log .pointed")).to_contain_text(loader)
+    expect(cause.get_by_role("button", name="Only from “health”")).to_be_visible()
+    cause.get_by_role("button", name="Retry from “switch”").click()
+    expect(page.locator("#activity li").first).to_contain_text("boss retried")
+    expect(cause).to_have_count(0)
+    run.refresh_from_db()
+    assert run.step == scenes.STEPS.index("switch")
+    assert tab.complaints() == []
+
+
+def test_hosts_in_doubt_stand_apart_by_the_reason_which_the_answer_tells(
+    tab: Tab, large: Job
+) -> None:
+    first = large.host_runs.get(state=HostRunState.UNKNOWN)
+    other = large.host_runs.filter(state=HostRunState.RUNNING, step=3).first()
+    assert other is not None
+    for run, why in ((first, "the runner was killed"), (other, "the host was restarted")):
+        run.state, run.error, run.step, run.link = HostRunState.UNKNOWN, "", 3, ""
+        run.reason = f"whether step “stop” ran to its end is not known: {why}"
+        run.save()
+    page = tab.open_job(large)
+    doubted = page.locator("#causes li", has_text="Nobody knows how “stop” ended")
+    expect(doubted).to_have_count(2)
+    killed = doubted.filter(has=page.get_by_role("button", name=first.name))
+    killed.get_by_role("button", name="Show").click()
+    expect(page.locator("#table tbody th")).to_have_text(first.name)
+    expect(page.locator("#causes .alone code")).to_have_text("the runner was killed")
+    page.locator("#causes .alone").get_by_role("button", name="Answer…").click()
+    expect(page.locator("#answers-hosts li")).to_have_text(f"{first.name}the runner was killed")
+    assert tab.complaints() == []
+
+
+def test_a_halted_job_tells_who_has_failed_since(tab: Tab, large: Job) -> None:
+    large.state, large.reason = JobState.HALTED, "3 hosts failed, at most 2 may"
+    large.rollout["max_failed"] = 2
+    large.save()
+    page = tab.open_job(large)
+    said = "3 had failed when it halted; 4 that were under way have failed since"
+    expect(page.locator("#more")).to_contain_text(said)
+    expect(page.locator("#verdict")).to_contain_text("7 failed (limit 2)")
+    expect(page.locator("#rail [aria-current]")).to_contain_text("7 failed, at most 2 may")
     assert tab.complaints() == []
 
 

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from deploy_tasks.models import Attempt, Game, HostRun, Job
-from deploy_tasks.states import AttemptState, HostRunState
+from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from tests import factories, scenes
 from tests.api import caller
 from webapp.failures import failures, whys
@@ -57,12 +57,15 @@ def test_the_same_trouble_in_the_same_step_is_one_cause(job: Job) -> None:
         ("unpack", "bind: port … is taken", 1),
     ]
     assert told[0]["sample"] == "tar: a.jar: No space left on device"
+    assert (told[0]["found_in"], told[0]["sign"], told[0]["above"]) == ("unpack", "", "")
     assert told[0]["hosts"][1] == {
         "name": "eu-3",
         "line": "tar: b.jar: No space left on device",
         "down": False,
         "left_at": None,
         "again": "unpack",
+        "back_to": None,
+        "undo": None,
         "excluded": False,
     }
     assert told[1]["hosts"][0]["down"] is True
@@ -131,6 +134,33 @@ def test_a_step_that_we_ended_failed_of_that(job: Job) -> None:
     assert failures(job)["causes"][0]["sample"] == late
 
 
+def test_an_undo_that_failed_belongs_to_the_failure_before_it(job: Job) -> None:
+    first = "step “unpack” ended with exit status 2"
+    error = f"{first}; undoing: no; left to undo by hand: stage, stop"
+    attempt = fail(job, "eu-1", b"No space left on device\n", error=error)
+    Attempt.objects.filter(pk=attempt.pk).update(reason=first)
+    HostRun.objects.filter(pk=attempt.host_run_id).update(step=1)
+    undo = Attempt.objects.create(
+        host_run=attempt.host_run,
+        uid="undo.1",
+        step=1,
+        name="stage",
+        kind=AttemptKind.UNDO,
+        number=1,
+        script_sha256="0" * 64,
+        state=AttemptState.FAILED,
+        exit_status=3,
+    )
+    scenes.add_output(job, undo, b"psql: ERROR: a view depends on it\nHINT: drop it\n")
+    (told,) = failures(job)["causes"]
+    assert (told["step"], told["cause"]) == ("unpack", "No space left on device")
+    assert told["hosts"][0]["undo"] == {
+        "step": "stage",
+        "line": "psql: ERROR: a view depends on it",
+        "by_hand": ["stage", "stop"],
+    }
+
+
 def test_what_a_retry_has_mended_is_no_cause(job: Job) -> None:
     attempt = fail(job, "eu-1", b"No space left on device\n")
     HostRun.objects.filter(pk=attempt.host_run_id).update(state=HostRunState.SUCCEEDED, step=6)
@@ -191,7 +221,7 @@ def test_pages_of_hosts_tell_the_same_cause_and_ask_for_it_once(job: Job) -> Non
         ("No space left on device", "unpack"),
         ("bind: port 25565 is taken", "unpack"),
     ]
-    assert (len(queries), len(known)) == (3, 2)
+    assert (len(queries), len(known)) == (4, 2)
     with CaptureQueriesContext(connection) as queries:
         assert whys(runs) == known
     assert len(queries) == 0

@@ -1,8 +1,7 @@
 """Why hosts failed: those with the same trouble in the same step, together."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,30 +9,46 @@ from typing import NamedTuple
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q
 
 from deploy_tasks import causes, floors, revisions
-from deploy_tasks.models import Attempt, Event, HostRun, Job
+from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
+from deploy_tasks.recipes import Recipe
 from deploy_tasks.standing import NEVER_BEGUN
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
-from webapp.shapes import CauseReport, FailureList, FailureReport
+from webapp import earlier, printed
+from webapp.shapes import CauseReport, FailureList, FailureReport, UndoReport
 
 ROLLED_BACK = HostRunState.ROLLED_BACK
 FAILED = (HostRunState.FAILED, ROLLED_BACK)
-#: Bytes of an attempt's end that are looked at, and the most that one event holds.
-END = 4096
-EVENT = 8192
-#: Attempts whose ends are held at a time.
-SLICE = 200
+#: Before the names of steps, in what is said of a host.
+BY_HAND = "left to undo by hand: "
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What was to be taken back after the failure was not: in which step, and what tells why."""
+
+    step: str
+    line: str
 
 
 @dataclass(frozen=True)
 class Why:
-    """Why a host run failed. ``line``: of what it ``printed`` last, what tells most, else what we
-    say of it; ``cause``: what is left of that for all with the same trouble; ``step``: in which.
+    """Why a host run failed. ``line``: of what it ``printed``, what tells most, with the one right
+    ``above`` it that tells as much, else what we say of it; ``cause``: what is left of that for all
+    with the same trouble; ``step``: in which it failed.
+
+    Where that one tells but a ``sign``, the line may stand in another that ended well before it:
+    ``found_in``, the recipe's step number ``place``.
     """
 
     step: str | None
     cause: str
     line: str
     printed: bool
+    above: str = ""
+    found_in: str | None = None
+    place: int | None = None
+    sign: str = ""
+    undo: Undo | None = None
 
     @property
     def words(self) -> str:
@@ -44,7 +59,8 @@ class Why:
 def failures(job: Job) -> FailureList:
     """``{as_of_seq, causes: […]}``, most hosts first. Rows are read after ``as_of_seq``.
 
-    Costs three queries, and one for each `SLICE` of hosts that failed.
+    Costs four queries, and one for each slice of hosts that failed; a bounded number more where
+    steps tell but a sign, see webapp/earlier.py.
     """
     runs = HostRun.objects.filter(job=job, state__in=FAILED).order_by("position", "pk")
     still_down = ExpressionWrapper(floors.still_down(), BooleanField())
@@ -52,13 +68,22 @@ def failures(job: Job) -> FailureList:
     failed = [(_Failed(*row), down) for *row, down in rows]
     known = _whys([run for run, _down in failed], Q(host_run__job=job))
     untouched = _untouched(job) if failed else set()
-    found: dict[tuple[str | None, str], CauseReport] = {}
+    recipe = revisions.recipe_of(job.revision)
+    found: dict[tuple[str | None, str | None, str], CauseReport] = {}
     for run, down in failed:
         why = known[run.pk]
         kept = run.pk in untouched or (run.state == ROLLED_BACK and not job.rolls_back_id)
         together = found.setdefault(
-            (why.step, why.cause),
-            {"step": why.step, "cause": why.cause, "sample": why.line, "hosts": []},
+            (why.step, why.found_in, why.cause),
+            {
+                "step": why.step,
+                "cause": why.cause,
+                "sample": why.line,
+                "above": why.above,
+                "found_in": why.found_in,
+                "sign": why.sign,
+                "hosts": [],
+            },
         )
         host: FailureReport = {
             "name": run.name,
@@ -66,6 +91,8 @@ def failures(job: Job) -> FailureList:
             "down": down,
             "left_at": run.previous or None if kept else None,
             "again": again(job, run.step),
+            "back_to": _back_to(recipe, run.step, why),
+            "undo": _undo(run, why),
             "excluded": run.excluded,
         }
         together["hosts"].append(host)
@@ -78,6 +105,22 @@ def again(job: Job, step: int) -> str | None:
     stand, and only the version is asked again."""
     names = revisions.step_names(job.revision)
     return names[step] if step < len(names) else None
+
+
+def _back_to(recipe: Recipe, step: int, why: Why) -> str | None:
+    """The step in which the cause stands, where a retry may go back to it."""
+    if why.place is None or why.place >= step:
+        return None
+    over = recipe.steps[why.place : step]
+    return why.found_in if all(one.repeat != "never" for one in over) else None
+
+
+def _undo(run: "_Failed", why: Why) -> UndoReport | None:
+    if why.undo is None:
+        return None
+    _said, _found, names = run.error.partition(BY_HAND)
+    left = names.partition(";")[0].split(", ") if names else []
+    return {"step": why.undo.step, "line": why.undo.line, "by_hand": left}
 
 
 def whys(runs: Sequence[HostRun]) -> Mapping[int, Why]:
@@ -116,71 +159,94 @@ class _Failed(NamedTuple):
     error: str
     excluded: bool
     host__address: str | None
+    job: int
+    job__revision: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, self.host__address or "")
 
 
 def _whys(runs: Sequence[_Failed], theirs: Q) -> dict[int, Why]:
     """``theirs``: the attempts of these host runs."""
-    broken = _broken(theirs)
-    ends = _ends([one.pk for one in broken.values() if one.exit_status is not None])
-    found = {}
-    for run in runs:
-        attempt = broken.get(run.pk)
-        # Without an exit status it was we who ended it, and we say why.
-        printed = causes.telling(ends.get(attempt.pk, "")) if attempt else ""
-        line = printed or causes.plain(run.error)
-        cause = causes.cause(line, names=(run.name, run.host__address or ""))
-        found[run.pk] = Why(attempt.name if attempt else None, cause, line, bool(printed))
+    broken, undos = _broken(theirs)
+    read = [one for one in broken.values() if one.exit_status is not None]
+    ends = printed.ends([one.pk for one in [*read, *undos.values()]])
+    found = {run.pk: _why(run, broken.get(run.pk), ends) for run in runs}
+    for run, undo in undos.items():
+        if run in found:
+            line = causes.telling(ends.get(undo.pk, ""))
+            found[run] = replace(found[run], undo=Undo(undo.name, line))
+    unnamed = [run for run in runs if not causes.is_named(found[run.pk].line)]
+    signs = _signs(unnamed, broken, found)
+    names = {sign.run: sign.names for sign in signs}
+    for pk, told in earlier.named(signs).items():
+        found[pk] = replace(
+            found[pk],
+            cause=causes.cause(told.line, names=names[pk]),
+            line=told.line,
+            printed=True,
+            above=told.above,
+            found_in=told.step,
+            place=told.place,
+            sign=found[pk].cause,
+        )
     return found
 
 
-@dataclass(frozen=True)
-class _Broken:
+def _why(run: _Failed, attempt: "_Broken | None", ends: Mapping[int, str]) -> Why:
+    # Without an exit status it was we who ended it, and we say why.
+    output = ends.get(attempt.pk, "") if attempt else ""
+    said = causes.telling(output)
+    line = said or causes.plain(run.error)
+    step = attempt.name if attempt else None
+    cause = causes.cause(line, names=run.names)
+    above = causes.above(output, said)
+    return Why(step, cause, line, bool(said), above, found_in=step if said else None)
+
+
+def _signs(
+    runs: Sequence[_Failed], broken: Mapping[int, "_Broken"], known: Mapping[int, Why]
+) -> list[earlier.Sign]:
+    """Of those that do not name what they died of: who waited in vain, was asked in vain, or is not
+    at the version after all its steps."""
+    wanted = {run.job__revision for run in runs}
+    recipes = RecipeRevision.objects.in_bulk(wanted) if wanted else {}
+    signs = []
+    for run in runs:
+        steps = revisions.recipe_of(recipes[run.job__revision]).steps
+        attempt = broken.get(run.pk)
+        at = attempt.step if attempt else run.step
+        was_asked = known[run.pk].printed and causes.is_sign(known[run.pk].line)
+        if was_asked or (steps[at].wait if attempt else at >= len(steps)):
+            signs.append(earlier.Sign(run.pk, run.job, at, run.names))
+    return signs
+
+
+class _Broken(NamedTuple):
     pk: int
     name: str
     exit_status: int | None
+    step: int
 
 
-def _broken(theirs: Q) -> dict[int, _Broken]:
+def _broken(theirs: Q) -> tuple[dict[int, _Broken], dict[int, _Broken]]:
     """By host run: the attempt that failed at the step where it stands, or at a later one that was
-    undone since."""
-    attempts = Attempt.objects.filter(
-        theirs,
-        host_run__state__in=FAILED,
-        step__gte=F("host_run__step"),
-        kind=AttemptKind.DO,
-        state=AttemptState.FAILED,
-    )
-    here = Q(step=F("host_run__step"))
+    undone since; and the undo that failed after it."""
+    here, undo = Q(step=F("host_run__step")), Q(kind=AttemptKind.UNDO)
     rows = (
-        attempts.annotate(here=here)
+        Attempt.objects.filter(theirs, host_run__state__in=FAILED, state=AttemptState.FAILED)
+        .filter(undo | Q(step__gte=F("host_run__step")))
+        .annotate(here=here, undo=undo)
         .order_by("pk")
-        .values_list("host_run", "pk", "name", "exit_status", "here", "reason", "host_run__error")
+        .values_list("host_run", "reason", "host_run__error", "here", "undo", *_Broken._fields)
     )
-    return {
-        run: _Broken(pk, name, status)
-        for run, pk, name, status, here, reason, error in rows
+    broken, undos = {}, {}
+    for run, reason, error, is_here, is_undo, *attempt in rows:
+        if is_undo:
+            undos[run] = _Broken(*attempt)
         # What failed before a retry went back is not what it says of itself now.
-        if here or (reason and error.startswith(reason))
-    }
-
-
-def _ends(attempts: Sequence[int]) -> dict[int, str]:
-    """The last of what each attempt printed."""
-    return {attempt: text for part in _slices(attempts) for attempt, text in _some_ends(part)}
-
-
-def _slices(attempts: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (attempts[at : at + SLICE] for at in range(0, len(attempts), SLICE))
-
-
-def _some_ends(attempts: Sequence[int]) -> Iterator[tuple[int, str]]:
-    last = Event.objects.filter(
-        attempt__in=attempts,
-        kind=Event.Kind.OUTPUT,
-        offset__gte=F("attempt__log_offset") - (END + EVENT),
-    )
-    pieces: defaultdict[int, list[bytes]] = defaultdict(list)
-    for attempt, output in last.order_by("offset").values_list("attempt", "output"):
-        pieces[attempt].append(bytes(output or b""))
-    for attempt, all_of_them in pieces.items():
-        yield attempt, b"".join(all_of_them)[-END:].decode("utf-8", "replace")
+        elif is_here or (reason and error.startswith(reason)):
+            broken[run] = _Broken(*attempt)
+            undos.pop(run, None)
+    return broken, {run: one for run, one in undos.items() if run in broken}

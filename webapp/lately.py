@@ -22,11 +22,11 @@ MOST = 8
 
 @dataclass
 class Cause:
-    """Hosts of one job that failed alike at one step.
+    """Hosts of one job that failed alike, by what one ``step`` tells.
 
     ``overtaken`` are those on which a newer job has run since: they are not retried any more. Of
     the others, how many are ``down``, how many were ``left`` at which version, and the steps that
-    they go ``on_from`` (None: all stand).
+    they go ``on_from`` (None: all stand), and may go ``back`` to, for the cause stands there.
     """
 
     job: Job
@@ -38,6 +38,7 @@ class Cause:
     down: int = 0
     left: Counter[str] = field(default_factory=Counter)
     on_from: set[str | None] = field(default_factory=set)
+    back: set[str | None] = field(default_factory=set)
 
     @property
     def all(self) -> list[str]:
@@ -50,7 +51,11 @@ class Cause:
     @property
     def again(self) -> str | None:
         """The step that all of them go on from, where it is one."""
-        return next(iter(self.on_from)) if len(self.on_from) == 1 else None
+        return self.back_to or _only(self.on_from)
+
+    @property
+    def back_to(self) -> str | None:
+        return _only(self.back)
 
 
 def failed(jobs: QuerySet[Job]) -> list[Cause]:
@@ -84,7 +89,7 @@ def _causes(job: Job, stand: Hashable) -> list[CauseReport]:
 
 
 def _cause(job: Job, report: CauseReport, overtaken: dict[str, bool]) -> Cause:
-    cause = Cause(job, report["step"], report["cause"], report["sample"])
+    cause = Cause(job, report["found_in"] or report["step"], report["cause"], report["sample"])
     for host in report["hosts"]:
         # One that failed a moment after we looked.
         if overtaken.get(host["name"], False):
@@ -93,6 +98,11 @@ def _cause(job: Job, report: CauseReport, overtaken: dict[str, bool]) -> Cause:
         cause.hosts.append(host["name"])
         cause.down += host["down"]
         cause.on_from.add(host["again"])
+        cause.back.add(host["back_to"])
         if host["left_at"]:
             cause.left[host["left_at"]] += 1
     return cause
+
+
+def _only(steps: set[str | None]) -> str | None:
+    return next(iter(steps)) if len(steps) == 1 else None

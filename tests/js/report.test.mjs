@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { goesOn, left, report } from "../../webapp/static/js/report.js";
+import { backTo, goesOn, left, notUndone, report, then } from "../../webapp/static/js/report.js";
 
 const about = { said: "3 of 9 updated, 3 failed.", url: "https://patch.example/jobs/3/" };
 
@@ -25,11 +25,38 @@ test("what broke is told as text: how many hosts, why, in which step, which, and
 });
 
 test("who does not answer stands apart from what failed", () => {
-  const doubts = [{ step: "stop", hosts: [{ name: "eu-4" }] }];
-  const told = report({ ...about, causes: [], doubts, away: [{ name: "eu-5" }, { name: "eu-6" }] });
+  const killed = { state: "unknown", reason: "whether step “stop” ran to its end is not known: it was killed" };
+  const doubts = [{ step: "stop", hosts: [{ name: "eu-4", ...killed }] }];
+  const away = [{ hosts: [{ name: "eu-5" }, { name: "eu-6" }] }];
+  const told = report({ ...about, causes: [], doubts, away });
   assert.deepEqual(told.split("\n").slice(3), [
     "1 × Nobody knows how “stop” ended, not counted as failed: eu-4",
+    "  it was killed",
     "2 × Out of reach, not counted as failed: eu-5, eu-6",
+  ]);
+});
+
+test("what another step told stands with the step that failed, and with the undo that failed", () => {
+  const undo = { step: "migrate", line: "a view depends on it", by_hand: ["migrate", "stop"] };
+  const cause = {
+    step: "health",
+    found_in: "start",
+    cause: "error: no library",
+    sample: "error: no library",
+    sign: "Connection refused",
+    hosts: [{ name: "eu-1", undo, back_to: "start" }, { name: "eu-2", undo: null, back_to: "start" }],
+  };
+  assert.deepEqual(report({ ...about, causes: [cause], doubts: [], away: [] }).split("\n").slice(3), [
+    "2 × error: no library in “start”: eu-1, eu-2",
+    "  “start” ended well; then “health”: Connection refused",
+    "  then the undo of “migrate” failed on 1 host: a view depends on it; left to undo by hand: migrate, stop",
+  ]);
+  assert.equal(backTo(cause), "start");
+  assert.equal(backTo({ ...cause, hosts: [...cause.hosts, { name: "eu-3", back_to: null }] }), "");
+  assert.equal(then({ ...cause, step: null }), "“start” ended well; then: Connection refused");
+  assert.equal(then({ ...cause, found_in: "health", sign: "" }), "");
+  assert.deepEqual(notUndone([{ undo: { ...undo, by_hand: [] } }]), [
+    "then the undo of “migrate” failed: a view depends on it",
   ]);
 });
 

@@ -40,6 +40,7 @@ from webapp.shapes.jobs import (
     PaceReport,
     PreflightReport,
     StepPace,
+    UndoReport,
 )
 from webapp.shapes.refusals import (
     ErrorReport,
@@ -103,6 +104,7 @@ __all__ = [
     "StepPace",
     "StoryPage",
     "TruthReport",
+    "UndoReport",
     "VariableList",
     "VariableReport",
 ]

@@ -96,27 +96,44 @@ class HostRunList(TypedDict):
     hosts: list[HostRunReport]
 
 
+class UndoReport(TypedDict):
+    """An undo that failed in ``step``: the ``line`` that tells why, and the steps that are left to
+    undo ``by_hand``."""
+
+    step: str
+    line: str
+    by_hand: list[str]
+
+
 class FailureReport(TypedDict):
-    """A host that failed. ``line``: of what it printed last, what tells most of why. ``left_at``:
+    """A host that failed. ``line``: of what it printed, what tells most of why. ``left_at``:
     the version that it has kept, or has again, for no step that players feel was done, or it was
-    undone; null: nobody knows. ``again``: the step that a retry begins with; null: all stand."""
+    undone; null: nobody knows. ``again``: the step that a retry begins with; null: all stand.
+    ``back_to``: an earlier one, in which the cause stands, if a retry may go back to it."""
 
     name: str
     line: str
     down: bool
     left_at: str | None
     again: str | None
+    back_to: str | None
+    undo: UndoReport | None
     excluded: bool
 
 
 class CauseReport(TypedDict):
     """Hosts with the same trouble in the same step. ``cause``: their lines with all that differs
-    from host to host folded to ``…``; ``sample``: the line of the first. ``step`` is null where no
-    step had failed."""
+    from host to host folded to ``…``; ``sample``: the line of the first, ``above``: the one printed
+    right before it, where that names trouble too. ``step`` is null where no step had failed.
+    ``found_in``: the step that printed the lines, null where none did; another
+    than ``step`` where that one tells but a ``sign``."""
 
     step: str | None
     cause: str
     sample: str
+    above: str
+    found_in: str | None
+    sign: str
     hosts: list[FailureReport]
 
 

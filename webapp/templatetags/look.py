@@ -89,7 +89,7 @@ def why(run: HostRun, known: Mapping[int, Why]) -> str:
     if found is None or not found.printed:
         return Truncator(retold(run.error or run.reason)).chars(WORDS)
     told = format_html("<samp>{}</samp>", Truncator(found.words).chars(WORDS))
-    return format_html(_("{cause} in “{step}”"), cause=told, step=found.step)
+    return format_html(_("{cause} in “{step}”"), cause=told, step=found.found_in)
 
 
 @register.filter

@@ -1,6 +1,7 @@
 // What became of a step on several hosts at once: which hosts are meant is ticked, what each answer
 // leads to is said for that many, and nothing is answered for a host that is not named there.
 
+import { spelledOut } from "./ansi.js";
 import { element } from "./dom.js";
 import { Question } from "./question.js";
 import { fill, gettext, ngettext, number } from "./words.js";
@@ -18,18 +19,18 @@ export class Answers {
     this.#list.addEventListener("change", () => this.#count());
   }
 
-  /** @param names of the hosts that wait @param refusal where a refusal is said */
-  ask({ step, names }, button, refusal) {
-    const values = { step, n: number(names.length) };
+  /** @param hosts that wait, `{name, why}` @param refusal where a refusal is said */
+  ask({ step, hosts }, button, refusal) {
+    const values = { step, n: number(hosts.length) };
     const title = step
       ? ngettext(
           "What became of “%(step)s” on %(n)s host?",
           "What became of “%(step)s” on %(n)s hosts?",
-          names.length,
+          hosts.length,
         )
-      : ngettext("What became of %(n)s host?", "What became of %(n)s hosts?", names.length);
+      : ngettext("What became of %(n)s host?", "What became of %(n)s hosts?", hosts.length);
     this.#question.say("title", fill(title, values));
-    this.#list.replaceChildren(...names.map(choice));
+    this.#list.replaceChildren(...hosts.map(choice));
     this.#count();
     this.#question.ask((answer, note) => {
       const body = { hosts: this.#chosen(), answer, ...note };
@@ -52,7 +53,8 @@ export class Answers {
   }
 }
 
-function choice(name) {
+function choice({ name, why }) {
   const box = element("input", { type: "checkbox", value: name, checked: true });
-  return element("li", {}, element("label", {}, box, name));
+  const because = why ? element("small", { class: "muted" }, spelledOut(why)) : null;
+  return element("li", {}, element("label", {}, box, name, because));
 }

@@ -3,12 +3,11 @@
 // waits for an answer and who is out of reach: not failed, but not updated either.
 
 import { spelledOut } from "./ansi.js";
-import { inDoubt, outOfReach } from "./away.js";
+import { inDoubt, outOfReach, whyOf } from "./away.js";
 import { Copy } from "./copy.js";
 import { element, setText } from "./dom.js";
 import { named } from "./names.js";
-import { down, failed, goesOn, inDoubtOf, inStep, left, report } from "./report.js";
-import { retold } from "./retelling.js";
+import { backTo, down, failed, goesOn, inDoubtOf, left, lines, notUndone, report, then, toldIn } from "./report.js";
 import { isHeld } from "./still.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
@@ -18,8 +17,13 @@ const NAMED = 2;
 const CAUSES = { running: 3, ended: 6 };
 
 /** How a cause is called in the address of the page. */
-export function key({ step, cause }) {
-  return `${step ?? ""}:${cause}`;
+export function key({ step, cause, found_in: found, sign }) {
+  return `${step ?? ""}${sign ? `<${found}` : ""}:${cause}`;
+}
+
+/** The same of those of whom nobody knows how they stand. */
+function openKey({ step, why }) {
+  return `?${step}:${why}`;
 }
 
 export class Causes {
@@ -35,9 +39,9 @@ export class Causes {
 
   /**
    * @param root the section, its parts marked data-causes @param on `onShow(cause)`: show only the
-   * hosts of a cause, `onShowStates(states)`: only hosts in these states; `onRetry` and `onExclude`
-   * are given names of hosts and the button, `onAnswer` `{step, names}` and the button, `onPick` one
-   * name; `onMore`: more or fewer are to show; `about()` gives `said` and `url` of the job
+   * hosts of a cause; `onRetry` is given names of hosts, the button and a step to go back to, if any,
+   * `onExclude` names and the button, `onAnswer` `{step, hosts}` and the button; `onPick` one name,
+   * `onTell` that of one that failed; `onMore`: more or fewer are to show; `about()` gives `said` and `url` of the job
    */
   constructor(root, on) {
     this.#root = root;
@@ -67,7 +71,10 @@ export class Causes {
 
   /** Names of the hosts of a cause; null where it is not known. */
   hosts(wanted) {
-    const found = this.list.find((cause) => key(cause) === wanted);
+    const { doubts, away } = this.#shown;
+    const found =
+      this.list.find((cause) => key(cause) === wanted) ??
+      [...doubts, ...away].find((group) => openKey(group) === wanted);
     return found ? new Set(found.hosts.map(({ name }) => name)) : null;
   }
 
@@ -100,10 +107,13 @@ export class Causes {
         const text = [this.#texts[i], alone, may.retry, may.exclude].join();
         return { name: key(cause), told: [cause, alone, may], draw: failure, text };
       }),
-      ...unknown.map(({ step, hosts: those }) =>
-        compared({ name: `?${step}`, told: [step, those.map(brief), may], draw: doubt }),
+      ...[...unknown.map((group) => [group, doubt]), ...away.map((group) => [group, reach])].map(
+        ([group, draw]) => {
+          const name = openKey(group);
+          const told = [{ ...group, hosts: group.hosts.map(brief), key: name }, name === shown, may];
+          return { name: (draw === reach ? "/" : "") + name, told, draw, text: JSON.stringify(told) };
+        },
       ),
-      ...(away.length ? [compared({ name: "/", told: [away.map(brief), may], draw: reach })] : []),
     ];
     this.#shown = { causes: this.list, doubts: unknown, away };
     this.#copy.paint(rows.length > 0, gettext("Copy"));
@@ -145,8 +155,8 @@ export class Causes {
   /** Of whom the title tells: how many. */
   #summary(unknown, away) {
     const failed = this.list.reduce((sum, cause) => sum + cause.hosts.length, 0);
-    const waiting = unknown.reduce((sum, { hosts }) => sum + hosts.length, 0);
-    if (!failed) return number(waiting || away.length);
+    const [waiting, gone] = [unknown, away].map((groups) => groups.reduce((sum, { hosts }) => sum + hosts.length, 0));
+    if (!failed) return number(waiting || gone);
     const told = [
       [failed, ngettext("%(n)s host", "%(n)s hosts", failed)],
       [this.list.length, ngettext("%(n)s cause", "%(n)s causes", this.list.length)],
@@ -193,9 +203,9 @@ export class Causes {
 // ---- rows
 
 function failure(told, alone, may, on) {
-  const { step, cause, sample, hosts } = told;
+  const { hosts } = told;
+  const back = backTo(told);
   const what = failed(told);
-  const also = spelledOut(retold(sample));
   const downs = hosts.filter((host) => host.down).length;
   const names = hosts.map(({ name }) => name);
   const counting = hosts.filter(({ excluded }) => !excluded).map(({ name }) => name);
@@ -207,36 +217,38 @@ function failure(told, alone, may, on) {
     aside ? fill(ngettext("%(n)s excluded", "%(n)s excluded", aside), { n: number(aside) }) : "",
   ].filter(Boolean);
   those.append(
-    element("span", { class: "names" }, downs ? gettext(", ") : "", named(names, { most: NAMED, onPick: on.onPick })),
+    element("span", { class: "names" }, downs ? gettext(", ") : "", named(names, { most: NAMED, onPick: on.onTell })),
     element("span", { class: "stand" }, more.map((said) => gettext(", ") + said).join("")),
   );
   return row(
     { n: names.length, kind: counting.length ? "ink-failed" : "muted", alone },
-    element("p", { class: "what" }, element("b", {}, what), inStep(step)),
-    also === what ? null : element("code", {}, also),
+    element("p", { class: "what" }, element("b", {}, what), toldIn(told)),
+    [
+      ...lines(told).filter((line) => line !== what).map((line) => element("code", {}, line)),
+      ...[then(told), ...notUndone(hosts)].filter(Boolean).map((said) => element("small", { class: "then" }, said)),
+    ],
     those,
     [
-      button("show", alone ? gettext("Show all") : gettext("Show"), () =>
-        on.onShow(alone ? "" : key({ step, cause })),
-      ),
-      may.retry ? button("retry", again(hosts), (press) => on.onRetry(names, press)) : null,
+      showing(key(told), alone, on),
+      may.retry && back ? button("retry-from", again(hosts, back), (press) => on.onRetry(names, press, back)) : null,
+      may.retry ? button("retry", back ? only(hosts) : again(hosts), (press) => on.onRetry(names, press)) : null,
       excluding(counting, may, on),
     ],
   );
 }
 
 /** Nobody knows whether the step ran. What broke says why nobody knows, and only that. */
-function doubt(step, hosts, may, on) {
+function doubt({ step, hosts, key }, alone, may, on) {
   const names = hosts.map(({ name }) => name);
   return row(
-    { n: names.length, kind: "ink-unknown" },
+    { n: names.length, kind: "ink-unknown", alone },
     element("p", { class: "what" }, element("b", {}, inDoubtOf(step)), gettext(", not counted as failed")),
     because(hosts, gettext("It is not run again by guess: a person says what became of it.")),
     element("p", { class: "who" }, named(names, { most: NAMED, onPick: on.onPick })),
     [
-      button("show", gettext("Show"), () => on.onShowStates(["unknown"])),
+      showing(key, alone, on),
       may.answer
-        ? button("answer", gettext("Answer…"), (press) => on.onAnswer({ step, names }, press))
+        ? button("answer", gettext("Answer…"), (press) => on.onAnswer({ step, hosts }, press))
         : null,
       excluding(names, may, on),
     ],
@@ -244,45 +256,44 @@ function doubt(step, hosts, may, on) {
 }
 
 /** Trouble on the way to a host is no failure of it. */
-function reach(hosts, may, on) {
+function reach({ hosts, key }, alone, may, on) {
   const names = hosts.map(({ name }) => name);
   return row(
-    { n: names.length, kind: "ink-unreachable" },
+    { n: names.length, kind: "ink-unreachable", alone },
     element("p", { class: "what" }, element("b", {}, gettext("Out of reach")), gettext(", not counted as failed")),
     because(hosts, gettext("It is tried again by itself.")),
     element("p", { class: "who" }, named(names, { most: NAMED, onPick: on.onPick })),
     [
-      button("show", gettext("Show"), () => on.onShowStates(["unreachable"])),
+      showing(key, alone, on),
       excluding(names, may, on),
     ],
   );
 }
 
 function because(hosts, otherwise) {
-  const why = hosts.find(({ error }) => error)?.error;
+  const [{ why }] = hosts;
   return why
     ? element("code", {}, spelledOut(why))
     : element("small", { class: "muted" }, otherwise);
 }
 
-/** @param what failed @param sample a line that says it, if it says more @param who, and what to do */
-function row({ n, kind, alone = false }, what, sample, who, does) {
+/** @param what failed @param more that says more of it @param who, and what to do */
+function row({ n, kind, alone }, what, more, who, does) {
   return element(
     "li",
     { class: alone ? "alone" : null },
     element("span", { class: `much ${kind}` }, number(n)),
-    element("div", {}, what, sample),
+    element("div", {}, what, ...[more].flat()),
     element("div", { class: "do" }, who, ...does),
   );
 }
 
-/** With what it would say, as a text. */
-function compared(row) {
-  return { ...row, text: JSON.stringify(row.told) };
+function brief(host) {
+  return { name: host.name, why: whyOf(host) };
 }
 
-function brief({ name, error, link_reason: away }) {
-  return { name, error: error || away || "" };
+function showing(key, alone, on) {
+  return button("show", alone ? gettext("Show all") : gettext("Show"), () => on.onShow(alone ? "" : key));
 }
 
 /** The job goes on without them. */
@@ -291,12 +302,17 @@ function excluding(names, may, on) {
   return button("exclude", gettext("Exclude…"), (press) => on.onExclude(names, press));
 }
 
+/** From where the hosts stopped: where the cause stands before that, it is still there. */
+function only(hosts) {
+  return element("span", { class: "from" }, fill(gettext("Only %(from)s"), { from: goesOn(hosts) }));
+}
+
 /** Where rows are short the step stands beside what failed in it. */
-function again(hosts) {
+function again(hosts, back = "") {
   const n = hosts.length;
   const text = n === 1 ? gettext("Retry") : fill(gettext("Retry %(n)s"), { n: number(n) });
   const alike = new Set(hosts.map(({ again: step }) => step)).size === 1;
-  const where = (alike ? " " : gettext(": ")) + goesOn(hosts);
+  const where = back ? ` ${goesOn([{ again: back }])}` : (alike ? " " : gettext(": ")) + goesOn(hosts);
   return element("span", {}, text, element("span", { class: "from" }, where));
 }
 

@@ -150,9 +150,11 @@ function stands(state, { counts, gate, until, budget, failing }, used) {
   return [said.join(gettext(", "))];
 }
 
+/** Who was under way when it halted may have failed since: there may be more than may. */
 function failures(used, budget) {
-  return fill(
-    ngettext("%(used)s of %(budget)s failure used", "%(used)s of %(budget)s failures used", budget),
-    { used: number(used), budget: number(budget) },
-  );
+  const said =
+    used > budget
+      ? gettext("%(used)s failed, at most %(budget)s may")
+      : ngettext("%(used)s of %(budget)s failure used", "%(used)s of %(budget)s failures used", budget);
+  return fill(said, { used: number(used), budget: number(budget) });
 }

@@ -2,6 +2,7 @@
 // others are told of it. Pure.
 
 import { spelledOut } from "./ansi.js";
+import { whyOf } from "./away.js";
 import { retold } from "./retelling.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
@@ -16,6 +17,47 @@ export function failed({ cause, sample, hosts }) {
 
 export function inStep(step) {
   return step ? ` ${fill(gettext("in “%(step)s”"), { step })}` : "";
+}
+
+/** What the first of the hosts printed of it, or what is said of that one. */
+export function lines({ above, sample }) {
+  return [above, sample].filter(Boolean).map((line) => spelledOut(retold(line)));
+}
+
+/** The step whose output tells why. */
+export function toldIn({ step, found_in: found }) {
+  return inStep(found ?? step);
+}
+
+/** Where it failed of it, if that is not where it is told; "" else. */
+export function then({ step, found_in: found, sign }) {
+  if (!sign) return "";
+  const values = { found, step, sign: spelledOut(retold(sign)) };
+  return step
+    ? fill(gettext("“%(found)s” ended well; then “%(step)s”: %(sign)s"), values)
+    : fill(gettext("“%(found)s” ended well; then: %(sign)s"), values);
+}
+
+/** The step in which the cause stands, where a retry of all may go back to it; "" else. */
+export function backTo({ found_in: found, hosts }) {
+  return found && hosts.every(({ back_to: step }) => step === found) ? found : "";
+}
+
+/** What was to be taken back after the failure, and was not: a sentence for each way. */
+export function notUndone(hosts) {
+  const ways = new Map();
+  for (const { undo } of hosts) {
+    if (!undo) continue;
+    const way = JSON.stringify([undo.step, undo.by_hand]);
+    ways.set(way, { ...undo, n: (ways.get(way)?.n ?? 0) + 1 });
+  }
+  return [...ways.values()].map(({ n, step, line, by_hand: left }) => {
+    const failed = ngettext("then the undo of “%(step)s” failed on %(n)s host", "then the undo of “%(step)s” failed on %(n)s hosts", n);
+    const said = fill(n === hosts.length ? gettext("then the undo of “%(step)s” failed") : failed, { step, n: number(n) });
+    const why = line ? gettext(": ") + spelledOut(line) : "";
+    const byHand = fill(gettext("left to undo by hand: %(steps)s"), { steps: left.join(gettext(", ")) });
+    return said + why + (left.length ? gettext("; ") + byHand : "");
+  });
 }
 
 /** Nobody knows whether the step ran. */
@@ -66,19 +108,24 @@ function shortened(told) {
 }
 
 /** @param said the verdict @param url of the job @param causes as the server tells them @param doubts
- * `[{step, hosts}]` @param away hosts out of reach */
+ * and @param away as away.js tells them */
 export function report({ said, url, causes, doubts, away }) {
   const uncounted = gettext(", not counted as failed");
-  const lines = causes.flatMap((cause) => {
+  const told = causes.flatMap((cause) => {
     const what = failed(cause);
     const downs = cause.hosts.filter((host) => host.down).length;
     const stand = [downs ? down(downs) : "", left(cause.hosts)].filter(Boolean);
-    const sample = spelledOut(cause.sample);
-    return [entry([what + inStep(cause.step), ...stand].join(gettext(", ")), cause.hosts), ...(sample === what ? [] : [`  ${sample}`])];
+    const also = lines(cause).filter((line) => line !== what);
+    const more = [...also, then(cause), ...notUndone(cause.hosts)].filter(Boolean);
+    return [entry([what + toldIn(cause), ...stand].join(gettext(", ")), cause.hosts), ...more.map((said) => `  ${said}`)];
   });
-  for (const { step, hosts } of doubts) lines.push(entry(inDoubtOf(step) + uncounted, hosts));
-  if (away.length) lines.push(entry(gettext("Out of reach") + uncounted, away));
-  return [said, url, "", ...lines].join("\n");
+  const open = (what, { hosts }) => {
+    const why = whyOf(hosts[0]);
+    told.push(entry(what + uncounted, hosts), ...(why ? [`  ${spelledOut(why)}`] : []));
+  };
+  for (const group of doubts) open(inDoubtOf(group.step), group);
+  for (const group of away) open(gettext("Out of reach"), group);
+  return [said, url, "", ...told].join("\n");
 }
 
 function entry(what, hosts) {

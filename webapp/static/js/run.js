@@ -9,6 +9,7 @@ import { Causes } from "./causes.js";
 import { Chosen } from "./chosen.js";
 import { Fleet } from "./fleet.js";
 import { Headline } from "./headline.js";
+import { lineThatTells } from "./clue.js";
 import { Hanging } from "./hanging.js";
 import { listen } from "./keys.js";
 import { paintLink } from "./link.js";
@@ -58,6 +59,12 @@ const showOnly = (those) => {
   const shown = fleet.listed();
   if (shown.length && !shown.includes(chosen.name)) pick(shown[0]);
 };
+/** The log of a host that failed goes to the line that tells why. */
+const tell = async (name) => {
+  const [told] = causes.told([name]) ?? [];
+  const line = await lineThatTells(page.urls.job, told);
+  if (line && chosen.name === name) chosen.goTo(line);
+};
 const asked = new Asked(page, model, {
   onWhy: (told) => {
     causes.load(told);
@@ -89,15 +96,21 @@ const orders = new Orders(byId("acts"), byId("refusal"), {
   onGiven: () => asked.again(),
 });
 const causes = new Causes(byId("causes"), {
-  onShow: (cause) => showOnly({ cause, show: [] }),
-  onShowStates: (states) => showOnly({ cause: "", show: states }),
-  onRetry: (hosts, button) =>
-    orders.give("retry", { hosts }, button, { refusal: byId("causes-refusal") }),
+  onShow: (cause) => {
+    showOnly({ cause, show: [] });
+    if (cause) tell(chosen.name);
+  },
+  onRetry: (hosts, button, from) =>
+    orders.give("retry", { hosts, ...(from ? { from_step: from } : {}) }, button, { refusal: byId("causes-refusal") }),
   onExclude: (hosts, button) => aside.exclude(hosts, button, byId("causes-refusal")),
   onAnswer: (those, button) => answers.ask(those, button, byId("causes-refusal")),
   onMore: () => paintCauses(),
   about: () => ({ said: headline.said, url: location.origin + location.pathname }),
   onPick: pick,
+  onTell: (name) => {
+    pick(name);
+    tell(name);
+  },
 });
 const hanging = new Hanging(byId("hanging"), { onShow: showSlow, onPick: pick });
 const aside = new Aside({ model, orders });

@@ -1,0 +1,33 @@
+"""The last of what attempts printed, of many at a time."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from django.db.models import F
+
+from deploy_tasks.models import Event
+
+#: Bytes of an attempt's end that are looked at, and the most that one event holds.
+END = 4096
+EVENT = 8192
+#: Attempts whose ends are held at a time.
+SLICE = 200
+
+
+def ends(attempts: Sequence[int]) -> dict[int, str]:
+    """The last of what each attempt printed. A query for each `SLICE` of them."""
+    parts = (attempts[at : at + SLICE] for at in range(0, len(attempts), SLICE))
+    return {attempt: text for part in parts for attempt, text in _some(part)}
+
+
+def _some(attempts: Sequence[int]) -> Iterator[tuple[int, str]]:
+    last = Event.objects.filter(
+        attempt__in=attempts,
+        kind=Event.Kind.OUTPUT,
+        offset__gte=F("attempt__log_offset") - (END + EVENT),
+    )
+    pieces: defaultdict[int, list[bytes]] = defaultdict(list)
+    for attempt, output in last.order_by("offset").values_list("attempt", "output"):
+        pieces[attempt].append(bytes(output or b""))
+    for attempt, all_of_them in pieces.items():
+        yield attempt, b"".join(all_of_them)[-END:].decode("utf-8", "replace")
