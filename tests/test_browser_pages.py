@@ -85,6 +85,20 @@ def test_no_page_breaks_the_policy_or_runs_over_its_edge(path: str, tab: Tab, sm
     assert tab.complaints() == []
 
 
+def test_the_bar_of_a_phone_is_one_line(tab: Tab) -> None:
+    tab.page.set_viewport_size({"width": 360, "height": 800})
+    tab.page.goto("/calls/")
+    expect(tab.page.get_by_role("link", name="Patchwave")).to_be_visible()
+    # As wide as it is with the characters that this machine may have no font for.
+    tab.page.locator(".language button").evaluate("one => (one.style.width = '4em')")
+    parts = [tab.page.locator(f".top {one}").bounding_box() for one in (".brand", "#menu")]
+    middles = [part["y"] + part["height"] / 2 for part in parts if part]
+    assert middles[0] == pytest.approx(middles[1], abs=1)
+    assert tab.page.evaluate("document.querySelector('.top').offsetHeight") <= 48
+    tab.page.get_by_role("button", name="Menu").click()
+    expect(tab.page.get_by_role("link", name="Hosts")).to_be_visible()
+
+
 def test_a_missing_page_says_so_in_our_own_look(tab: Tab) -> None:
     tab.page.goto("/jobs/987654/")
     expect(tab.page.locator("h1")).to_contain_text("There is no such page")
@@ -104,6 +118,31 @@ def test_a_look_shows_as_it_is_found_without_a_reload(tab: Tab, small: Job) -> N
     HostKey.objects.create(host=host, key="ssh-rsa AAAA", fingerprint="SHA256:offered")
     expect(tab.page.locator("#check")).to_contain_text("SSH answers")
     expect(tab.page.locator("#keys")).to_contain_text("SHA256:offered")
+    assert tab.complaints() == []
+
+
+def test_a_job_that_was_let_go_is_not_called_paused(tab: Tab) -> None:
+    """Resumed, while no worker is there; its reason is of before."""
+    job = scenes.midway(scenes.game("squid", hosts=5), state=JobState.PAUSED, done=0.5)
+    Job.objects.filter(pk=job.pk).update(reason="paused by mira")
+    tab.page.goto(f"/jobs/{job.pk}/")
+    expect(tab.page.locator("#verdict")).to_contain_text("Waits for a worker to go on with batch")
+    expect(tab.page.get_by_text("paused by mira")).to_have_count(0)
+    assert tab.complaints() == []
+
+
+def test_the_only_batch_of_a_job_is_all_of_it(tab: Tab, small: Job) -> None:
+    small.host_runs.update(batch=1)
+    small.batches.update(canary=False)
+    small.batches.exclude(n=1).delete()
+    tab.page.goto(f"/jobs/{small.pk}/")
+    expect(tab.page.locator("#rail .t")).to_contain_text("1all")
+    reason = tab.page.get_by_role("button", name="Give a reason…")
+    colour = "one => getComputedStyle(one).borderTopColor"
+    reason.click()
+    opened = reason.evaluate(colour)
+    reason.click()
+    assert reason.evaluate(colour) not in (opened, "rgba(0, 0, 0, 0)")
     assert tab.complaints() == []
 
 
