@@ -55,6 +55,11 @@ _NAMED = re.compile(
     r".*(?:[A-Za-z](?:Error|Exception)\b|\b(?:ERROR|SEVERE|FATAL|CRITICAL)\b"
     r"|\b(?:error|fatal|panic): )"
 )
+#: Without one of these a line names nothing: most lines are told apart by that, which is cheap.
+_HINTS = (
+    *("error", "exception", "severe", "fatal", "critical", "panic", "killed", "core dumped"),
+    *("not found", "undefined symbol", *(text.lower() for text in PLAIN)),
+)
 
 _TROUBLE = re.compile(
     r"error|exception|traceback|fatal|panic|\bfail|cannot|can't|could not|couldn't|unable|denied"
@@ -111,7 +116,10 @@ def telling(output: str) -> str:
 def named(output: str) -> list[str]:
     """Lines of an output's end in which a program names what it died of, those that tell most
     first: what `telling` gives, where that is more than a guess."""
-    lines = [line for line in _lines(output) if not is_sign(line)]
+    if not _hints(output):
+        return []
+    lines = [line for line in _printed(output) if _hints(line) and not _IDLE.search(line)]
+    lines = [line for line in lines if not is_sign(line)]
     open_ended = [line for line in lines if not _CLOSING.search(line)]
     tiers = ((_PLAIN, lines), (_DEAD, lines), (_NAMED, open_ended))
     return [line for tells, among in tiers for line in among if tells.search(line)]
@@ -132,6 +140,11 @@ def is_named(line: str) -> bool:
 def is_sign(line: str) -> bool:
     """Whoever was asked did not answer: why, it may have said before."""
     return bool(_AWAY.search(line)) and not _PLAIN.search(line)
+
+
+def _hints(text: str) -> bool:
+    text = text.lower()
+    return any(hint in text for hint in _HINTS)
 
 
 def _lines(output: str) -> list[str]:

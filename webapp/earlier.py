@@ -15,7 +15,7 @@ from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from webapp import printed
 
 #: Hosts that are looked into, and steps of each: the rest is told by its sign.
-HOSTS = 1000
+HOSTS = 500
 STEPS = 5
 #: Hosts of a job that are well, with which they are compared.
 WELL = 3
