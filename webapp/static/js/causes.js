@@ -242,7 +242,7 @@ function doubt({ step, hosts, key }, alone, may, on) {
   const names = hosts.map(({ name }) => name);
   return row(
     { n: names.length, kind: "ink-unknown", alone },
-    element("p", { class: "what" }, element("b", {}, inDoubtOf(step)), gettext(", not counted as failed")),
+    element("p", { class: "what" }, element("b", {}, inDoubtOf(step)), gettext(", not counted as failed"), brieflyWhy(hosts)),
     because(hosts, gettext("It is not run again by guess: a person says what became of it.")),
     element("p", { class: "who" }, named(names, { most: NAMED, onPick: on.onPick })),
     [
@@ -260,7 +260,7 @@ function reach({ hosts, key }, alone, may, on) {
   const names = hosts.map(({ name }) => name);
   return row(
     { n: names.length, kind: "ink-unreachable", alone },
-    element("p", { class: "what" }, element("b", {}, gettext("Out of reach")), gettext(", not counted as failed")),
+    element("p", { class: "what" }, element("b", {}, gettext("Out of reach")), gettext(", not counted as failed"), brieflyWhy(hosts)),
     because(hosts, gettext("It is tried again by itself.")),
     element("p", { class: "who" }, named(names, { most: NAMED, onPick: on.onPick })),
     [
@@ -268,6 +268,11 @@ function reach({ hosts, key }, alone, may, on) {
       excluding(names, may, on),
     ],
   );
+}
+
+/** Where rows are short, which have no other place for it. */
+function brieflyWhy([{ why }]) {
+  return why ? element("span", { class: "brief" }, gettext(": ") + spelledOut(why)) : null;
 }
 
 function because(hosts, otherwise) {
