@@ -103,6 +103,20 @@ def test_a_host_that_failed_half_way_goes_back_too(mira: User) -> None:
     assert back.host_runs.count() == 2
 
 
+def test_hosts_that_are_down_come_first_where_few_may_be_down(mira: User) -> None:
+    """They keep the places that everybody before them would wait for."""
+    job = updated(4, state="failed", canary=1, batches=[1, 1, 1], max_down={"region": 1})
+    job.host_runs.filter(position__in=[1, 3]).update(state="failed", down=True)
+    back, _ = orders.rollback(job, by=mira)
+    runs = back.host_runs.order_by("position")
+    assert [(run.undoes.position, run.batch) for run in runs if run.undoes] == [
+        (1, 1),
+        (3, 1),
+        (0, 1),
+        (2, 2),
+    ]
+
+
 def test_what_was_undone_already_is_left_alone(mira: User) -> None:
     job = updated(2, state="failed")
     did(job.host_runs.get(position=1), 1, 2, kind="undo")

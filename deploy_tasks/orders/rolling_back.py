@@ -60,7 +60,10 @@ def _create(job: Job, by: User | None, note: str) -> Job:
     )
     by_name = {run.name: run for run in runs}
     placed = [Placed(host.name, host.labels) for host in hosts]
-    cut = rollout.batches(placed, Rollout.model_validate(back.rollout))
+    terms = Rollout.model_validate(back.rollout)
+    cut = rollout.batches(placed, terms)
+    if terms.limits_others:
+        cut = cut.with_first({run.name for run in runs if run.down})
     add_batches(back, cut)
     numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
     add_host_runs(back, [_undoing(run) | {"batch": n} for n, run in numbered])

@@ -1,7 +1,7 @@
 """Cuts a job's hosts into the canary batch and the batches after it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import ceil
@@ -24,6 +24,14 @@ class Cut:
 
     batches: list[list[str]]
     canary: bool
+
+    def with_first(self, names: Collection[str]) -> "Cut":
+        """The same, but ``names`` begin the first batch. For hosts that are down: they keep the
+        places that everybody before them would wait for."""
+        others = [[name for name in batch if name not in names] for batch in self.batches]
+        ahead = [name for batch in self.batches for name in batch if name in names]
+        first, *later = others
+        return Cut([[*ahead, *first], *(batch for batch in later if batch)], self.canary)
 
 
 def batches(hosts: Sequence[Placed], rollout: Rollout) -> Cut:
