@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from deploy_tasks import bells, conductor, orders
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
-from deploy_tasks.models import AuditEntry, Event, HostRun, Job
+from deploy_tasks.models import Attempt, AuditEntry, Event, HostRun, Job
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +129,25 @@ def test_a_halted_job_whose_hosts_are_taken_stays_halted(mira: User) -> None:
         orders.change(job, by=mira, max_failed=5)
     job.refresh_from_db()
     assert (job.state, job.rollout) == ("halted", {"max_failed": 0})
+
+
+@pytest.mark.parametrize("goes_on_by", ["change", "retry"])
+def test_a_halted_job_that_goes_on_leaves_hosts_to_newer_jobs(mira: User, goes_on_by: str) -> None:
+    """They were free meanwhile; an old job must not take a host back by accident."""
+    job = running(state="halted", rollout={"max_failed": 0})
+    broken(job, 0)
+    job.host_runs.update(holds_host=False)
+    hotfix = factories.job(job.game, state="succeeded")
+    host = job.host_runs.get(position=2).host
+    later = HostRun.objects.create(job=hotfix, host=host, state="succeeded", holds_host=False)
+    Attempt.objects.create(host_run=later, uid="p.1", step=0, name="stop", number=1)
+    if goes_on_by == "change":
+        orders.change(job, by=mira, max_failed=5)
+    else:
+        orders.retry(job, by=mira)
+    assert states(job)[1:] == ["waiting", "skipped"]
+    left = job.host_runs.get(position=2)
+    assert (left.holds_host, left.reason) == (False, f"has moved on with job #{hotfix.pk}")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What every order leaves behind: its event, its audit entry, and the bell."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import partial
@@ -9,18 +10,20 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from deploy_tasks import audit, bells, clock, journal
 from deploy_tasks.errors import HostsBusy, OrderRefused
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import sql
 from deploy_tasks.models import Batch, Event, HostRun, Job
-from deploy_tasks.orders.taken import hosts_busy
+from deploy_tasks.orders.taken import hosts_busy, newer_attempts
 from deploy_tasks.rollout import Cut
 from deploy_tasks.states import JOB_ENDED, HostRunState, JobState
 
 #: Who orders what no person does.
 ITSELF = "Patchwave"
+MOVED_ON = gettext_noop("has moved on with job #%s")
 #: Orders that begin nothing.
 CALMING = frozenset({"cancel", "pause", "skip"})
 
@@ -59,12 +62,32 @@ def opened(job: Job) -> Job:
 
 
 def take_hosts(job: Job) -> None:
-    """A halted job had let its waiting hosts go. Raises HostsBusy."""
+    """A halted job had let its waiting hosts go; those that a newer job has touched since stay as
+    that one left them. Raises HostsBusy."""
+    _leave_out_those_that_moved_on(job)
     try:
         with transaction.atomic():
             job.host_runs.filter(state=HostRunState.WAITING).update(holds_host=True)
     except IntegrityError:
         raise busy_elsewhere(job) from None
+
+
+def _leave_out_those_that_moved_on(job: Job) -> None:
+    let_go = job.host_runs.filter(state=HostRunState.WAITING, holds_host=False)
+    newer = newer_attempts(job).filter(host_run__host__in=let_go.values("host"))
+    jobs: dict[int, int | None] = dict(newer.values_list("host_run__host", "host_run__job"))
+    moved_on = defaultdict(list)
+    for pk, host in let_go.filter(host__in=jobs).values_list("pk", "host"):
+        moved_on[jobs[host]].append(pk)
+    for newest, ids in moved_on.items():
+        journal.move_host_runs(
+            job,
+            ids,
+            [HostRunState.WAITING],
+            HostRunState.SKIPPED,
+            reason=MOVED_ON % newest,
+            ended_at=clock.now(),
+        )
 
 
 def busy_elsewhere(job: Job) -> HostsBusy:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks.errors import HostsBusy, OrderRefused
@@ -40,10 +41,14 @@ def refuse_those_that_moved_on(job: Job, runs: Sequence[HostRun]) -> None:
     for run in runs:
         if run.host_id is None:
             raise OrderRefused(_("%s is no longer in the inventory") % run.name)
-    hosts = [run.host_id for run in runs]
-    newer = Attempt.objects.filter(host_run__host__in=hosts, host_run__job__gt=job.pk)
+    newer = newer_attempts(job).filter(host_run__host__in=[run.host_id for run in runs])
     if later := newer.select_related("host_run").first():
         raise OrderRefused(
             _("%(host)s has moved on with job #%(job)s")
             % {"host": later.host_run.name, "job": later.host_run.job_id}
         )
+
+
+def newer_attempts(job: Job) -> QuerySet[Attempt]:
+    """What later jobs have done on hosts."""
+    return Attempt.objects.filter(host_run__job__gt=job.pk)
