@@ -1,5 +1,6 @@
 """Orders that change a job's course: hosts are left out, terms are changed."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.utils import timezone
 from deploy_tasks import bells, conductor, orders
 from deploy_tasks.errors import HostsBusy, InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, AuditEntry, Event, HostRun, Job
+from deploy_tasks.times import iso
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +97,18 @@ def test_a_job_goes_on_with_another_width(mira: User) -> None:
     conductor.conduct(job.pk)
     assert states(job) == ["queued", "queued", "waiting"]
     assert told(job) == [{"who": "mira", "what": "change", "terms": {"parallel": 2}}]
+
+
+def test_another_soak_holds_for_the_batch_that_soaks_too(mira: User) -> None:
+    """Who wants to watch for an hour more relies on it."""
+    job = running(rollout={"soak": 60})
+    began = timezone.now()
+    job.batches.update(gate="soaking", soak_until=began + timedelta(seconds=60))
+    orders.change(job, by=mira, soak="1h")
+    row = job.batches.get()
+    assert (row.gate, row.soak_until) == ("soaking", began + timedelta(hours=1))
+    (event,) = Event.objects.filter(job=job, kind="batch")
+    assert (event.data["to"], event.data["until"]) == ("soaking", iso(row.soak_until))
 
 
 def test_changed_twice_is_changed_once(mira: User) -> None:

@@ -2,6 +2,7 @@
 have failed, change how careful it goes on."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -19,7 +20,7 @@ from deploy_tasks.orders.giving_up import IN_DOUBT, attempts_in_doubt, give_up
 from deploy_tasks.orders.naming import named
 from deploy_tasks.orders.records import end_halt, opened, rung, tell
 from deploy_tasks.rollout import Rollout
-from deploy_tasks.states import HOST_FAILED, HOST_UNDER_WAY, HostRunState
+from deploy_tasks.states import HOST_FAILED, HOST_UNDER_WAY, Gate, HostRunState
 from deploy_tasks.wishes import Wish
 
 LEFT_OUT = gettext_noop("left out by %s")
@@ -144,6 +145,18 @@ def change(job: Job, *, by: User, note: str = "", **terms: Any) -> Job:
         return rung(job)
     Job.objects.filter(pk=job.pk).update(rollout=after.model_dump(mode="json"))
     tell(job, by, "change", terms=changed, note=note)
+    _soak_as_long_as_said(job, before, after)
     if BUDGETS & changed.keys():
         end_halt(job)
     return rung(job)
+
+
+def _soak_as_long_as_said(job: Job, before: Rollout, after: Rollout) -> None:
+    """Also a batch that soaks already, counted from when that began."""
+    for row in job.batches.filter(n__gte=1, gate=Gate.SOAKING).order_by("n"):
+        longer = timedelta(seconds=after.soak_of(row.n) - before.soak_of(row.n))
+        if longer and row.soak_until:
+            until = row.soak_until + longer
+            journal.move_gate(
+                job, row.n, Gate.SOAKING, Gate.SOAKING, soak_until=until, told="soaking"
+            )
