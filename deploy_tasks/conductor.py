@@ -87,7 +87,8 @@ def _go_on(job: Job, tally: Tally) -> bool:
     if terms.preflight and not checking.passed(job):
         return False
     some_wait = False
-    if (held := sum(batch.held for batch in batches)) and job.pause not in STANDING_STILL:
+    stands_still = job.pause in STANDING_STILL or rollout.failed_too_much(terms, batches)
+    if (held := sum(batch.held for batch in batches)) and not stands_still:
         room = rollout.room_for(terms, batches)
         some_wait = letting_in.let_in_held(job, tally, room=room) < held
         batches = count(job).batches

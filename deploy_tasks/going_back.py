@@ -10,9 +10,8 @@ from deploy_tasks import journal, orders
 from deploy_tasks.audit import AuditUnwritable
 from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import Job
-from deploy_tasks.states import HOST_ACTIVE, HostRunState, JobState
-
-UNDER_WAY = [*HOST_ACTIVE, HostRunState.UNKNOWN]
+from deploy_tasks.orders.rolling_back import under_way
+from deploy_tasks.states import JobState
 
 
 def announced(why: str) -> str:
@@ -22,7 +21,7 @@ def announced(why: str) -> str:
 
 def go_back(job: Job, why: str) -> bool:
     """Roll back a locked job that is halted; False where it stays as it is, for now or for good."""
-    if job.no_way_back or job.host_runs.filter(state__in=UNDER_WAY).exists():
+    if job.no_way_back or under_way(job).exists():
         return False
     try:
         orders.rollback(job, by=None, note=why)

@@ -118,6 +118,21 @@ def test_a_share_of_a_labels_value_is_down_at_once(squid: Game) -> None:
     assert states(job) == ["succeeded"] * 2 + ["queued"] * 2 + ["paused"] * 4
 
 
+def test_nobody_else_goes_down_where_too_many_have_failed(squid: Game, mira: User) -> None:
+    """Also of those that have come as far as that."""
+    job = held(
+        squid, hosts(squid, 3, labels={"region": "eu"}), max_down={"region": 2}, max_failed=0
+    )
+    assert states(job) == ["queued", "queued", "paused"]
+    job.host_runs.filter(position=0).update(state="succeeded", out=False, holds_host=False)
+    job.host_runs.filter(position=1).update(state="failed", out=False, holds_host=False)
+    assert states(job) == ["succeeded", "failed", "paused"]
+    job.refresh_from_db()
+    assert (job.state, job.reason) == ("halted", "1 host failed, at most 0 may")
+    orders.change(job, by=mira, max_failed=1)
+    assert states(job) == ["succeeded", "failed", "queued"]
+
+
 def test_another_value_has_a_share_of_its_own(squid: Game) -> None:
     both = [*hosts(squid, 2, labels={"region": "eu"}), *hosts(squid, 2, labels={"region": "us"})]
     assert states(held(squid, both, max_down={"region": 1})) == ["queued", "paused"] * 2

@@ -71,6 +71,19 @@ def test_a_failed_canary_is_taken_back_without_a_person() -> None:
     assert back.rollout == GOES_BACK | {"gate": "auto", "on_halt": "wait"}, "nobody may be there"
 
 
+def test_a_host_that_waits_to_go_down_does_not_hold_it_up() -> None:
+    """A halted job lets nobody in: it would wait for ever. What it had prepared is taken back."""
+    job = begun("failed", "paused", "waiting")
+    job.host_runs.filter(state="paused").update(held=True, fence=1)
+    conducted(job)
+    back = way_back(job)
+    assert back
+    assert [run.undoes for run in back.host_runs.all()] == [job.host_runs.get(position=0)]
+    conducted(job)
+    held = job.host_runs.get(position=1)
+    assert (held.state, held.wish, held.held) == ("queued", "cancel_undo", False)
+
+
 def test_the_story_and_the_audit_say_who_ordered_it_and_why() -> None:
     job = conducted(begun("failed", "waiting"))
     back = way_back(job)

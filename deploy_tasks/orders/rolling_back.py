@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from deploy_tasks import journal, revisions, rollout
@@ -19,6 +20,8 @@ from deploy_tasks.wishes import Wish
 
 #: Where something may stand that can be taken back.
 ENDED_WITH_WORK = [HostRunState.SUCCEEDED, HostRunState.FAILED, HostRunState.CANCELLED]
+#: It waits for a place to go down, where few may be down.
+HELD = Q(state=HostRunState.PAUSED, held=True)
 
 
 def rollback(job: Job, *, by: User | None, note: str = "") -> tuple[Job, bool]:
@@ -77,6 +80,13 @@ def _create(job: Job, by: User | None, note: str) -> Job:
     return back
 
 
+def under_way(job: Job) -> QuerySet[HostRun]:
+    """Those of a job that stands still which have to end before it goes back."""
+    found = job.host_runs.filter(state__in=[*HOST_ACTIVE, HostRunState.UNKNOWN])
+    # Nobody would let these in to go down any more.
+    return found.exclude(HELD)
+
+
 def _undoing(run: HostRun) -> dict[str, Any]:
     """Columns of the host run that takes ``run`` back."""
     return {
@@ -102,8 +112,7 @@ def _refuse_what_still_runs(job: Job) -> None:
         raise OrderRefused(_("the job is a rollback itself: start the update again"))
     if job.state not in (*JOB_ENDED, JobState.HALTED):
         raise OrderRefused(_("the job is not over: cancel it first"))
-    under_way = job.host_runs.filter(state__in=[*HOST_ACTIVE, HostRunState.UNKNOWN])
-    if run := under_way.first():
+    if run := under_way(job).first():
         raise OrderRefused(_("%s has not ended yet: wait for it, or answer for it") % run.name)
 
 
@@ -130,10 +139,10 @@ def _to_take_back(job: Job) -> list[HostRun]:
 
 def _end(job: Job) -> None:
     """Its waiting hosts will not be updated any more; the conductor does the rest, and lets
-    workers take back what is staged."""
+    workers take back what was done before going down."""
     waiting = job.host_runs.filter(state=HostRunState.WAITING)
     ids = list(waiting.values_list("pk", flat=True))
     Job.objects.filter(pk=job.pk).update(cancelled=True)
-    staged = job.host_runs.filter(state=HostRunState.STAGED)
-    staged.update(wish=Wish.to_cancel(undo=True, force=False))
+    not_down = job.host_runs.filter(HELD | Q(state=HostRunState.STAGED))
+    not_down.update(wish=Wish.to_cancel(undo=True, force=False))
     call_off(job, ids)

@@ -52,7 +52,7 @@ class BatchStand:
     @property
     def to_start(self) -> int:
         """Hosts that a budget can still save."""
-        return self.waiting + self.staged
+        return self.waiting + self.staged + self.held
 
     @property
     def is_behind_us(self) -> bool:
