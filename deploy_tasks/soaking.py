@@ -17,6 +17,7 @@ from deploy_tasks import bells, clock, commands, journal, recipes, revisions, ss
 from deploy_tasks.errors import HostFailed, LinkLost
 from deploy_tasks.masking import Mask
 from deploy_tasks.models import Batch, Event, HostRun
+from deploy_tasks.orders.taken import newer_attempts
 from deploy_tasks.runner import target
 from deploy_tasks.states import JOB_OPEN, Gate, HostRunState
 from deploy_tasks.visible import words
@@ -85,7 +86,10 @@ def health(recipe: recipes.Recipe) -> int | None:
 
 
 def _soaks(run: HostRun) -> bool:
-    return Batch.objects.filter(job=run.job_id, n=run.batch, gate=Gate.SOAKING).exists()
+    """Whether what is on the host is to stay well for this job."""
+    soaks = Batch.objects.filter(job=run.job_id, n=run.batch, gate=Gate.SOAKING).exists()
+    newer = newer_attempts(run.job).filter(host_run__host=run.host_id)
+    return soaks and not newer.exists()
 
 
 def _ask(run: HostRun, recipe: recipes.Recipe) -> str:

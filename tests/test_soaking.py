@@ -11,7 +11,7 @@ from django.utils import timezone
 from demo.fleet import Fleet
 from deploy_tasks import bells, clock, conductor, orders, revisions, soaking
 from deploy_tasks.errors import HostFailed, LinkLost
-from deploy_tasks.models import Event, Game, HostRun, Job
+from deploy_tasks.models import Attempt, Event, Game, HostRun, Job
 from deploy_tasks.states import Gate, HostRunState, JobState
 from tests import factories
 from tests.faults.jobs import start
@@ -171,6 +171,19 @@ class TestWhatFollows:
         HostRun.objects.filter(pk=first(job).pk).update(undoes=updated)
         run = self.probe(first(job), 3)
         assert run.error == "it was taken back, and then fell over: exit 7"
+
+    def test_a_host_that_a_newer_job_has_updated_is_not_taken_back(
+        self, job: Job, answers: Answers
+    ) -> None:
+        """It says another version for good reason."""
+        answers[:] = ["the host says 3.0"]
+        hotfix = factories.job(job.game, state=JobState.SUCCEEDED)
+        later = HostRun.objects.create(
+            job=hotfix, host=first(job).host, state=HostRunState.SUCCEEDED, holds_host=False
+        )
+        Attempt.objects.create(host_run=later, uid="p.1", step=0, name="stop", number=1)
+        run = self.probe(first(job), 3)
+        assert (run.state, run.ill) == (HostRunState.SUCCEEDED, 0)
 
     @pytest.mark.parametrize(
         "silence", [LinkLost("gone"), HostFailed("refused"), TimeoutError("late")]
