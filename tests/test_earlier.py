@@ -3,12 +3,13 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from deploy_tasks import causes
 from deploy_tasks.models import Attempt, Game, HostRun, Job
 from deploy_tasks.states import AttemptState, HostRunState
 from tests import factories, scenes
-from webapp import earlier
+from webapp import earlier, lately
 from webapp.failures import failures
 
 pytestmark = pytest.mark.django_db
@@ -143,3 +144,15 @@ def test_only_so_many_hosts_are_looked_into(job: Job, monkeypatch: pytest.Monkey
         refused(job, f"eu-{n}", (4, NO_LIBRARY))
     told = failures(job)["causes"]
     assert [(one["found_in"], len(one["hosts"])) for one in told] == [("switch", 2), ("health", 1)]
+
+
+def test_the_dashboard_retries_from_the_step_in_which_the_cause_stands(job: Job) -> None:
+    refused(job, "eu-1", (4, NO_LIBRARY))
+    job.host_runs.update(ended_at=timezone.now())
+    (told,) = lately.failed(Job.objects.all())
+    assert (told.step, told.again, told.back_to) == ("switch", "switch", "switch")
+    refused(job, "eu-2")
+    assert {(one.step, one.again, one.back_to) for one in lately.failed(Job.objects.all())} == {
+        ("switch", "switch", "switch"),
+        ("health", "health", None),
+    }

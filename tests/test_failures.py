@@ -159,6 +159,11 @@ def test_an_undo_that_failed_belongs_to_the_failure_before_it(job: Job) -> None:
         "line": "psql: ERROR: a view depends on it",
         "by_hand": ["stage", "stop"],
     }
+    # Then it was tried again, and failed anew: that has not been taken back.
+    again = {"step": 2, "name": "unpack", "number": 2, "script_sha256": "0" * 64, "exit_status": 2}
+    again |= {"reason": first, "state": AttemptState.FAILED}
+    Attempt.objects.create(host_run=attempt.host_run, uid="again.1", **again)
+    assert failures(job)["causes"][0]["hosts"][0]["undo"] is None
 
 
 def test_what_a_retry_has_mended_is_no_cause(job: Job) -> None:
