@@ -6,45 +6,8 @@ freezes changes nothing in it.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
 
-Kind = Literal["do", "undo"]
-#: What befalls a step while its script runs.
-What = Literal["kill", "cancel", "cancel and leave", "pause", "another worker"]
-
-
-@dataclass(frozen=True)
-class Step:
-    name: str
-    optional: bool = False
-    always: bool = False
-    retries: int = 0
-    repeat: str = "ask"
-    done_if: bool = False
-    undo: bool = False
-    disruptive: bool = False
-    interrupt: str = "now"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Where it has ``current``, its last step that is no last thing brings the version."""
-
-    steps: tuple[Step, ...]
-    on_failure: str = "stop"
-    current: bool = False
-
-    @property
-    def switch(self) -> int | None:
-        plain = [n for n, step in enumerate(self.steps) if not step.always]
-        return plain[-1] if plain and self.current else None
-
-
-@dataclass(frozen=True)
-class Deed:
-    step: int
-    kind: Kind
-    what: What
+from tests.runner.told import Deed, Kind, Recipe
 
 
 class Ends(Exception):
@@ -115,8 +78,7 @@ class Model:
         self.cancelled = self.undoes = False
 
     def may_answer_not_run(self) -> bool:
-        assert self.lost
-        return self.recipe.steps[self.lost[0]].repeat != "never"
+        return self.lost is not None and self.recipe.steps[self.lost[0]].repeat != "never"
 
     def answer(self, answer: str) -> None:
         assert self.lost
@@ -136,14 +98,11 @@ class Model:
     def resume(self) -> None:
         self.wish = ""
 
-    def irreversible(self) -> bool:
-        steps = [self.recipe.steps[n] for n in self.standing]
-        return any(not one.undo and (one.disruptive or one.repeat == "never") for one in steps)
-
     def may_roll_back(self) -> bool:
-        can = any(self.recipe.steps[n].undo for n in self.standing)
+        steps = [self.recipe.steps[n] for n in self.standing]
+        for_good = (one for one in steps if one.disruptive or one.repeat == "never")
         rests = self.state in ("succeeded", "failed", "cancelled")
-        return rests and can and not self.irreversible()
+        return rests and any(one.undo for one in steps) and all(one.undo for one in for_good)
 
     def roll_back(self) -> None:
         self.rolls_back = True
@@ -282,10 +241,8 @@ class Model:
         self.state = state
 
     def _leave_lost(self) -> None:
-        assert self.lost
-        n = self.lost[0]
-        if self.recipe.steps[n].repeat == "never":
-            self.spoilt.add(n)
+        if self.lost and self.recipe.steps[self.lost[0]].repeat == "never":
+            self.spoilt.add(self.lost[0])
         self.lost = None
 
     # What scripts do
@@ -298,7 +255,7 @@ class Model:
         elif not step.always:
             self.has_gone_back = False
             self.final.clear()
-        elif self.has_gone_back:
+        elif self.has_gone_back and not self.rolls_back:
             self.final.add(n)
         if kind == "do" and step.done_if and n in self.there:
             return "skipped"
@@ -337,7 +294,5 @@ class Model:
         felt = next((n for n, one in enumerate(self.recipe.steps) if one.disruptive), None)
         if self.state in ("succeeded", "rolled_back") or felt is None:
             return False
-        return True if self._felt_and_stands(felt) and not self.rolls_back else None
-
-    def _felt_and_stands(self, felt: int) -> bool:
-        return any(n >= felt and not self.recipe.steps[n].always for n in self.standing)
+        stands = any(n >= felt and not self.recipe.steps[n].always for n in self.standing)
+        return True if stands and not self.rolls_back else None

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.db.models import F
@@ -15,81 +14,12 @@ from deploy_tasks.runner.story import LetGo
 from deploy_tasks.states import HOST_ENDED, JOB_ENDED, Pause
 from tests.faults.host.slow import kill_runner
 from tests.faults.jobs import mira, start, sweep
-from tests.runner.model import Deed, Kind, Model, Recipe
+from tests.runner.model import Model
+from tests.runner.told import PLAY, Deed, Gone, Story, Turn, text_of
 from tests.runner.world import Worker, count
 from tests.waiting import until
 
-#: What each script does, in its home.
-PLAY = """\
-echo "$step $kind" >>count
-while [ -e "hold.$step.$kind" ]; do sleep .02; done
-left=$(cat "broken.$step.$kind" 2>/dev/null || echo 0)
-if [ "$left" -gt 0 ]; then echo $((left - 1)) >"broken.$step.$kind"; exit 3; fi
-"""
 RESTING = [*HOST_ENDED, "unknown", "paused"]
-
-
-@dataclass(frozen=True)
-class Gone:
-    """A worker is gone where it comes to a failpoint: it is dead, has stopped, or is frozen, and
-    what it had still to say is not heard any more."""
-
-    point: str
-    times: int
-    how: str
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What a person does where it rests, and what befalls it until it rests again."""
-
-    mends: bool = False
-    #: Of a retry: the step to begin from.
-    begin: int | None = None
-    answer: str = "it_ran"
-    #: Instead of a resume.
-    cancels: bool = False
-    deed: Deed | None = None
-    gone: Gone | None = None
-
-
-@dataclass(frozen=True)
-class Story:
-    recipe: Recipe
-    broken: dict[tuple[int, Kind], int] = field(default_factory=dict)
-    there: frozenset[int] = frozenset()
-    turns: tuple[Turn, ...] = (Turn(),)
-    back: Turn | None = None
-
-    def __str__(self) -> str:
-        broken = {f"{self.recipe.steps[n].name} {kind}": k for (n, kind), k in self.broken.items()}
-        there = [self.recipe.steps[n].name for n in sorted(self.there)]
-        turns = [f"  {turn}" for turn in (*self.turns, *filter(None, [self.back]))]
-        return "\n".join([text_of(self.recipe), f"{broken=}", f"{there=}", *turns])
-
-
-def text_of(recipe: Recipe) -> str:
-    lines = ["recipe: any", f"on_failure: {recipe.on_failure}"]
-    lines += ["current: cat version"] if recipe.current else []
-    return "\n".join([*lines, "steps:", *(_step(recipe, n) for n in range(len(recipe.steps)))])
-
-
-def _step(recipe: Recipe, n: int) -> str:
-    step = recipe.steps[n]
-    play = f"step={step.name}; kind={{}}; . ./play"
-    brings, takes = "", ""
-    if n == recipe.switch:
-        brings, takes = '; echo "$version" >version', '; echo "$previous" >version'
-    run = f"{play.format('do')}; touch did.{step.name}{brings}"
-    keys = [f"name: {step.name}", f"repeat: {step.repeat}", f"interrupt: {step.interrupt}"]
-    keys += [name for name in ("optional: true",) if step.optional]
-    keys += [name for name in ("always: true",) if step.always]
-    keys += [name for name in ("disruptive: true",) if step.disruptive]
-    keys += [f"retries: {{times: {step.retries}, delay: 10ms}}"] if step.retries else []
-    keys += [f"done_if: test -e did.{step.name}"] if step.done_if else []
-    keys += [f"run: '{run}'"]
-    keys += [f"undo: '{play.format('undo')}; rm -f did.{step.name}{takes}'"] if step.undo else []
-    return f"  - {{{', '.join(keys)}}}"
 
 
 class Player:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from demo.fleet import Fleet
 from deploy_tasks import failpoints
 from deploy_tasks.models import Game, Host, HostRun, Job
-from tests.runner.model import Deed, Recipe, Step
-from tests.runner.playing import Gone, Player, Story, Turn
+from tests.runner.playing import Player
+from tests.runner.told import Deed, Gone, Recipe, Step, Story, Turn
 from tests.runner.world import Worker
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
