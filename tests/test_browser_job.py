@@ -646,6 +646,29 @@ def test_the_line_that_tells_why_is_in_view_and_marked(tab: Tab, small: Job) -> 
     expect(page.get_by_role("button", name="Copy 3 lines")).to_be_visible()
 
 
+def test_a_key_leads_to_lines_that_look_like_errors_also_in_steps_that_ended_well(
+    tab: Tab, small: Job
+) -> None:
+    run = run_in(small, HostRunState.FAILED)
+    first, second = run.attempts.order_by("step")[1:3]
+    scenes.add_output(small, first, b"all is well\n" * 50)
+    scenes.add_output(small, second, b"well\n" * 80 + b"libssl: cannot open it\n" + b"well\n" * 80)
+    page = tab.open_job(small, f"?host={run.name}")
+    tells = page.locator("#log .lines li.tells")
+    expect(tells).to_be_in_viewport()
+    pointed = page.locator("#log .lines li.pointed")
+    page.keyboard.press("m")
+    expect(pointed).to_contain_text("libssl: cannot open it")
+    expect(pointed).to_be_in_viewport()
+    head = page.locator("#log summary", has_text=second.name)
+    expect(head).to_contain_text("1 line looks like an error")
+    # From the last it leads to the first again.
+    page.keyboard.press("m")
+    expect(pointed.filter(has_text="ERROR")).to_be_in_viewport()
+    expect(pointed).to_have_count(1)
+    assert tab.complaints() == []
+
+
 def test_a_text_is_found_in_one_host_and_in_all_of_them(tab: Tab, large: Job) -> None:
     failed = run_in(large, HostRunState.FAILED)
     page = tab.open_job(large, f"?host={failed.name}")

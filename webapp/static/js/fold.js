@@ -6,12 +6,14 @@ import { element, setClass, setText } from "./dom.js";
 import { Lines } from "./lines.js";
 import { attemptClass } from "./marks.js";
 import { lineHash } from "./place.js";
-import { clock, fill, gettext, number, size, span, until } from "./words.js";
+import { clock, fill, gettext, ngettext, number, size, span, until } from "./words.js";
+import { countWrong, looksWrong } from "./wrong.js";
 
 export class Fold {
   /** The places of lines that a link, or the cause of a failure, points to. */
   #pointed = new Map(); // place -> class
   #needle = "";
+  #counted = { to: 0, n: 0 }; // lines that look like errors
 
   /** `need(attempt)` reads its output, `need(attempt, {from, to})` lines of it by their places. */
   constructor(attempt, { scroller, host, download, need }) {
@@ -64,7 +66,7 @@ export class Fold {
     const ago = { time: until((now - heard) / 1000) };
     setClass(this.mark, attemptClass(unheard ? (gone ?? attempt.state) : attempt.state));
     setText(this.time, unheard ? "" : span(attempt.took(now)));
-    setText(this.note, unheard ? fill(gettext("running when last heard of, %(time)s ago"), ago) : attempt.reason);
+    setText(this.note, unheard ? fill(gettext("running when last heard of, %(time)s ago"), ago) : attempt.reason || this.#wrong());
     setClass(this.note, unheard ? "f-note unheard" : "f-note");
     const status = attempt.rc === null ? "" : fill(gettext("exit %(rc)s"), { rc: attempt.rc });
     setText(this.end, status || (attempt.state === "running" && !unheard ? gettext("running") : ""));
@@ -86,6 +88,15 @@ export class Fold {
     this.lines.paint({ stick });
   }
 
+  /** Of a step that ended well: what has been read of it may say otherwise. */
+  #wrong() {
+    const { state, printed } = this.attempt;
+    if (state !== "succeeded") return "";
+    if (this.#counted.to !== printed.end) this.#counted = { to: printed.end, n: countWrong(this.attempt) };
+    const { n } = this.#counted;
+    return n ? fill(ngettext("%(n)s line looks like an error", "%(n)s lines look like errors", n), { n: number(n) }) : "";
+  }
+
   /** Show what was looked for wherever it is. */
   highlight(needle) {
     this.#needle = needle.toLowerCase();
@@ -93,9 +104,13 @@ export class Fold {
 
   /** Bring a line into view and mark it. */
   reveal(place, kind) {
-    for (const [other, was] of this.#pointed) if (was === kind) this.#pointed.delete(other);
+    this.unmark(kind);
     this.#pointed.set(place, kind);
     this.lines.reveal(place);
+  }
+
+  unmark(kind) {
+    for (const [place, was] of this.#pointed) if (was === kind) this.#pointed.delete(place);
   }
 
   #needLines(from, to) {
@@ -118,10 +133,14 @@ export class Fold {
     const line = attempt.lineAt(place);
     const n = attempt.numberOf(place);
     const code = element("code");
+    const wrong = line && looksWrong(line.text);
     if (line) code.append(...this.#pieces(line));
     return element(
       "li",
-      { class: this.#pointed.get(place) ?? (line ? null : "to-read") },
+      {
+        class: this.#pointed.get(place) ?? (wrong ? "wrong" : line ? null : "to-read"),
+        title: wrong ? gettext("looks like an error") : null,
+      },
       n === null
         ? element("i")
         : element("a", { href: lineHash({ ...attempt, host: this.host, line: n }) }, String(n)),

@@ -54,7 +54,11 @@ export class Lines {
       return this.#put(kept.place, kept.top);
     }
     const top = this.#scrolledIn();
-    const first = Math.max(low, Math.min(end - rows, low + Math.floor(top / this.#room)));
+    // None of its rows is in view, at most the edge below them: it brings itself nowhere.
+    const after = top > this.root.offsetHeight - this.#height;
+    if (this.from !== null && (after || -top >= this.#scroller.clientHeight))
+      return this.#show({ from: Math.max(low, Math.min(this.from, end)), to: Math.min(this.to, end) });
+    const first = Math.max(low, Math.min(end - 1, low + Math.floor(top / this.#room)));
     this.#show(around(first, rows, { low, end }));
     if (top > 0) this.#put(first, 0);
   }

@@ -8,6 +8,7 @@ import { Fold } from "./fold.js";
 import { square, squareClass } from "./marks.js";
 import { isGone, tell } from "./states.js";
 import { fill, gettext, ngettext, number, size } from "./words.js";
+import { wrongAfter } from "./wrong.js";
 
 /** Pixels from the end that still count as being there. */
 const NEAR = 32;
@@ -28,6 +29,8 @@ export class LogPane {
       folds: new Map(),
       expectedTop: 0,
       wanted: null,
+      seeks: null,
+      marked: null,
       explained: false,
       needle: "",
     });
@@ -62,6 +65,36 @@ export class LogPane {
     this.paint();
   }
 
+  /** Go to the next line that looks like an error, in whatever step: the others are read for it. */
+  nextWrong() {
+    if (!this.folds.size) return;
+    const all = [...this.folds.values()];
+    const { fold, place } = this.marked ?? { fold: this.folds.get(this.#chosen()), place: -1 };
+    const at = all.indexOf(fold);
+    this.seeks = { behind: place, folds: [...all.slice(at), ...all.slice(0, at + 1)] };
+    this.#follow(false);
+    this.#seek();
+  }
+
+  #seek() {
+    const { folds } = this.seeks;
+    for (; folds.length; folds.shift(), this.seeks.behind = -1) {
+      const [fold] = folds;
+      const { attempt } = fold;
+      if (!attempt.asked && attempt.bytes) this.need(attempt);
+      if (attempt.start === null && attempt.bytes) return; // goes on once it is read
+      const place = wrongAfter(attempt, this.seeks.behind);
+      if (place === null) continue;
+      this.seeks = null;
+      fold.byHand = fold.details.open = true;
+      for (const other of this.folds.values()) other.unmark("pointed");
+      fold.reveal(place, "pointed");
+      this.marked = { fold, place };
+      return this.#soon();
+    }
+    this.seeks = null;
+  }
+
   /** Show a text wherever it is; "" for none. */
   highlight(needle) {
     this.needle = needle;
@@ -74,6 +107,7 @@ export class LogPane {
     this.transcript = transcript;
     this.folds.clear();
     this.wanted = null;
+    this.seeks = this.marked = null;
     this.explained = false;
     this.toCome = null;
     this.parts.folds.replaceChildren();
@@ -99,6 +133,7 @@ export class LogPane {
       fold.paint(now, { stick: this.following && fold.attempt === chosen, gone: gone(host) });
     }
     this.#steps(host);
+    if (this.seeks) this.#seek();
     if (this.wanted) this.#bring();
     else if (this.following) this.#explain(host, chosen);
     if (this.following) this.#toEnd(chosen);
@@ -135,7 +170,8 @@ export class LogPane {
     if (place < 0) return;
     this.explained = true;
     this.#follow(false);
-    this.folds.get(chosen).reveal(first + place, "tells");
+    this.marked = { fold: this.folds.get(chosen), place: first + place };
+    this.marked.fold.reveal(first + place, "tells");
   }
 
   /** Spans that grow, once a second. */

@@ -235,6 +235,7 @@ listen({
   w: () => chosen.log.toggleWrap(),
   l: () => chosen.log.toggleWide(),
   e: () => fleet.nextFailure(),
+  m: () => chosen.log.nextWrong(),
   "g j": () => location.assign(page.urls.jobs),
   "g d": () => location.assign("/"),
   "g h": () => location.assign(page.urls.inventory),
