@@ -128,13 +128,15 @@ class Fleet:
     def stop(self, group: int = 0) -> None:
         """Stop one server and cut its connections. What runs on its hosts goes on."""
         if process := self._running.pop(group, None):
-            # What it begins while we look would keep its port.
-            process.send_signal(signal.SIGSTOP)
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            connections = processes.connections(process.pid)
-            process.kill()
+            connections = []
+            if process.poll() is None:
+                # What it begins while we look would keep its port.
+                process.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                connections = processes.connections(process.pid)
+                process.kill()
             process.wait(10)
-            processes.kill(connections)
+            processes.end(connections)
 
     def freeze(self, group: int = 0, *, and_connections: bool = False) -> None:
         """Its hosts take connections, and not a word comes; nor, if wanted, on those they have."""

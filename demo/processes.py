@@ -3,8 +3,14 @@
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+#: Seconds.
+ENDED_WITHIN = 10.0
+#: States of a process that holds nothing any more.
+GONE = ("", "Z", "X")
 
 
 def connections(listener: int) -> list[int]:
@@ -27,10 +33,29 @@ def kill(pids: Iterable[int]) -> None:
     send(signal.SIGKILL, pids)
 
 
+def end(pids: Iterable[int]) -> None:
+    """Kill them, and wait until they hold nothing any more: a port, for one."""
+    pids = list(pids)
+    kill(pids)
+    deadline = time.monotonic() + ENDED_WITHIN
+    while left := [pid for pid in pids if _state(pid) not in GONE]:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"they do not end: {left}")
+        time.sleep(0.001)
+
+
 def send(number: signal.Signals, pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+
+
+def _state(pid: int) -> str:
+    """A letter; empty where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+    except OSError:
+        return ""
 
 
 def _parent_and_name(pid: int) -> tuple[int, str]:
