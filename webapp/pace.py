@@ -2,7 +2,7 @@
 and from earlier jobs of the recipe where too few of these have been through a step yet."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
@@ -107,8 +107,8 @@ def pace(job: Job) -> PaceReport:
                 "failed": failed[name],
             }
         )
-    left = _left(job, names, usual, running)
     slow = _slow(usual, running)
+    left = _left(job, names, usual, running, slow)
     return {
         "steps": steps,
         "slow": slow,
@@ -137,7 +137,8 @@ def _outlook(job: Job) -> Outlook:
     names = revisions.step_names(job.revision)
     usual = _usual(job, names, _own(job))
     running = _running(job, timezone.now())
-    return _slow(usual, running), _left(job, names, usual, running)
+    slow = _slow(usual, running)
+    return slow, _left(job, names, usual, running, slow)
 
 
 def _usual(
@@ -183,7 +184,11 @@ def _running(job: Job, now: datetime) -> Running:
 
 
 def _left(
-    job: Job, names: Sequence[str], usual: Mapping[str, Usual | None], running: Running
+    job: Job,
+    names: Sequence[str],
+    usual: Mapping[str, Usual | None],
+    running: Running,
+    slow: Collection[str],
 ) -> float | None:
     known = [usual[name] for name in names]
     if job.state != JobState.RUNNING or job.cancelled or None in known:
@@ -197,8 +202,8 @@ def _left(
     if any(batch[HostRunState.UNKNOWN] or batch[HostRunState.PAUSED] for batch in counts.values()):
         return None
     to_go = {n: of[HostRunState.WAITING] + of[HostRunState.STAGED] for n, of in counts.items()}
-    slow = set(_slow(usual, running))
-    moves = {batch for host, (_step, _age, batch) in running.items() if host not in slow}
+    hold_up = set(slow)
+    moves = {batch for host, (_step, _age, batch) in running.items() if host not in hold_up}
     moves |= {n for n, of in counts.items() if to_go[n] or of[HostRunState.QUEUED]}
     if any(batch not in moves for _step, _age, batch in running.values()):
         return None  # all that a batch waits for may hang
