@@ -9,8 +9,6 @@ from pathlib import Path
 
 #: Seconds.
 ENDED_WITHIN = 10.0
-#: States of a process that holds nothing any more.
-GONE = ("", "Z", "X")
 
 
 def connections(listener: int) -> list[int]:
@@ -38,7 +36,7 @@ def end(pids: Iterable[int]) -> None:
     pids = list(pids)
     kill(pids)
     deadline = time.monotonic() + ENDED_WITHIN
-    while left := [pid for pid in pids if _state(pid) not in GONE]:
+    while left := [pid for pid in pids if not gone(pid)]:
         if time.monotonic() > deadline:
             raise RuntimeError(f"they do not end: {left}")
         time.sleep(0.001)
@@ -50,12 +48,12 @@ def send(number: signal.Signals, pids: Iterable[int]) -> None:
             os.kill(pid, number)
 
 
-def _state(pid: int) -> str:
-    """A letter; empty where there is no such process."""
+def gone(pid: int) -> bool:
+    """Whether it holds nothing any more; where nobody reaps, it may still have its id."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
-    except OSError:
-        return ""
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _parent_and_name(pid: int) -> tuple[int, str]:

@@ -156,10 +156,3 @@ def pid_namespace() -> Iterator[list[str]]:
     finally:
         processes.kill([int(one) for one in children.read_text().split()])
         outside.wait(10)
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True

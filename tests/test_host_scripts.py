@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.processes import gone
 from deploy_tasks import commands, frames
 from deploy_tasks.commands import Probe, Program, Script, Variables
 from deploy_tasks.looking.found import Found
@@ -20,7 +21,6 @@ from tests.host_shell import (
     SHELLS,
     HostShell,
     ends,
-    gone,
     killed_after,
     output,
     pid_namespace,

@@ -27,10 +27,11 @@ from hypothesis.stateful import (
 )
 
 from demo import processes
+from demo.processes import gone
 from deploy_tasks import commands, frames
 from deploy_tasks.commands import Program, Script
 from tests.faults.world import COUNT
-from tests.host_shell import NONE, SHELLS, HostShell, gone, report
+from tests.host_shell import NONE, SHELLS, HostShell, report
 from tests.waiting import until
 
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

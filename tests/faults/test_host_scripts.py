@@ -17,19 +17,11 @@ from typing import Protocol
 import pytest
 
 from demo import processes
+from demo.processes import gone
 from deploy_tasks import commands, frames
 from deploy_tasks.commands import Probe, Program, Script
 from tests.faults.disks import mounted
-from tests.host_shell import (
-    NONE,
-    SHELLS,
-    HostShell,
-    ends,
-    gone,
-    output,
-    pid_namespace,
-    report,
-)
+from tests.host_shell import NONE, SHELLS, HostShell, ends, output, pid_namespace, report
 from tests.waiting import until
 
 #: Of a plan's watchdog, in seconds.

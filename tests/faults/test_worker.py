@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from demo.fleet import Fleet, FleetHost
 from demo.keys import make_key
+from demo.processes import gone
 from deploy_tasks import desk, failpoints, keeper, orders, owner, revisions
 from deploy_tasks.journal import Entry, writer
 from deploy_tasks.models import Event, Game, HostRun, Job
@@ -22,7 +23,6 @@ from deploy_tasks.runner import passage
 from tests.faults.crew import Crew, Nursery
 from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_for_end
 from tests.faults.world import COUNT, assert_world_ok, started
-from tests.host_shell import gone
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]

@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 from demo.fleet import Fleet, FleetHost
+from demo.processes import gone
 from deploy_tasks.models import Game, HostRun
 from tests.faults.jobs import RECIPE, is_working, make_game, start
-from tests.host_shell import gone
 from tests.waiting import until
 
 

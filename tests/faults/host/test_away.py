@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from demo.fleet import Fleet, FleetHost
+from demo.processes import gone
 from deploy_tasks import clock, failpoints, orders
 from deploy_tasks.models import Game, HostRun, Job
 from deploy_tasks.runner import contact, story
@@ -14,7 +15,6 @@ from tests.faults.crew import Crew
 from tests.faults.host.slow import make_slow, slots, start_and_wait, wait_until_unknown
 from tests.faults.jobs import RECIPE, make_game, mira, start, wait_for_end
 from tests.faults.world import COUNT, assert_world_ok, started
-from tests.host_shell import gone
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from demo.fleet import Fleet, FleetHost
+from demo.processes import gone
 from deploy_tasks import failpoints, orders, owner
 from deploy_tasks.models import Event, Game, HostRun
 from deploy_tasks.runner import following, story
@@ -22,8 +23,12 @@ from tests.faults.host.slow import (
 )
 from tests.faults.jobs import RECIPE, make_game, mira, start, wait_for_end
 from tests.faults.world import COUNT, assert_world_ok, started
-from tests.host_shell import gone
 from tests.waiting import until
+
+#: ``work`` may be repeated, and what it has started outlives it.
+LEAVES_A_CHILD = with_repeat("safe").replace(
+    "touch working", "[ -e child ] || { sleep 60 & echo $! >child; }\n      touch working"
+)
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 
@@ -106,9 +111,7 @@ def test_nothing_is_done_again_beside_what_is_left_of_it(
     host: FleetHost, fleet: Fleet, crew: Crew
 ) -> None:
     crew.start()
-    more = "[ -e child ] || { sleep 60 & echo $! >child; }\n      touch working"
-    text = with_repeat("safe").replace("touch working", more)
-    run = start_and_wait(make_slow(fleet, host, text), host)
+    run = start_and_wait(make_slow(fleet, host, LEAVES_A_CHILD), host)
     kill_runner(run, host)
     wait_until_unknown(run)
     child = (host.home / "child").read_text().strip()
@@ -129,9 +132,7 @@ def test_a_loss_whose_consequence_was_not_stored_is_looked_into_again(
 ) -> None:
     """A worker died between the two, as the rows tell, and the next one has no connection yet."""
     crew.start()
-    more = "[ -e child ] || { sleep 60 & echo $! >child; }\n      touch working"
-    text = with_repeat("safe").replace("touch working", more)
-    run = start_and_wait(make_slow(fleet, host, text), host)
+    run = start_and_wait(make_slow(fleet, host, LEAVES_A_CHILD), host)
     kill_runner(run, host)
     wait_until_unknown(run)
     reason, child = run.reason, int((host.home / "child").read_text())

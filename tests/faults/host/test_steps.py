@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from demo.fleet import Fleet, FleetHost
+from demo.processes import gone
 from deploy_tasks import frames
 from deploy_tasks.models import Event, Game
 from deploy_tasks.runner import story
@@ -13,7 +14,6 @@ from tests.faults.crew import Crew
 from tests.faults.host.slow import make_slow, slots, start_and_wait
 from tests.faults.jobs import RECIPE, make_game, start, wait_for_end
 from tests.faults.world import COUNT, assert_world_ok
-from tests.host_shell import gone
 from tests.waiting import until
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
