@@ -19,7 +19,7 @@ from deploy_tasks.runner.plans import STANDING, LivePlan, Way
 from deploy_tasks.runner.story import Later, LetGo, Story
 from deploy_tasks.runner.uploading import Upload
 from deploy_tasks.standing import has_begun, standing, was_refused, without_previous
-from deploy_tasks.states import AttemptKind, AttemptState
+from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from deploy_tasks.wishes import Wish
 
 #: Seconds between two tries of what the host answers and does not do.
@@ -433,9 +433,11 @@ class Work:
 
     @desk.asked
     def _failures(self, attempt: Attempt) -> int:
-        """How often its step has failed since a person last said "again"; also under others."""
-        orders = Event.objects.filter(job=self._run.job_id, kind=Event.Kind.ORDER)
-        said = orders.filter(data__what="retry").order_by("seq").values_list("at", flat=True).last()
+        """How often its step has failed since a person last said "again" of this host, which takes
+        it back to waiting; also under others."""
+        moves = Event.objects.filter(host_run=self._run.pk, kind=Event.Kind.HOST)
+        again = moves.filter(data__to=HostRunState.WAITING.value).order_by("seq")
+        said = again.values_list("at", flat=True).last()
         return sum(
             (one.step, one.kind, one.state) == (attempt.step, attempt.kind, AttemptState.FAILED)
             and (said is None or one.ended_at is None or one.ended_at > said)
