@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
@@ -75,17 +75,12 @@ class Contact:
             if not launched and self._session is None:
                 self._refuse_burnt()
             try:
-                self._session = self._connect(launched=launched)
+                return self._connect(launched=launched)
             except ConnectFailed as failure:
                 # It may be our own doing.
                 self.look(launched=launched)
                 self._note_away(failure)
                 self._wait_after(failure, launched=launched)
-                continue
-            self._claim.wait()
-            self._pin(self._session)
-            failpoint("claim.committed")
-            return self._session
 
     def _pin(self, session: ssh.Session) -> None:
         """A key that a certificate vouches for and that is new here, such as after the host was
@@ -103,9 +98,13 @@ class Contact:
             self.look(launched=launched)
 
         try:
-            return ssh.connect(self._target, making=making)
+            session = self._session = ssh.connect(self._target, making=making)
         finally:
             self._story.carriage.wake = lambda: None
+        self._claim.wait()
+        self._pin(session)
+        failpoint("claim.committed")
+        return session
 
     def ask(self, program: Program, *, launched: bool) -> ssh.Result:
         """Run something short that may be run again, until it was answered."""
@@ -125,15 +124,21 @@ class Contact:
                 self._story.link(Link.CONNECTED)
                 return answer
 
-    def ask_if_there(self, program: Program) -> bytes:
-        """What the host prints, where it is connected and does so: it is not waited for."""
-        if not (self._session and self._session.is_alive):
-            return b""
-        with suppress(TimeoutError, LinkLost, HostFailed):
-            return self._session.run(
-                program.command, stdin=program.stdin, timeout=GLANCE_LIMIT
-            ).stdout
-        return b""
+    def ask_once(self, program: Program) -> bytes | None:
+        """What the host prints, where it can be reached at once and does so: it is not waited
+        for."""
+        try:
+            alive = self._session and self._session.is_alive
+            session = self._session if alive else self._connect(launched=True)
+            assert session
+            with self.cut_when_woken(session, launched=True):
+                return session.run(
+                    program.command, stdin=program.stdin, timeout=GLANCE_LIMIT
+                ).stdout
+        except (TimeoutError, LinkLost, HostFailed):
+            # It may be our own doing.
+            self.look(launched=True)
+            return None
 
     @contextmanager
     def cut_when_woken(self, session: ssh.Session, *, launched: bool) -> Iterator[None]:

@@ -13,17 +13,19 @@ from deploy_tasks.visible import words
 NAMED = 5
 
 
-def named(contact: Contact, plan: str, mask: Mask, *, certain: bool) -> str:
-    """Such as ``4711 tar, 4712 gzip``; empty where nothing is left.
+def named(contact: Contact, plan: str, mask: Mask, *, certain: bool) -> str | None:
+    """Such as ``4711 tar, 4712 gzip``; empty where nothing is left, None where nobody can say.
 
-    Not ``certain``: also where the host is not there, or says nothing. Certain: it is asked until
-    it answers; raises Unknown where it does not, and what `Contact.ask` raises.
+    Certain: the host is asked until it answers; raises Unknown where it does not, and what
+    `Contact.ask` raises.
     """
     program, mark = commands.left(plan)
-    said = _asked(contact, program) if certain else contact.ask_if_there(program)
-    _noise, found, answer = said.partition(mark)
-    if certain and not found:
-        raise Unknown(_("the host does not say what a lost step has left running there"))
+    said = _asked(contact, program) if certain else contact.ask_once(program)
+    _noise, found, answer = (said or b"").partition(mark)
+    if not found:
+        if certain:
+            raise Unknown(_("the host does not say what a lost step has left running there"))
+        return None
     # The rest of the mark's own line is the host's uptime.
     lines = words(answer.partition(b"\n")[2], mask).splitlines()
     more = ["…"] if len(lines) > NAMED else []

@@ -400,18 +400,7 @@ class Work:
         doubtful = lost if left else unsafe
         if not doubtful:
             return
-        what = {"step": "”, “".join(one.name for one in doubtful), "reason": doubtful[0].reason}
-        if not left:
-            raise Unknown(
-                _("whether step “%(step)s” ran to its end is not known: %(reason)s") % what
-            )
-        raise Unknown(
-            _(
-                "whether step “%(step)s” ran to its end is not known: %(reason)s; "
-                "what it had started runs there still: %(left)s"
-            )
-            % {**what, "left": left}
-        )
+        raise Unknown(_doubt(doubtful, left))
 
     def _tries_again(self, step: recipes.Step, attempt: Attempt, *, has_waited: bool) -> bool:
         """A new attempt by itself after a known failure, as often as the recipe says."""
@@ -447,3 +436,25 @@ class Work:
 
 def _undoing(attempt: Attempt) -> str:
     return _("undoing: %s") % attempt.reason
+
+
+def _doubt(lost: Sequence[Attempt], left: str | None) -> str:
+    """``left``: see `left_over.named`."""
+    what = {"step": "”, “".join(one.name for one in lost), "reason": lost[0].reason, "left": left}
+    if left is None:
+        return (
+            _(
+                "whether step “%(step)s” ran to its end is not known: %(reason)s; "
+                "nor does the host say what runs there still"
+            )
+            % what
+        )
+    if left:
+        return (
+            _(
+                "whether step “%(step)s” ran to its end is not known: %(reason)s; "
+                "what it had started runs there still: %(left)s"
+            )
+            % what
+        )
+    return _("whether step “%(step)s” ran to its end is not known: %(reason)s") % what

@@ -127,23 +127,48 @@ def test_nothing_is_done_again_beside_what_is_left_of_it(
     assert_world_ok(fleet, run.job, repeated={"work"})
 
 
+@pytest.mark.parametrize("rule", ["safe", "ask"])
 def test_a_loss_whose_consequence_was_not_stored_is_looked_into_again(
-    host: FleetHost, fleet: Fleet, crew: Crew
+    rule: str, host: FleetHost, fleet: Fleet, crew: Crew
 ) -> None:
     """A worker died between the two, as the rows tell, and the next one has no connection yet."""
     crew.start()
-    run = start_and_wait(make_slow(fleet, host, LEAVES_A_CHILD), host)
+    text = LEAVES_A_CHILD.replace("repeat: safe", f"repeat: {rule}")
+    run = start_and_wait(make_slow(fleet, host, text), host)
     kill_runner(run, host)
     wait_until_unknown(run)
     reason, child = run.reason, int((host.home / "child").read_text())
-    changes = {"state": "running", "reason": "", "lease_until": None, "rung_at": None}
-    # Our id, at another time.
-    dead = f"{owner.me().rpartition(':')[0]}:1"
-    HostRun.objects.filter(pk=run.pk).update(**changes, owner=dead)
+    assert reason.endswith(f"runs there still: {child} sleep")
+    forget_the_consequence(run)
     wait_until_unknown(run)
     assert run.reason == reason
     os.kill(child, signal.SIGKILL)
     assert_world_ok(fleet, run.job)
+
+
+def test_a_host_that_is_away_when_a_loss_is_looked_into_again_is_not_waited_for(
+    own_fleet: Fleet, crew: Crew, transactional_db: None
+) -> None:
+    host = own_fleet.hosts[0]
+    crew.start()
+    run = start_and_wait(make_slow(own_fleet, host, RECIPE), host)
+    kill_runner(run, host)
+    wait_until_unknown(run)
+    own_fleet.stop(host.group)
+    forget_the_consequence(run)
+    wait_until_unknown(run)
+    assert run.reason == (
+        "whether step “work” ran to its end is not known: "
+        "Patchwave's own runner on the host was killed; "
+        "nor does the host say what runs there still"
+    )
+
+
+def forget_the_consequence(run: HostRun) -> None:
+    changes = {"state": "running", "reason": "", "lease_until": None, "rung_at": None}
+    # Our id, at another time.
+    dead = f"{owner.me().rpartition(':')[0]}:1"
+    HostRun.objects.filter(pk=run.pk).update(**changes, owner=dead)
 
 
 def test_an_orphan_is_waited_for(game: Game, host: FleetHost, fleet: Fleet) -> None:
