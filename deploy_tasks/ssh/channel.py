@@ -219,8 +219,13 @@ class Channel:
         while (data := self.read(deadline - time.monotonic())) != b"":
             if data is None:
                 raise TimeoutError(_("the command did not end within %g s") % timeout)
-        if not self._raw.status_event.wait(max(0.0, deadline - time.monotonic())):
-            raise TimeoutError(_("the command did not end within %g s") % timeout)
+        # A command may have closed its output and hang, and its link die meanwhile.
+        while not self._raw.status_event.wait(
+            max(0.0, min(deadline, self._session.next_check) - time.monotonic())
+        ):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(_("the command did not end within %g s") % timeout)
+            self._session.check()
         if self._raw.exit_status >= 0:
             return self._raw.exit_status
         self._session.require_link()

@@ -139,6 +139,36 @@ def test_a_half_open_link_is_noticed_and_followed_from_the_same_byte(
     assert_world_ok(fleet, job)
 
 
+@pytest.mark.parametrize(
+    ("direction", "asked"),
+    [
+        (("up",), "touch asked"),
+        (("down",), "touch asked"),
+        (("up", "down"), "touch asked; exec >&- 2>&-"),
+    ],
+)
+def test_a_link_that_dies_at_once_under_a_question_that_hangs_is_noticed(
+    direction: tuple[str, ...], asked: str, fleet: Fleet, line: Line, crew: Crew, wary: None
+) -> None:
+    """Before the host was told that its answer takes long; also where nothing is left to answer
+    with. The host is not blamed for it, and is asked again."""
+    host = fleet.hosts[0]
+    first = f"if [ ! -e asked ]; then {asked}; sleep 60; fi; "
+    game = make_game(fleet, RECIPE.replace("current: ", f"current: {first}"))
+    game.hosts.filter(name=host.name).update(address=line.address, port=line.port)
+    crew.start()
+    job = start(game, host)
+    until(lambda: (host.home / "asked").exists(), "it is asked")
+    line.swallow(*direction)
+    wait_for_end(job, "succeeded", seconds=15)
+    (away,) = Event.objects.filter(job=job, kind="link", data__to="unreachable")
+    assert "no sign of life" in (away.data or {})["reason"]
+    # Its sshd learns of it only now.
+    line.cut()
+    until(lambda: left_on(fleet) == [], "what hung has ended")
+    assert_world_ok(fleet, job)
+
+
 def test_a_half_close_costs_a_new_connection_at_most(
     far_game: Game, fleet: Fleet, line: Line, wary: None
 ) -> None:
