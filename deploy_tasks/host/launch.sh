@@ -11,8 +11,12 @@ no_room() {
   head_ noroom
   exit 75
 }
-# Nobody else may enter these: what lies in them may have the modes of the log-in.
-own() { [ -d "$1" ] || mkdir -m 700 "$HOME/.patchwave" "$1"; [ -d "$1" ]; } 2>/dev/null
+# Nobody else may enter these: what lies in them may have the modes of the log-in. All at once: most
+# of what a small program costs is its start.
+own() {
+  [ -d "$1" ] || mkdir -m 700 "$HOME/.patchwave" "$HOME/.patchwave/runs" "$HOME/.patchwave/artifacts"
+  [ -d "$1" ]
+} 2>/dev/null
 can_write() { [ -w "$HOME" ] && { [ ! -e "$HOME/.patchwave" ] || [ -w "$HOME/.patchwave" ]; }; }
 command -v setsid >/dev/null || { head_ nosetsid; exit 75; }
 for d in "$HOME/.patchwave" "${D%/*}"; do

@@ -24,10 +24,10 @@ stage() {
   staged=had
   end_uploads
   if [ -e "$artifact" ]; then return; fi
+  sweep_parts
   part=$artifact.@RUN@.$$.part
   if ! own "${artifact%/*}" || ! true >"$part"; then can_write || refuse readonly; no_space; fi
   if ! command -v sha256sum >/dev/null; then refuse nosum; fi
-  sweep_parts
   head_ wanted
   began=${up%.*}
   { head -c @SIZE@ >&9; } 9>"$part" || no_space
