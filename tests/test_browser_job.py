@@ -150,6 +150,11 @@ def test_a_cause_is_found_in_a_step_that_ended_well_and_shown_there(tab: Tab, la
     cause = page.locator(
         "#causes li", has_text="error while loading shared libraries: libssl.so.1.1"
     )
+    head = "Retry 7 failed 3 from “switch”, 3 from “unpack” and 1 more"
+    expect(page.locator("#acts").get_by_role("button", name=head)).to_be_visible()
+    from_step = page.get_by_label("From which step").locator("option")
+    for n, said in enumerate(["from “switch”", "only from “health”", "over again from “space”"]):
+        expect(from_step.nth(n)).to_have_text(said)
     expect(cause.locator(".what")).to_contain_text("in “switch”")
     cause.get_by_role("button", name="Show").click()
     told = "“switch” ended well; then “health”: Connection refused"

@@ -26,7 +26,7 @@ from deploy_tasks.models import Event, Game, Job
 from deploy_tasks.states import JobState
 from tests import factories, stories
 from webapp import env as environment
-from webapp import tokens
+from webapp import failures, tokens
 from webapp.cli import client, local, story
 from webapp.cli.main import main
 from webapp.models import Grant, Role
@@ -331,6 +331,16 @@ class TestOrders:
         told = job.events.get(kind="order").data
         assert told
         assert told["note"] == "it is mended"
+
+    def test_those_whose_cause_stands_earlier_are_retried_from_there(
+        self, run: Run, squid: Game, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = factories.job(squid, hosts=2, state="failed")
+        job.host_runs.update(state="failed", holds_host=False, step=1)
+        name = job.host_runs.order_by("pk")[0].name
+        monkeypatch.setattr(failures, "ways_back", lambda job, hosts: {name: "stop"})
+        assert run("retry", str(job.pk), "--back")[0] == 0
+        assert dict(job.host_runs.values_list("step", "name"))[0] == name
 
     def test_a_job_is_cancelled(self, run: Run, squid: Game) -> None:
         job = factories.job(squid, hosts=1)

@@ -9,6 +9,7 @@ from deploy_tasks import causes
 from deploy_tasks.models import Attempt, Game, HostRun, Job
 from deploy_tasks.states import AttemptState, HostRunState
 from tests import factories, scenes
+from tests.views.pages import browser
 from webapp import earlier, lately
 from webapp.failures import failures
 
@@ -150,9 +151,26 @@ def test_the_dashboard_retries_from_the_step_in_which_the_cause_stands(job: Job)
     refused(job, "eu-1", (4, NO_LIBRARY))
     job.host_runs.update(ended_at=timezone.now())
     (told,) = lately.failed(Job.objects.all())
-    assert (told.step, told.again, told.back_to) == ("switch", "switch", "switch")
+    assert (told.step, told.again) == ("switch", "switch")
     refused(job, "eu-2")
-    assert {(one.step, one.again, one.back_to) for one in lately.failed(Job.objects.all())} == {
-        ("switch", "switch", "switch"),
-        ("health", "health", None),
+    assert {(one.step, one.again) for one in lately.failed(Job.objects.all())} == {
+        ("switch", "switch"),
+        ("health", "health"),
     }
+
+
+def test_every_retry_that_is_offered_first_goes_back_to_the_cause(squid: Game, job: Job) -> None:
+    boss = factories.user("boss", is_superuser=True)
+    for name in ("eu-1", "eu-2"):
+        run = refused(job, name, *([(4, NO_LIBRARY)] if name == "eu-1" else []))
+        run.host, run.ended_at = factories.host(squid, name), timezone.now()
+        run.save()
+    for page, retries in (("/", 2), ("/hosts/eu-1/", 1)):
+        told = browser(boss).get(page).content.decode()
+        assert told.count("from “switch”") == retries, page
+        assert told.count("&quot;back&quot;: true") >= retries, page
+    answer = browser(boss).post(
+        f"/api/v1/jobs/{job.pk}/retry", {"back": True}, content_type="application/json"
+    )
+    assert answer.status_code == 200
+    assert dict(job.host_runs.values_list("name", "step")) == {"eu-1": 4, "eu-2": 5}

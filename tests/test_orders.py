@@ -238,6 +238,28 @@ def test_a_retry_may_name_hosts_and_a_step(game: Game, mira: User) -> None:
     assert job.host_runs.get(name="eu-1").step == 0
 
 
+def test_a_retry_takes_those_back_whose_cause_stands_in_an_earlier_step(
+    game: Game, mira: User
+) -> None:
+    job = start(mira)
+    finish(job, eu_1="failed", eu_2="failed", us_1="failed")
+    HostRun.objects.exclude(name="us-1").update(step=1)
+    # One that a second person has taken further back meanwhile stays there.
+    job = orders.retry(job, by=mira, back={"eu-1": "stop", "us-1": "start"})
+    assert dict(job.host_runs.values_list("name", "step")) == {"eu-1": 0, "eu-2": 1, "us-1": 0}
+    assert set(states(job).values()) == {"waiting"}
+
+
+def test_a_retry_tells_the_step_to_which_all_of_its_hosts_went_back(game: Game, mira: User) -> None:
+    job = start(mira)
+    finish(job, eu_1="failed", eu_2="failed", us_1="failed")
+    HostRun.objects.update(step=1)
+    orders.retry(job, by=mira, hosts=["eu-1"], back={"eu-1": "stop", "eu-2": "stop"})
+    orders.retry(job, by=mira, back={"eu-2": "stop"})
+    told = [event.data for event in job.events.filter(kind="order").order_by("seq")]
+    assert [one.get("from_step") for one in told if one["what"] == "retry"] == ["stop", None]
+
+
 def test_a_retry_refuses_what_cannot_be(game: Game, mira: User) -> None:
     job = start(mira)
     finish(job, eu_1="succeeded", eu_2="failed", us_1="succeeded")

@@ -1,6 +1,6 @@
 """Why hosts failed: those with the same trouble in the same step, together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -121,6 +121,19 @@ def _undo(run: "_Failed", why: Why) -> UndoReport | None:
     _said, _found, names = run.error.partition(BY_HAND)
     left = names.partition(";")[0].split(", ") if names else []
     return {"step": why.undo.step, "line": why.undo.line, "by_hand": left}
+
+
+def ways_back(job: Job, hosts: Collection[str] | None = None) -> dict[str, str]:
+    """The steps in which causes stand, by hosts that may be retried from there."""
+    failed = job.host_runs.filter(state__in=FAILED)
+    runs = [run for run in failed if hosts is None or run.name in hosts]
+    known = whys(runs)
+    found = {run.name: back_to(run, known.get(run.pk)) for run in runs}
+    return {name: step for name, step in found.items() if step}
+
+
+def back_to(run: HostRun, why: Why | None) -> str | None:
+    return _back_to(revisions.recipe_of(run.job.revision), run.step, why) if why else None
 
 
 def whys(runs: Sequence[HostRun]) -> Mapping[int, Why]:

@@ -26,7 +26,7 @@ class Cause:
 
     ``overtaken`` are those on which a newer job has run since: they are not retried any more. Of
     the others, how many are ``down``, how many were ``left`` at which version, and the steps that
-    they go ``on_from`` (None: all stand), and may go ``back`` to, for the cause stands there.
+    they go ``on_from`` (None: all stand): in which the cause stands, or those that failed.
     """
 
     job: Job
@@ -38,7 +38,6 @@ class Cause:
     down: int = 0
     left: Counter[str] = field(default_factory=Counter)
     on_from: set[str | None] = field(default_factory=set)
-    back: set[str | None] = field(default_factory=set)
 
     @property
     def all(self) -> list[str]:
@@ -51,11 +50,7 @@ class Cause:
     @property
     def again(self) -> str | None:
         """The step that all of them go on from, where it is one."""
-        return self.back_to or _only(self.on_from)
-
-    @property
-    def back_to(self) -> str | None:
-        return _only(self.back)
+        return next(iter(self.on_from)) if len(self.on_from) == 1 else None
 
 
 def failed(jobs: QuerySet[Job]) -> list[Cause]:
@@ -97,12 +92,7 @@ def _cause(job: Job, report: CauseReport, overtaken: dict[str, bool]) -> Cause:
             continue
         cause.hosts.append(host["name"])
         cause.down += host["down"]
-        cause.on_from.add(host["again"])
-        cause.back.add(host["back_to"])
+        cause.on_from.add(host["back_to"] or host["again"])
         if host["left_at"]:
             cause.left[host["left_at"]] += 1
     return cause
-
-
-def _only(steps: set[str | None]) -> str | None:
-    return next(iter(steps)) if len(steps) == 1 else None

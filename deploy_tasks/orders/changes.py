@@ -1,7 +1,7 @@
 """Orders for a job that is there: retry, cancel."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -58,38 +58,36 @@ def retry(
     by: User,
     hosts: Sequence[str] | None = None,
     from_step: str | None = None,
+    back: Mapping[str, str] | None = None,
     note: str = "",
 ) -> Job:
     """Go on with failed and cancelled host runs, each from the first step that does not stand;
     with those that were set aside only where they are named.
+
+    ``from_step``: all begin with that one; ``back``: the hosts in it go back to an earlier one.
 
     Raises InvalidInput for a host or a step that is not there, OrderRefused where nothing can be
     retried or a newer job has touched a host since, HostsBusy.
     """
     job = journal.lock(job.pk)
     again = _retryable(job, hosts)
-    step = None if from_step is None else _step_number(job, from_step)
+    begins = _begins(job, again, from_step, back or {})
     refuse_those_that_moved_on(job, again)
-    _refuse_what_must_not_be_repeated(job, again, step)
-    changes = dict(AGAIN)
-    if step is not None:
-        _refuse_going_back_over(job, again, step)
-        changes["step"] = step
-    _refuse_to_repeat_what_stands(job, again, step)
+    _refuse_what_must_not_be_repeated(job, begins)
+    _refuse_going_back_over(job, begins)
+    _refuse_to_repeat_what_stands(job, begins)
     try:
         with transaction.atomic():
-            journal.move_host_runs(
-                job,
-                [run.pk for run in again],
-                HOST_RETRYABLE,
-                HostRunState.WAITING,
-                **changes,
-            )
+            for step in sorted(set(begins.values())):
+                there = [run.pk for run in again if begins[run] == step]
+                changes = AGAIN | {"step": step}
+                journal.move_host_runs(job, there, HOST_RETRYABLE, HostRunState.WAITING, **changes)
             take_hosts(job)
     except IntegrityError:
         raise busy_elsewhere(job) from None
     journal.close_gates(job, {run.batch for run in again})
-    tell(job, by, "retry", hosts=len(again), from_step=from_step, note=note)
+    said = from_step or _only([(back or {}).get(run.name) for run in again])
+    tell(job, by, "retry", hosts=len(again), from_step=said, note=note)
     Job.objects.filter(pk=job.pk).update(cancelled=False, ended_at=None)
     journal.move_job(job, REOPENED, JobState.RUNNING)
     return rung(job)
@@ -111,6 +109,23 @@ def _retryable(job: Job, hosts: Sequence[str] | None) -> list[HostRun]:
     return runs
 
 
+def _begins(
+    job: Job, runs: Iterable[HostRun], from_step: str | None, back: Mapping[str, str]
+) -> dict[HostRun, int]:
+    """The step with which each begins."""
+    if from_step is not None:
+        return dict.fromkeys(runs, _step_number(job, from_step))
+    return {
+        run: min(run.step, _step_number(job, back[run.name])) if run.name in back else run.step
+        for run in runs
+    }
+
+
+def _only(steps: Iterable[str | None]) -> str | None:
+    found = set(steps)
+    return found.pop() if len(found) == 1 else None
+
+
 def _step_number(job: Job, name: str) -> int:
     recipe = revisions.recipe_of(job.revision)
     for number, step in enumerate(recipe.steps):
@@ -119,35 +134,35 @@ def _step_number(job: Job, name: str) -> int:
     raise InvalidInput(_("the recipe has no step “%s”") % name, field="from_step")
 
 
-def _refuse_going_back_over(job: Job, runs: Iterable[HostRun], step: int) -> None:
-    """Going back to ``step`` would repeat what stands between it and where a host run is."""
+def _refuse_going_back_over(job: Job, begins: Mapping[HostRun, int]) -> None:
+    """Going back would repeat what stands between there and where a host run is."""
     steps = revisions.recipe_of(job.revision).steps
-    for run in runs:
-        never = [one for one in steps[step : run.step] if one.repeat == "never"]
+    for run, begin in begins.items():
+        never = [one for one in steps[begin : run.step] if one.repeat == "never"]
         if never:
             raise _stands(never[0], run)
 
 
-def _refuse_what_must_not_be_repeated(job: Job, runs: Iterable[HostRun], begin: int | None) -> None:
+def _refuse_what_must_not_be_repeated(job: Job, begins: Mapping[HostRun, int]) -> None:
     """What did not end well, and a retry would come to again."""
     steps = revisions.recipe_of(job.revision).steps
     never = [number for number, step in enumerate(steps) if step.repeat == "never"]
-    tried = Attempt.objects.filter(host_run__in=list(runs), step__in=never, kind=AttemptKind.DO)
+    tried = Attempt.objects.filter(host_run__in=list(begins), step__in=never, kind=AttemptKind.DO)
     ended_badly = tried.filter(state__in=[AttemptState.FAILED, AttemptState.LOST])
     for one in ended_badly.select_related("host_run"):
-        if steps[one.step].always or one.step >= (one.host_run.step if begin is None else begin):
+        if steps[one.step].always or one.step >= begins[one.host_run]:
             raise OrderRefused(_("step “%s” must never be repeated") % one.name)
 
 
-def _refuse_to_repeat_what_stands(job: Job, runs: Iterable[HostRun], begin: int | None) -> None:
+def _refuse_to_repeat_what_stands(job: Job, begins: Mapping[HostRun, int]) -> None:
     """Of a host that was taken back by half: all that came after a step that was undone."""
     steps = revisions.recipe_of(job.revision).steps
     never = [n for n, step in enumerate(steps) if step.repeat == "never" and not step.always]
     tried: defaultdict[int, list[Attempt]] = defaultdict(list)
-    for one in Attempt.objects.filter(host_run__in=list(runs), step__in=never).order_by("pk"):
+    for one in Attempt.objects.filter(host_run__in=list(begins), step__in=never).order_by("pk"):
         tried[one.host_run_id].append(one)
-    for run in runs:
-        again = [n for n in standing(tried[run.pk]) if n >= (run.step if begin is None else begin)]
+    for run, begin in begins.items():
+        again = [n for n in standing(tried[run.pk]) if n >= begin]
         if again:
             raise _stands(steps[again[-1]], run)
 

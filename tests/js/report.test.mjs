@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { backTo, goesOn, left, notUndone, report, then } from "../../webapp/static/js/report.js";
+import { goesOn, left, notUndone, report, stoppedAt, then } from "../../webapp/static/js/report.js";
 
 const about = { said: "3 of 9 updated, 3 failed.", url: "https://patch.example/jobs/3/" };
 
@@ -44,15 +44,13 @@ test("what another step told stands with the step that failed, and with the undo
     cause: "error: no library",
     sample: "error: no library",
     sign: "Connection refused",
-    hosts: [{ name: "eu-1", undo, back_to: "start" }, { name: "eu-2", undo: null, back_to: "start" }],
+    hosts: [{ name: "eu-1", undo }, { name: "eu-2", undo: null }],
   };
   assert.deepEqual(report({ ...about, causes: [cause], doubts: [], away: [] }).split("\n").slice(3), [
     "2 × error: no library in “start”: eu-1, eu-2",
     "  “start” ended well; then “health”: Connection refused",
     "  then the undo of “migrate” failed on 1 host: a view depends on it; left to undo by hand: migrate, stop",
   ]);
-  assert.equal(backTo(cause), "start");
-  assert.equal(backTo({ ...cause, hosts: [...cause.hosts, { name: "eu-3", back_to: null }] }), "");
   assert.equal(then({ ...cause, step: null }), "“start” ended well; then: Connection refused");
   assert.equal(then({ ...cause, found_in: "health", sign: "" }), "");
   assert.deepEqual(notUndone([{ undo: { ...undo, by_hand: [] } }]), [
@@ -72,4 +70,11 @@ test("from where hosts go on is said once where it holds for all, else counted",
   assert.equal(goesOn(at("stop", "stop")), "from “stop”");
   assert.equal(goesOn(at("stop", "start", "start")), "2 from “start”, 1 from “stop”");
   assert.equal(goesOn(at(null)), "from the check of the version at the end");
+});
+
+test("whose cause stands in an earlier step goes on from there, unless one asks otherwise", () => {
+  const hosts = [{ again: "health", back_to: "start" }, { again: null, back_to: "start" }, { again: "health", back_to: null }];
+  assert.equal(goesOn(hosts.slice(0, 2)), "from “start”");
+  assert.equal(goesOn(hosts), "2 from “start”, 1 from “health”");
+  assert.equal(stoppedAt(hosts), "2 from “health”, 1 from the check of the version at the end");
 });

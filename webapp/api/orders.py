@@ -8,7 +8,7 @@ from pydantic import Field
 from deploy_tasks import orders
 from deploy_tasks.states import Pause
 from deploy_tasks.times import Moment
-from webapp import reports
+from webapp import failures, reports
 from webapp.access import Right, takes
 from webapp.api.auth import ApiRequest
 from webapp.api.bodies import REFUSALS, Body
@@ -26,10 +26,12 @@ class Order(Body):
 
 
 class RetryOrder(Order):
-    """Which hosts, and from which step; by default all that can be, from where they stand."""
+    """Which hosts, and from which step; by default all that can be, from where they stand.
+    ``back``: those whose cause stands in an earlier step go back there."""
 
     hosts: list[str] | None = None
     from_step: str | None = None
+    back: bool = False
 
 
 class CancelOrder(Order):
@@ -102,7 +104,9 @@ class AnswerOfSeveral(Answer):
 def retry(request: ApiRequest, job_id: int, order: RetryOrder | None = None) -> JobReport:
     """Go on with the hosts that failed, each at the first step whose work is not standing."""
     job, wanted = job_to_operate(request, job_id), order or RetryOrder()
-    job = orders.retry(job, by=request.auth, **wanted.model_dump())
+    back = failures.ways_back(job, wanted.hosts) if wanted.back else {}
+    given = wanted.model_dump(exclude={"back"})
+    job = orders.retry(job, by=request.auth, **given, back=back)
     return reports.job(job, request.auth)
 
 

@@ -206,6 +206,8 @@ def _retry(names: Any) -> None:
     command = _job(_command(names, "retry", commands.retry, _("go on with the hosts that failed")))
     command.add_argument("--hosts", type=_list, metavar="A,B", help=_("only these"))
     command.add_argument("--from-step", metavar="STEP", help=_("from this step on"))
+    help_ = _("where the cause stands in an earlier step, from there on, as the pages do")
+    command.add_argument("--back", action="store_true", help=help_)
     _why(command)
 
 

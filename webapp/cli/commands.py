@@ -55,7 +55,8 @@ def watch(given: argparse.Namespace) -> int:
 
 
 def retry(given: argparse.Namespace) -> int:
-    return _order(given, "retry", {"hosts": given.hosts, "from_step": given.from_step})
+    body = {"hosts": given.hosts, "from_step": given.from_step, "back": given.back}
+    return _order(given, "retry", body)
 
 
 def cancel(given: argparse.Namespace) -> int:

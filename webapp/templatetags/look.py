@@ -152,9 +152,10 @@ def retryable(run: HostRun) -> bool:
 
 
 @register.filter
-def again(run: HostRun) -> str | None:
-    """The step that a retry of it begins with, where one does not stand."""
-    return failures.again(run.job, run.step)
+def again(run: HostRun, known: Mapping[int, Why]) -> str | None:
+    """The step that a retry of it begins with: in which the cause stands, or that does not stand
+    itself, if there is one."""
+    return failures.back_to(run, known.get(run.pk)) or failures.again(run.job, run.step)
 
 
 @register.filter

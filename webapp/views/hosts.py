@@ -48,7 +48,6 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
             "before": before,
             "last": last,
             "whys": failures.whys([last, *shown] if last else shown),
-            "again": failures.again(last.job, last.step) if last else None,
             "said": last_lines(last) if last else None,
             "day": day(host, now=timezone.now()),
             "pinned": [key for key in keys if key.approved_at],

@@ -7,7 +7,7 @@ import { inDoubt, outOfReach, whyOf } from "./away.js";
 import { Copy } from "./copy.js";
 import { element, setText } from "./dom.js";
 import { named } from "./names.js";
-import { backTo, down, failed, goesOn, inDoubtOf, left, lines, notUndone, report, then, toldIn } from "./report.js";
+import { down, failed, goesOn, inDoubtOf, left, lines, notUndone, report, stoppedAt, then, toldIn } from "./report.js";
 import { isHeld } from "./still.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
@@ -39,7 +39,7 @@ export class Causes {
 
   /**
    * @param root the section, its parts marked data-causes @param on `onShow(cause)`: show only the
-   * hosts of a cause; `onRetry` is given names of hosts, the button and a step to go back to, if any,
+   * hosts of a cause; `onRetry` is given an order's body and the button,
    * `onExclude` names and the button, `onAnswer` `{step, hosts}` and the button; `onPick` one name,
    * `onTell` that of one that failed; `onMore`: more or fewer are to show; `about()` gives `said` and `url` of the job
    */
@@ -204,7 +204,7 @@ export class Causes {
 
 function failure(told, alone, may, on) {
   const { hosts } = told;
-  const back = backTo(told);
+  const goBack = hosts.some((host) => host.back_to);
   const what = failed(told);
   const downs = hosts.filter((host) => host.down).length;
   const names = hosts.map(({ name }) => name);
@@ -230,8 +230,8 @@ function failure(told, alone, may, on) {
     those,
     [
       showing(key(told), alone, on),
-      may.retry && back ? button("retry-from", again(hosts, back), (press) => on.onRetry(names, press, back)) : null,
-      may.retry ? button("retry", back ? only(hosts) : again(hosts), (press) => on.onRetry(names, press)) : null,
+      may.retry ? button("retry", again(hosts), (press) => on.onRetry({ hosts: names, back: true }, press)) : null,
+      may.retry && goBack ? button("retry-only", only(hosts), (press) => on.onRetry({ hosts: names }, press)) : null,
       excluding(counting, may, on),
     ],
   );
@@ -309,16 +309,15 @@ function excluding(names, may, on) {
 
 /** From where the hosts stopped: where the cause stands before that, it is still there. */
 function only(hosts) {
-  return element("span", { class: "from" }, fill(gettext("Only %(from)s"), { from: goesOn(hosts) }));
+  return element("span", { class: "from" }, fill(gettext("Only %(from)s"), { from: stoppedAt(hosts) }));
 }
 
 /** Where rows are short the step stands beside what failed in it. */
-function again(hosts, back = "") {
+function again(hosts) {
   const n = hosts.length;
   const text = n === 1 ? gettext("Retry") : fill(gettext("Retry %(n)s"), { n: number(n) });
-  const alike = new Set(hosts.map(({ again: step }) => step)).size === 1;
-  const where = back ? ` ${goesOn([{ again: back }])}` : (alike ? " " : gettext(": ")) + goesOn(hosts);
-  return element("span", {}, text, element("span", { class: "from" }, where));
+  const alike = new Set(hosts.map(({ again: step, back_to: back }) => back ?? step)).size === 1;
+  return element("span", {}, text, element("span", { class: "from" }, (alike ? " " : gettext(": ")) + goesOn(hosts)));
 }
 
 function button(does, text, act) {

@@ -27,7 +27,7 @@ export class Orders {
       element("span", {}, gettext("Order it again…")),
       element("small", {}, gettext("the same hosts and terms")),
     );
-    this.retry = this.#button("", () => this.give("retry", {}, this.retry));
+    this.retry = this.#button("", () => this.give("retry", { back: true }, this.retry));
     this.promote = this.#button("main", () =>
       this.give("promote", { batch: this.gated?.n }, this.promote),
     );

@@ -38,11 +38,6 @@ export function then({ step, found_in: found, sign }) {
     : fill(gettext("“%(found)s” ended well; then: %(sign)s"), values);
 }
 
-/** The step in which the cause stands, where a retry of all may go back to it; "" else. */
-export function backTo({ found_in: found, hosts }) {
-  return found && hosts.every(({ back_to: step }) => step === found) ? found : "";
-}
-
 /** What was to be taken back after the failure, and was not: a sentence for each way. */
 export function notUndone(hosts) {
   const ways = new Map();
@@ -82,9 +77,19 @@ export function left(hosts) {
   );
 }
 
-/** From where hosts go on that are tried again: what holds for all, or how many from where. */
+/** From where hosts go on that are tried again, those whose cause stands in an earlier step from
+ * there: what holds for all, or how many from where. */
 export function goesOn(hosts) {
-  const steps = counted(hosts.map(({ again }) => again));
+  return fromWhere(hosts.map(({ again, back_to: back }) => back ?? again));
+}
+
+/** The same of a retry that goes back for no cause. */
+export function stoppedAt(hosts) {
+  return fromWhere(hosts.map(({ again }) => again));
+}
+
+function fromWhere(names) {
+  const steps = counted(names);
   if (steps.length === 1) return from(steps[0][0]);
   return shortened(steps.map(([step, n]) => [`${number(n)} ${from(step)}`, n]));
 }

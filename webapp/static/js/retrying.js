@@ -1,21 +1,23 @@
-// A retry of the one host that is looked at: from where it stopped, or over again from a step before.
+// A retry of the one host that is looked at: from where its cause stands, from where it stopped, or
+// over again from a step before.
 
 import { element } from "./dom.js";
-import { goesOn } from "./report.js";
+import { goesOn, stoppedAt } from "./report.js";
 import { RETRYABLE } from "./states.js";
 import { fill, gettext } from "./words.js";
+
+/** In the select, where it goes back for no cause; no step is called so. */
+const ONLY = "/";
 
 export class Retrying {
   #of = "";
   #host = "";
 
-  /** @param button gives the order @param from a select: "" or the name of a step
+  /** @param button gives the order @param from a select: "", ONLY or the name of a step
    * @param onRetry is given the order's body and the button */
   constructor(button, from, { model, onRetry }) {
     Object.assign(this, { button, from, model });
-    button.addEventListener("click", () =>
-      onRetry({ hosts: [this.name], ...(from.value ? { from_step: from.value } : {}) }, button),
-    );
+    button.addEventListener("click", () => onRetry({ hosts: [this.name], ...where(from.value) }, button));
   }
 
   /** @param name of the host @param can what may be ordered now @param told the host as one that
@@ -24,23 +26,29 @@ export class Retrying {
     this.name = name;
     const host = this.model.hosts.get(name);
     const may = can.includes("retry") && RETRYABLE.has(host.state);
-    const before = may ? earlier(this.model.steps, host.steps, told?.again) : [];
+    const back = told?.back_to;
+    const before = (may ? earlier(this.model.steps, host.steps, told?.again) : []).filter((step) => step !== back);
     this.button.hidden = !may;
-    this.from.hidden = before.length === 0;
-    const where = told ? goesOn([told]) : gettext("from where it stopped");
-    const of = [name, where, ...before].join("\n");
+    this.from.hidden = before.length === 0 && !back;
+    const first = told ? goesOn([told]) : gettext("from where it stopped");
+    const only = back ? [[ONLY, fill(gettext("only %(from)s"), { from: stoppedAt([told]) })]] : [];
+    const over = before.map((step) => [step, fill(gettext("over again from “%(step)s”"), { step })]);
+    const options = [["", first], ...only, ...over];
+    const of = [name, ...options].join("\n");
     if (of === this.#of) return;
     // What is found out about the host meanwhile does not take back what was chosen.
-    const chosen = name === this.#host && before.includes(this.from.value) ? this.from.value : "";
+    const stays = name === this.#host && options.some(([value]) => value === this.from.value);
+    const chosen = stays ? this.from.value : "";
     this.#of = of;
     this.#host = name;
-    const option = (value, text) => element("option", { value }, text);
-    this.from.replaceChildren(
-      option("", where),
-      ...before.map((step) => option(step, fill(gettext("over again from “%(step)s”"), { step }))),
-    );
+    this.from.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
     this.from.value = chosen;
   }
+}
+
+function where(chosen) {
+  if (chosen === ONLY) return {};
+  return chosen ? { from_step: chosen } : { back: true };
 }
 
 /** Steps before that with which it goes on by itself, else before the last that was begun: these are

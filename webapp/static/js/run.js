@@ -100,8 +100,7 @@ const causes = new Causes(byId("causes"), {
     showOnly({ cause, show: [] });
     if (cause) tell(chosen.name);
   },
-  onRetry: (hosts, button, from) =>
-    orders.give("retry", { hosts, ...(from ? { from_step: from } : {}) }, button, { refusal: byId("causes-refusal") }),
+  onRetry: (body, button) => orders.give("retry", body, button, { refusal: byId("causes-refusal") }),
   onExclude: (hosts, button) => aside.exclude(hosts, button, byId("causes-refusal")),
   onAnswer: (those, button) => answers.ask(those, button, byId("causes-refusal")),
   onMore: () => paintCauses(),
