@@ -67,6 +67,11 @@ _TROUBLE = re.compile(
     r"|missing|corrupt|unreachable|illegal|unexpected|bad ",
     re.IGNORECASE,
 )
+#: Of these words those that say what is wrong, and not merely that something is.
+_PRECISE = re.compile(
+    r"denied|refused|no such|not (?:found|permitted)|in use|missing|corrupt|illegal|cannot|can't",
+    re.IGNORECASE,
+)
 #: Speaks of trouble that is told elsewhere, or of none at all.
 _IDLE = re.compile(
     r"\b(?:0|no|without) (?:errors?|failures?|failed)\b|previous errors?|complete log of this run"
@@ -137,6 +142,11 @@ def is_named(line: str) -> bool:
     return bool(named(line))
 
 
+def is_precise(line: str) -> bool:
+    """It says what is wrong, as a person would who knows no more."""
+    return is_named(line) or (bool(_PRECISE.search(line)) and not is_sign(line))
+
+
 def is_sign(line: str) -> bool:
     """Whoever was asked did not answer: why, it may have said before."""
     return bool(_AWAY.search(line)) and not _PLAIN.search(line)
@@ -167,10 +177,15 @@ def cause(line: str, *, names: Iterable[str] = ()) -> str:
         return _WORDS[said.group().lower()]
     if said := _LOADER.search(line):
         return said.group()[:LONGEST]
-    folded = _OPENING.sub("", line)
-    for name in sorted(filter(None, names), key=len, reverse=True):
-        folded = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", folded)
+    folded = nameless(_OPENING.sub("", line), names)
     for differs, fold in _DIFFERS:
         folded = differs.sub(fold, folded)
     folded = _FOLDED.sub("…", folded)
     return folded.strip()[:LONGEST] or line[:LONGEST]
+
+
+def nameless(line: str, names: Iterable[str]) -> str:
+    """Without the ``names`` of the host that printed it."""
+    for name in sorted(filter(None, names), key=len, reverse=True):
+        line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line)
+    return line

@@ -3,16 +3,13 @@ as an answer that did not come, a program has often named in a step that ended w
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from django.db.models import Window
-from django.db.models.functions import RowNumber
-
 from deploy_tasks import causes
-from deploy_tasks.models import Attempt, HostRun
-from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
-from webapp import printed
+from deploy_tasks.states import AttemptState
+from webapp import printed, stood
+from webapp.stood import Attempted
 
 #: Hosts that are looked into, and steps of each: the rest is told by its sign.
 HOSTS = 500
@@ -39,13 +36,6 @@ class Told(NamedTuple):
     place: int
 
 
-class _Stood(NamedTuple):
-    run: int
-    pk: int
-    step: int
-    name: str
-
-
 def named(signs: Sequence[Sign]) -> dict[int, Told]:
     """By host run, of those that had named it: in the newest step that does.
 
@@ -57,16 +47,16 @@ def named(signs: Sequence[Sign]) -> dict[int, Told]:
         return {}
     usual = _usual({sign.job for sign in looked})
     before = {sign.run: sign.step for sign in looked}
-    stood: defaultdict[int, list[_Stood]] = defaultdict(list)
+    done: defaultdict[int, list[Attempted]] = defaultdict(list)
     for one in _stood(before):
         if one.step < before[one.run]:
-            stood[one.run].append(one)
+            done[one.run].append(one)
     found: dict[int, Told] = {}
     for back in range(STEPS):
         left = [
-            (sign, stood[sign.run][back])
+            (sign, done[sign.run][back])
             for sign in looked
-            if sign.run not in found and back < len(stood[sign.run])
+            if sign.run not in found and back < len(done[sign.run])
         ]
         ends = printed.ends([one.pk for _sign, one in left])
         for sign, one in left:
@@ -78,42 +68,19 @@ def named(signs: Sequence[Sign]) -> dict[int, Told]:
     return found
 
 
-def _stood(runs: Iterable[int]) -> Iterable[_Stood]:
+def _stood(runs: Iterable[int]) -> Iterator[Attempted]:
     """The steps of host runs that stand and printed anything, the newest first."""
-    rows = (
-        Attempt.objects.filter(host_run__in=list(runs), kind=AttemptKind.DO)
-        .order_by("-pk")
-        .values_list("host_run", "pk", "step", "name", "state", "log_offset")
-    )
-    newest: set[tuple[int, int]] = set()
-    for run, pk, step, name, state, size in rows:
-        if (run, step) in newest:
-            continue
-        newest.add((run, step))
-        if state == AttemptState.SUCCEEDED and size:
-            yield _Stood(run, pk, step, name)
+    return (one for one in stood.attempts(runs) if one.state == AttemptState.SUCCEEDED and one.size)
 
 
 def _usual(jobs: Iterable[int]) -> set[tuple[int, int, str]]:
     """What hosts that are well have printed of trouble: job, step and cause."""
-    well = _well(jobs)
-    stood = list(_stood(well))
-    ends = printed.ends([one.pk for one in stood])
+    well = stood.well(jobs, WELL)
+    told = list(_stood(well))
+    ends = printed.ends([one.pk for one in told])
     return {
         (job, one.step, causes.cause(line, names=names))
-        for one in stood
+        for one in told
         for job, names in [well[one.run]]
         for line in causes.named(ends.get(one.pk, ""))
     }
-
-
-def _well(jobs: Iterable[int]) -> Mapping[int, tuple[int, tuple[str, ...]]]:
-    """A few of each job: host run -> job, names."""
-    nth = Window(RowNumber(), partition_by="job", order_by="pk")
-    rows = (
-        HostRun.objects.filter(job__in=list(jobs), state=HostRunState.SUCCEEDED)
-        .annotate(nth=nth)
-        .filter(nth__lte=WELL)
-        .values_list("pk", "job", "name", "host__address")
-    )
-    return {pk: (job, (name, address or "")) for pk, job, name, address in rows}

@@ -1,5 +1,6 @@
 """Why hosts failed: those with the same trouble in the same step, together."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,12 +15,15 @@ from deploy_tasks.recipes import Recipe
 from deploy_tasks.standing import NEVER_BEGUN
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from webapp import earlier, printed
+from webapp.differs import Failed, differs
 from webapp.shapes import CauseReport, FailureList, FailureReport, UndoReport
 
 ROLLED_BACK = HostRunState.ROLLED_BACK
 FAILED = (HostRunState.FAILED, ROLLED_BACK)
 #: Before the names of steps, in what is said of a host.
 BY_HAND = "left to undo by hand: "
+#: In which step hosts failed, in which that is told, and what.
+_Alike = tuple[str | None, str | None, str]
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Why:
     with the same trouble; ``step``: in which it failed.
 
     Where that one tells but a ``sign``, the line may stand in another that ended well before it:
-    ``found_in``, the recipe's step number ``place``.
+    ``found_in``, the recipe's step number ``place``. Where it ``is_open``, none tells of a cause.
     """
 
     step: str | None
@@ -49,6 +53,7 @@ class Why:
     place: int | None = None
     sign: str = ""
     undo: Undo | None = None
+    is_open: bool = False
 
     @property
     def words(self) -> str:
@@ -60,7 +65,7 @@ def failures(job: Job) -> FailureList:
     """``{as_of_seq, causes: […]}``, most hosts first. Rows are read after ``as_of_seq``.
 
     Costs four queries, and one for each slice of hosts that failed; a bounded number more where
-    steps tell but a sign, see webapp/earlier.py.
+    steps tell but a sign, see webapp/earlier.py, or nothing, see webapp/differs.py.
     """
     runs = HostRun.objects.filter(job=job, state__in=FAILED).order_by("position", "pk")
     still_down = ExpressionWrapper(floors.still_down(), BooleanField())
@@ -69,12 +74,14 @@ def failures(job: Job) -> FailureList:
     known = _whys([run for run, _down in failed], Q(host_run__job=job))
     untouched = _untouched(job) if failed else set()
     recipe = revisions.recipe_of(job.revision)
-    found: dict[tuple[str | None, str | None, str], CauseReport] = {}
+    found: dict[_Alike, CauseReport] = {}
+    unlike: defaultdict[_Alike, list[Failed]] = defaultdict(list)
     for run, down in failed:
         why = known[run.pk]
         kept = run.pk in untouched or (run.state == ROLLED_BACK and not job.rolls_back_id)
+        alike = (why.step, why.found_in, why.cause)
         together = found.setdefault(
-            (why.step, why.found_in, why.cause),
+            alike,
             {
                 "step": why.step,
                 "cause": why.cause,
@@ -82,6 +89,7 @@ def failures(job: Job) -> FailureList:
                 "above": why.above,
                 "found_in": why.found_in,
                 "sign": why.sign,
+                "differs": [],
                 "hosts": [],
             },
         )
@@ -96,6 +104,10 @@ def failures(job: Job) -> FailureList:
             "excluded": run.excluded,
         }
         together["hosts"].append(host)
+        if why.is_open:
+            unlike[alike].append(Failed(run.pk, run.name, run.names, why.step, why.line))
+    for alike, differences in differs(job.pk, unlike).items():
+        found[alike]["differs"] = differences
     ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
     return {"as_of_seq": job.last_seq, "causes": ordered}
 
@@ -204,6 +216,10 @@ def _whys(runs: Sequence[_Failed], theirs: Q) -> dict[int, Why]:
             place=told.place,
             sign=found[pk].cause,
         )
+    for one in unnamed:
+        why = found[one.pk]
+        if not why.sign and (one.pk in names or not (why.printed and causes.is_precise(why.line))):
+            found[one.pk] = replace(why, is_open=True)
     return found
 
 

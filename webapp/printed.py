@@ -14,20 +14,20 @@ EVENT = 8192
 SLICE = 200
 
 
-def ends(attempts: Sequence[int]) -> dict[int, str]:
+def ends(attempts: Sequence[int], *, size: int = END) -> dict[int, str]:
     """The last of what each attempt printed. A query for each `SLICE` of them."""
     parts = (attempts[at : at + SLICE] for at in range(0, len(attempts), SLICE))
-    return {attempt: text for part in parts for attempt, text in _some(part)}
+    return {attempt: text for part in parts for attempt, text in _some(part, size)}
 
 
-def _some(attempts: Sequence[int]) -> Iterator[tuple[int, str]]:
+def _some(attempts: Sequence[int], size: int) -> Iterator[tuple[int, str]]:
     last = Event.objects.filter(
         attempt__in=attempts,
         kind=Event.Kind.OUTPUT,
-        offset__gte=F("attempt__log_offset") - (END + EVENT),
+        offset__gte=F("attempt__log_offset") - (size + EVENT),
     )
     pieces: defaultdict[int, list[bytes]] = defaultdict(list)
     for attempt, output in last.order_by("offset").values_list("attempt", "output"):
         pieces[attempt].append(bytes(output or b""))
     for attempt, all_of_them in pieces.items():
-        yield attempt, b"".join(all_of_them)[-END:].decode("utf-8", "replace")
+        yield attempt, b"".join(all_of_them)[-size:].decode("utf-8", "replace")

@@ -121,12 +121,32 @@ class FailureReport(TypedDict):
     excluded: bool
 
 
+class DifferenceReport(TypedDict):
+    """What ``hosts`` ``of`` those that were looked at did otherwise in a step than all hosts that
+    are well: lines that they ``printed`` alone, and ones that they lack; it was ``skipped``, for it
+    was done already; it took ``seconds``, where ``usual`` others are. ``n``, ``line``: of its
+    attempts on ``host``, and of what that one printed, where it shows."""
+
+    step: str
+    host: str
+    n: int
+    line: int
+    printed: list[str]
+    lacks: list[str]
+    skipped: bool
+    seconds: float | None
+    usual: float | None
+    hosts: int
+    of: int
+
+
 class CauseReport(TypedDict):
     """Hosts with the same trouble in the same step. ``cause``: their lines with all that differs
     from host to host folded to ``…``; ``sample``: the line of the first, ``above``: the one printed
     right before it, where that names trouble too. ``step`` is null where no step had failed.
     ``found_in``: the step that printed the lines, null where none did; another
-    than ``step`` where that one tells but a ``sign``."""
+    than ``step`` where that one tells but a ``sign``. ``differs``: where none tells of a cause, how
+    they are unlike hosts that are well, by step."""
 
     step: str | None
     cause: str
@@ -134,6 +154,7 @@ class CauseReport(TypedDict):
     above: str
     found_in: str | None
     sign: str
+    differs: list[DifferenceReport]
     hosts: list[FailureReport]
 
 

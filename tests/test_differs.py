@@ -1,0 +1,181 @@
+"""How hosts that failed are unlike hosts of the same job that are well."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.states import AttemptState, HostRunState
+from tests import factories, scenes
+from webapp import differs
+from webapp.failures import failures
+
+pytestmark = pytest.mark.django_db
+
+LINKED = b"'/srv/game/current' -> 'releases/7'\n"
+INSIDE = b"'/srv/game/current/7' -> 'releases/7'\n"
+OLD = b"the game answers as release 6\n"
+
+
+@pytest.fixture
+def job() -> Job:
+    return factories.job(factories.game("squid", text=scenes.RECIPE))
+
+
+def attempt(run: HostRun, step: int, output: bytes = b"", **more: Any) -> Attempt:
+    made = Attempt.objects.create(
+        host_run=run,
+        uid=f"{run.pk}.{Attempt.objects.count()}",
+        step=step,
+        name=scenes.STEPS[step],
+        number=run.attempts.filter(step=step).count() + 1,
+        script_sha256="0" * 64,
+        **{"state": AttemptState.SUCCEEDED} | more,
+    )
+    if output:
+        scenes.add_output(run.job, made, output)
+    return made
+
+
+def host(job: Job, name: str, switch: bytes, *, failed: bool = False, last: bytes = OLD) -> HostRun:
+    """One that has switched, and is well, or has failed in its health check."""
+    state = HostRunState.FAILED if failed else HostRunState.SUCCEEDED
+    run = HostRun(job=job, name=name, state=state, holds_host=False, step=5 if failed else 6)
+    run.error = "step “health” ended with exit status 1" if failed else ""
+    run.save()
+    attempt(run, 4, switch)
+    if failed:
+        attempt(run, 5, last, state=AttemptState.FAILED, exit_status=1)
+    else:
+        attempt(run, 5, b"the game answers as release 7\n")
+    return run
+
+
+def told(job: Job) -> list[tuple[str, Sequence[str], Sequence[str]]]:
+    """Of the first cause: by step what was printed alone, and what was not printed."""
+    cause = failures(job)["causes"][0]
+    return [(one["step"], one["printed"], one["lacks"]) for one in cause["differs"]]
+
+
+def line(output: bytes) -> str:
+    return output.decode().strip()
+
+
+def test_a_directory_in_the_place_of_a_link_is_told_though_no_line_speaks_of_trouble(
+    job: Job,
+) -> None:
+    for n in range(3):
+        host(job, f"us-{n}", b"switching\n" + LINKED)
+        host(job, f"eu-{n}", b"switching\n" + INSIDE, failed=True)
+    (cause,) = failures(job)["causes"]
+    assert cause["differs"] == [
+        {
+            "step": "switch",
+            "host": "eu-0",
+            "n": 1,
+            "line": 2,
+            "printed": [line(INSIDE)],
+            "lacks": [line(LINKED)],
+            "skipped": False,
+            "seconds": None,
+            "usual": None,
+            "hosts": 3,
+            "of": 3,
+        }
+    ]
+
+
+def test_a_host_that_is_silent_where_others_speak_is_told(job: Job) -> None:
+    host(job, "us-1", LINKED)
+    host(job, "us-2", LINKED)
+    host(job, "eu-1", b"", failed=True)
+    assert told(job) == [("switch", [], [line(LINKED)])]
+
+
+def test_what_most_of_those_that_are_looked_at_share_is_told(job: Job) -> None:
+    for n in range(2):
+        host(job, f"us-{n}", LINKED)
+    host(job, "eu-1", LINKED, failed=True)
+    host(job, "eu-2", INSIDE, failed=True)
+    host(job, "eu-3", INSIDE, failed=True)
+    (one,) = failures(job)["causes"][0]["differs"]
+    assert (one["host"], one["hosts"], one["of"]) == ("eu-2", 2, 3)
+    HostRun.objects.filter(name="eu-3").delete()
+    assert told(job) == []
+
+
+def test_nothing_is_told_beside_a_cause_that_is_clear(job: Job) -> None:
+    for n in range(2):
+        host(job, f"us-{n}", LINKED)
+    run = host(job, "eu-1", INSIDE, failed=True, last=b"tar: No space left on device\n")
+    assert told(job) == []
+    run.delete()
+    host(job, "eu-1", INSIDE, failed=True, last=b"cat: version: Permission denied\n")
+    assert told(job) == []
+
+
+def test_an_answer_that_did_not_come_is_no_clear_cause(job: Job) -> None:
+    for n in range(2):
+        host(job, f"us-{n}", LINKED)
+    host(job, "eu-1", INSIDE, failed=True, last=b"curl: Connection refused\n")
+    assert told(job) == [("switch", [line(INSIDE)], [line(LINKED)])]
+
+
+def test_of_the_step_that_failed_what_came_before_the_failure_is_told(job: Job) -> None:
+    for n in range(2):
+        host(job, f"us-{n}", LINKED)
+    said = b"asking\neula=false\nthe server went away\nnow what\n"
+    run = host(job, "eu-1", LINKED, failed=True, last=said)
+    HostRun.objects.filter(pk=run.pk).update(error="")
+    assert told(job) == [("health", ["asking", "eula=false"], [])]
+
+
+def test_a_step_that_was_done_already_or_took_a_moment_is_told(job: Job) -> None:
+    now = timezone.now()
+
+    def staged(run: HostRun, seconds: float, state: AttemptState) -> None:
+        attempt(run, 1, started_at=now, ended_at=now + timedelta(seconds=seconds))
+        attempt(run, 2, state=state)
+
+    for n in range(3):
+        staged(host(job, f"us-{n}", LINKED), 40 + n, AttemptState.SUCCEEDED)
+    staged(host(job, "eu-1", LINKED, failed=True), 0.5, AttemptState.SKIPPED)
+    stage, unpack = failures(job)["causes"][0]["differs"]
+    assert (stage["step"], stage["seconds"], stage["usual"]) == ("stage", 0.5, 41)
+    assert (unpack["step"], unpack["skipped"]) == ("unpack", True)
+
+
+def test_too_few_hosts_that_are_well_say_nothing(job: Job) -> None:
+    host(job, "us-1", LINKED)
+    host(job, "eu-1", INSIDE, failed=True)
+    assert told(job) == []
+
+
+def test_an_output_that_is_too_long_is_not_compared(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differs, "WHOLE", len(INSIDE) - 1)
+    for n in range(2):
+        host(job, f"us-{n}", b"linked\n")
+    host(job, "eu-1", INSIDE, failed=True)
+    assert told(job) == []
+
+
+def test_however_many_failed_few_hosts_are_read(job: Job) -> None:
+    for n in range(6):
+        host(job, f"us-{n}", LINKED)
+    counts = []
+    for first, last in ((0, 5), (5, 30)):
+        for n in range(first, last):
+            host(job, f"eu-{n}", INSIDE, failed=True)
+        with CaptureQueriesContext(connection) as queries:
+            assert told(job) != []
+        counts.append(len(queries))
+        read = [query["sql"] for query in queries if "deploy_tasks_event" in query["sql"]]
+        assert len(read) == 2
+    assert counts == [8, 8]

@@ -1,0 +1,53 @@
+"""How the steps of many host runs ended, and hosts that are well, to compare others with."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Window
+from django.db.models.functions import RowNumber
+
+from deploy_tasks.models import Attempt, HostRun
+from deploy_tasks.states import AttemptKind, HostRunState
+
+
+class Attempted(NamedTuple):
+    """The newest attempt at a step of a host run; it printed ``size`` bytes."""
+
+    run: int
+    pk: int
+    step: int
+    name: str
+    number: int
+    state: str
+    size: int
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+def attempts(runs: Iterable[int]) -> Iterator[Attempted]:
+    """Of these host runs, the newest first."""
+    columns = ("host_run", "pk", "step", "name", "number", "state", "log_offset")
+    rows = (
+        Attempt.objects.filter(host_run__in=list(runs), kind=AttemptKind.DO)
+        .order_by("-pk")
+        .values_list(*columns, "started_at", "ended_at")
+    )
+    known: set[tuple[int, int]] = set()
+    for row in rows:
+        one = Attempted(*row)
+        if (one.run, one.step) not in known:
+            known.add((one.run, one.step))
+            yield one
+
+
+def well(jobs: Iterable[int], few: int) -> Mapping[int, tuple[int, tuple[str, ...]]]:
+    """So many of each job: host run -> job, names."""
+    nth = Window(RowNumber(), partition_by="job", order_by="pk")
+    rows = (
+        HostRun.objects.filter(job__in=list(jobs), state=HostRunState.SUCCEEDED)
+        .annotate(nth=nth)
+        .filter(nth__lte=few)
+        .values_list("pk", "job", "name", "host__address")
+    )
+    return {pk: (job, (name, address or "")) for pk, job, name, address in rows}
