@@ -157,11 +157,27 @@ def still_down() -> Q:
     return Q(~brought_up(), down=True)
 
 
+def in_the_way(rollout: Rollout, game_id: int, hosts: Sequence[Host]) -> set[str]:
+    """Names of those of ``hosts`` that were left down and fill all places of a group: until they
+    are up again the others of it wait."""
+    limits = own_limits(rollout, game_id, hosts)
+    if not limits:
+        return set()
+    down = _hosts_of(still_down())
+    counted = Counter(group for host in down for group in groups(host))
+    full = {group for group, most in limits.items() if counted[group] >= most}
+    known = {host.pk for host in down if groups(host) & full}
+    return {host.name for host in hosts if host.pk in known}
+
+
 def _down() -> list[Host]:
     """Hosts that are down or may be, each once."""
-    out = HostRun.objects.filter(Q(out=True) | Q(down=True)).exclude(brought_up())
-    found = Host.objects.filter(pk__in=out.values("host")).select_related("machine")
-    return list(found)
+    return _hosts_of(Q(~brought_up(), Q(out=True) | Q(down=True)))
+
+
+def _hosts_of(runs: Q) -> list[Host]:
+    found = HostRun.objects.filter(runs)
+    return list(Host.objects.filter(pk__in=found.values("host")).select_related("machine"))
 
 
 def _labelled(game_id: int, labels: dict[str, object]) -> Iterable[Group]:

@@ -110,6 +110,28 @@ def test_a_share_that_lets_nobody_go_down_is_refused_before_it_waits_for_ever(
     start(mira, rollout={"max_down": {"region": 1}})
 
 
+@pytest.mark.parametrize(
+    ("most", "batches"),
+    [
+        # Where places are left, nobody has to come before others.
+        (2, [["eu-1"], ["eu-2"], ["us-1"]]),
+        (1, [["eu-2", "eu-1"], ["us-1"]]),
+    ],
+)
+def test_a_host_that_is_down_comes_first_where_others_wait_for_its_place(
+    game: Game, mira: User, most: int, batches: list[list[str]]
+) -> None:
+    earlier = start(mira, hosts=["eu-2", "us-1"])
+    finish(earlier, eu_2="failed", us_1="succeeded")
+    earlier.host_runs.filter(name="eu-2").update(down=True)
+    given = {"rollout": {"canary": 1, "batches": [1, "repeat"], "max_down": {"region": most}}}
+    plan = orders.plan_job(order(**given), by=mira)
+    assert [batch.hosts for batch in plan.batches] == batches
+    assert [one["host"] for one in plan.down] == batches[0][:-1]
+    job = start(mira, **given)
+    assert list(states(job)) == [name for batch in batches for name in batch]
+
+
 def test_the_plan_starts_nothing(game: Game, mira: User) -> None:
     plan = orders.plan_job(order(rollout={"canary": 1}), by=mira).as_json()
     assert [batch["hosts"] for batch in plan["batches"]] == [["eu-1"], ["eu-2", "us-1"]]

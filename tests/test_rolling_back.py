@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from deploy_tasks import bells, conductor, orders
 from deploy_tasks.errors import HostsBusy, OrderRefused
-from deploy_tasks.models import Attempt, AuditEntry, Event, HostRun, Job
+from deploy_tasks.models import Attempt, AuditEntry, Event, Host, HostRun, Job
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +106,7 @@ def test_a_host_that_failed_half_way_goes_back_too(mira: User) -> None:
 def test_hosts_that_are_down_come_first_where_few_may_be_down(mira: User) -> None:
     """They keep the places that everybody before them would wait for."""
     job = updated(4, state="failed", canary=1, batches=[1, 1, 1], max_down={"region": 1})
+    Host.objects.update(labels={"region": "eu"})
     job.host_runs.filter(position__in=[1, 3]).update(state="failed", down=True)
     back, _ = orders.rollback(job, by=mira)
     runs = back.host_runs.order_by("position")

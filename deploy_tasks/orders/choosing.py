@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -57,11 +58,16 @@ class Choice:
     hosts: list[Host]
     rollout: Rollout
 
-    @property
+    @cached_property
     def cut(self) -> Cut:
         """Names by batch."""
-        placed = [Placed(host.name, host.labels) for host in self.hosts]
-        return rollout.batches(placed, self.rollout)
+        return in_batches(self.game, self.hosts, self.rollout)
+
+
+def in_batches(game: Game, hosts: Sequence[Host], terms: Rollout) -> Cut:
+    """Names by batch. Those that are down come first where all others would wait for them."""
+    cut = rollout.batches([Placed(host.name, host.labels) for host in hosts], terms)
+    return cut.with_first(floors.in_the_way(terms, game.pk, hosts))
 
 
 def choose(order: JobOrder) -> Choice:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from deploy_tasks import floors, truth
 from deploy_tasks.models import Host
@@ -13,6 +14,8 @@ from deploy_tasks.orders.choosing import Choice, JobOrder, choose
 from deploy_tasks.orders.fitting import misfits, never_let_in
 from deploy_tasks.orders.taken import busy, busy_reason
 from deploy_tasks.times import iso
+
+DOWN = gettext_noop("is down, and others wait for its place: it comes in the first batch")
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class PlanBatch:
 
 @dataclass(frozen=True)
 class Plan:
-    """``skipped``, ``refusals`` and ``drifted`` are ``{"host", "reason", …}``.
+    """``skipped``, ``refusals``, ``drifted`` and ``down`` are ``{"host", "reason", …}``.
 
     An order with refusals would be refused as a whole.
     """
@@ -42,6 +45,8 @@ class Plan:
     refusals: list[dict[str, Any]] = field(default_factory=list)
     #: Hosts that are not as the last job left them; in no job's way.
     drifted: list[dict[str, Any]] = field(default_factory=list)
+    #: Hosts that come in the first batch, whatever their place, because all others wait for them.
+    down: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"hosts": sum(batch.size for batch in self.batches)}
@@ -69,6 +74,7 @@ def plan_job(order: JobOrder, *, by: User) -> Plan:
             for unfit in [*misfits(choice), *never_let_in(choice)]
         ],
         drifted=_drifted(choice.hosts),
+        down=[{"host": name, "reason": _(DOWN)} for name in cut.ahead],
     )
 
 

@@ -8,12 +8,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from deploy_tasks import journal, revisions, rollout
+from deploy_tasks import journal, revisions
 from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.orders.choosing import in_batches
 from deploy_tasks.orders.records import add_batches, add_host_runs, call_off, name_of, ring, tell
 from deploy_tasks.orders.taken import busy, hosts_busy, refuse_those_that_moved_on
-from deploy_tasks.rollout import Placed, Rollout
+from deploy_tasks.rollout import Rollout
 from deploy_tasks.standing import irreversible, standing
 from deploy_tasks.states import HOST_ACTIVE, JOB_ENDED, HostRunState, JobState
 from deploy_tasks.wishes import Wish
@@ -62,11 +63,7 @@ def _create(job: Job, by: User | None, note: str) -> Job:
         by_name=name_of(by),
     )
     by_name = {run.name: run for run in runs}
-    placed = [Placed(host.name, host.labels) for host in hosts]
-    terms = Rollout.model_validate(back.rollout)
-    cut = rollout.batches(placed, terms)
-    if terms.limits_others:
-        cut = cut.with_first({run.name for run in runs if run.down})
+    cut = in_batches(job.game, hosts, Rollout.model_validate(back.rollout))
     add_batches(back, cut)
     numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
     add_host_runs(back, [_undoing(run) | {"batch": n} for n, run in numbered])
@@ -118,7 +115,7 @@ def _refuse_what_still_runs(job: Job) -> None:
 
 def _to_take_back(job: Job) -> list[HostRun]:
     """Host runs of which something stands. Raises OrderRefused for one that cannot go back."""
-    ended = job.host_runs.filter(state__in=ENDED_WITH_WORK).select_related("host")
+    ended = job.host_runs.filter(state__in=ENDED_WITH_WORK).select_related("host__machine")
     runs = {run.pk: run for run in ended.order_by("position")}
     attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
     for attempt in Attempt.objects.filter(host_run__in=runs).order_by("pk"):

@@ -20,18 +20,22 @@ class Placed:
 
 @dataclass(frozen=True)
 class Cut:
-    """``batches``: names in their order, no batch empty; ``canary``: the first is the canary."""
+    """``batches``: names in their order, no batch empty; ``canary``: the first is the canary.
+    ``ahead``: those of the first batch that are there for another reason than their place."""
 
     batches: list[list[str]]
     canary: bool
+    ahead: tuple[str, ...] = ()
 
     def with_first(self, names: Collection[str]) -> "Cut":
         """The same, but ``names`` begin the first batch. For hosts that are down: they keep the
         places that everybody before them would wait for."""
+        if not names:
+            return self
         others = [[name for name in batch if name not in names] for batch in self.batches]
-        ahead = [name for batch in self.batches for name in batch if name in names]
+        ahead = tuple(name for batch in self.batches for name in batch if name in names)
         first, *later = others
-        return Cut([[*ahead, *first], *(batch for batch in later if batch)], self.canary)
+        return Cut([[*ahead, *first], *(batch for batch in later if batch)], self.canary, ahead)
 
 
 def batches(hosts: Sequence[Placed], rollout: Rollout) -> Cut:

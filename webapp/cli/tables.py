@@ -30,6 +30,7 @@ def plan_lines(plan: dict[str, Any]) -> Iterator[str]:
         "skipped": _("Skipped"),
         "refusals": _("Refused"),
         "drifted": _("Drifted"),
+        "down": _("Down"),
     }.items():
         for one in plan[key]:
             yield f"{word}: " + ": ".join(filter(None, (one.get("host"), one["reason"])))

@@ -118,6 +118,9 @@ function show(plan) {
           ),
         ]
       : []),
+    ...(plan.down?.length
+      ? [reasons(gettext("Down, and so first: others wait for their places"), plan.down, "failed")]
+      : []),
     timeline(plan),
     batchTable(batches),
     stepList(steps),
