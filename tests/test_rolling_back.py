@@ -125,6 +125,17 @@ def test_what_was_undone_already_is_left_alone(mira: User) -> None:
     assert [run.name for run in back.host_runs.all()] == [job.host_runs.get(position=0).name]
 
 
+@pytest.mark.parametrize("given", [{"from_step": "switch"}, {"back": {"any": "switch"}}])
+def test_a_retry_of_it_begins_at_no_step_of_anybodys_choice(
+    mira: User, given: dict[str, Any]
+) -> None:
+    back, _ = orders.rollback(updated(1), by=mira)
+    back.host_runs.update(state="failed", holds_host=False, fence=1)
+    with pytest.raises(OrderRefused, match="it cannot begin at a step"):
+        orders.retry(back, by=mira, **given)
+    assert orders.retry(back, by=mira).host_runs.get().state == "waiting"
+
+
 def refused(job: Job, by: User) -> str:
     with pytest.raises(OrderRefused) as refusal:
         orders.rollback(job, by=by)

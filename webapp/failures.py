@@ -11,7 +11,6 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRe
 
 from deploy_tasks import causes, floors, revisions
 from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
-from deploy_tasks.recipes import Recipe
 from deploy_tasks.standing import NEVER_BEGUN
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from webapp import earlier, printed
@@ -73,7 +72,6 @@ def failures(job: Job) -> FailureList:
     failed = [(_Failed(*row), down) for *row, down in rows]
     known = _whys([run for run, _down in failed], Q(host_run__job=job))
     untouched = _untouched(job) if failed else set()
-    recipe = revisions.recipe_of(job.revision)
     found: dict[_Alike, CauseReport] = {}
     unlike: defaultdict[_Alike, list[Failed]] = defaultdict(list)
     for run, down in failed:
@@ -99,7 +97,7 @@ def failures(job: Job) -> FailureList:
             "down": down,
             "left_at": run.previous or None if kept else None,
             "again": again(job, run.step),
-            "back_to": _back_to(recipe, run.step, why),
+            "back_to": _back_to(job, run.step, why),
             "undo": _undo(run, why),
             "excluded": run.excluded,
         }
@@ -119,11 +117,11 @@ def again(job: Job, step: int) -> str | None:
     return names[step] if step < len(names) else None
 
 
-def _back_to(recipe: Recipe, step: int, why: Why) -> str | None:
+def _back_to(job: Job, step: int, why: Why) -> str | None:
     """The step in which the cause stands, where a retry may go back to it."""
-    if why.place is None or why.place >= step:
+    if job.rolls_back_id or why.place is None or why.place >= step:
         return None
-    over = recipe.steps[why.place : step]
+    over = revisions.recipe_of(job.revision).steps[why.place : step]
     return why.found_in if all(one.repeat != "never" for one in over) else None
 
 
@@ -145,7 +143,7 @@ def ways_back(job: Job, hosts: Collection[str] | None = None) -> dict[str, str]:
 
 
 def back_to(run: HostRun, why: Why | None) -> str | None:
-    return _back_to(revisions.recipe_of(run.job.revision), run.step, why) if why else None
+    return _back_to(run.job, run.step, why) if why else None
 
 
 def whys(runs: Sequence[HostRun]) -> Mapping[int, Why]:

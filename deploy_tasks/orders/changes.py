@@ -112,7 +112,12 @@ def _retryable(job: Job, hosts: Sequence[str] | None) -> list[HostRun]:
 def _begins(
     job: Job, runs: Iterable[HostRun], from_step: str | None, back: Mapping[str, str]
 ) -> dict[HostRun, int]:
-    """The step with which each begins."""
+    """The step with which each begins. Raises OrderRefused for one in a rollback: what is left to
+    undo there says with which it goes on."""
+    if job.rolls_back_id and (from_step is not None or back):
+        raise OrderRefused(
+            _("a rollback undoes what still stands, last first: it cannot begin at a step")
+        )
     if from_step is not None:
         return dict.fromkeys(runs, _step_number(job, from_step))
     return {

@@ -27,7 +27,9 @@ export class Retrying {
     const host = this.model.hosts.get(name);
     const may = can.includes("retry") && RETRYABLE.has(host.state);
     const back = told?.back_to;
-    const before = (may ? earlier(this.model.steps, host.steps, told?.again) : []).filter((step) => step !== back);
+    // A rollback goes on with what is left to undo.
+    const chooses = may && !this.model.job.rolls_back;
+    const before = (chooses ? earlier(this.model.steps, host.steps, told?.again) : []).filter((step) => step !== back);
     this.button.hidden = !may;
     this.from.hidden = before.length === 0 && !back;
     const first = told ? goesOn([told]) : gettext("from where it stopped");
