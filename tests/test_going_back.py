@@ -84,6 +84,42 @@ def test_a_host_that_waits_to_go_down_does_not_hold_it_up() -> None:
     assert (held.state, held.wish, held.held) == ("queued", "cancel_undo", False)
 
 
+def test_a_host_that_stands_still_after_a_step_does_not_hold_it_up() -> None:
+    """Nobody may be there to resume it. The job itself takes it back."""
+    job = begun("failed", "paused", "waiting")
+    Job.objects.filter(pk=job.pk).update(pause="step", paused_by="mira")
+    job.host_runs.filter(state="paused").update(fence=1, out=True)
+    conducted(job)
+    back = way_back(job)
+    assert back
+    assert [run.undoes for run in back.host_runs.all()] == [job.host_runs.get(position=0)]
+    assert (conducted(job).state, job.pause) == ("halted", "")
+    stopped = job.host_runs.get(position=1)
+    assert (stopped.state, stopped.wish) == ("queued", "cancel_undo")
+
+
+def test_a_host_that_stands_still_and_cannot_go_back_is_left_to_a_person() -> None:
+    job = begun("failed", "paused", "waiting")
+    job.host_runs.filter(state="paused").update(fence=1, out=True, previous="")
+    Job.objects.filter(pk=job.pk).update(pause="step", paused_by="mira")
+    name = job.host_runs.get(position=1).name
+    assert f"not rolled back: {name}: step “switch” cannot be undone" in conducted(job).reason
+
+
+def test_where_nothing_stands_the_job_is_called_off_and_says_so() -> None:
+    pager()
+    job = begun("rolled_back", "waiting")
+    did(job.host_runs.get(position=0), 1, 2, kind="undo")
+    conducted(job)
+    assert (job.state, way_back(job)) == ("cancelled", None)
+    assert list(job.host_runs.values_list("state", flat=True)) == ["rolled_back", "cancelled"]
+    (said,) = [event.data for event in Event.objects.filter(job=job, kind="order")]
+    note = "a canary host failed; nothing stands on any host that could be taken back"
+    assert said == {"who": "Patchwave", "what": "cancel", "note": note}
+    # No other job tells how it ends.
+    assert told_of(job) == {("ops", "halted"), ("ops", "cancelled")}
+
+
 def test_the_story_and_the_audit_say_who_ordered_it_and_why() -> None:
     job = conducted(begun("failed", "waiting"))
     back = way_back(job)

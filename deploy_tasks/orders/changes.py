@@ -13,21 +13,18 @@ from deploy_tasks import journal, revisions
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.orders.naming import named
-from deploy_tasks.orders.records import busy_elsewhere, call_off, rung, take_hosts, tell
+from deploy_tasks.orders.records import busy_elsewhere, rung, stop, take_hosts, tell
 from deploy_tasks.orders.taken import refuse_those_that_moved_on
 from deploy_tasks.recipes import Step
 from deploy_tasks.standing import standing
 from deploy_tasks.states import (
     HOST_RETRYABLE,
-    HOST_UNDER_WAY,
     JOB_ENDED,
     AttemptKind,
     AttemptState,
     HostRunState,
     JobState,
-    Pause,
 )
-from deploy_tasks.wishes import Wish
 
 #: A retry brings these back to life.
 REOPENED = [*JOB_ENDED, JobState.HALTED]
@@ -181,9 +178,10 @@ def _stands(step: Step, run: HostRun) -> OrderRefused:
 
 @transaction.atomic
 def cancel(
-    job: Job, *, by: User, undo: bool | None = None, force: bool = False, note: str = ""
+    job: Job, *, by: User | None, undo: bool | None = None, force: bool = False, note: str = ""
 ) -> Job:
-    """Start none of the hosts that wait, and ask those that run to stop.
+    """Start none of the hosts that wait, and ask those that run to stop. ``by`` None: no person
+    asks for it, the job's rollout does.
 
     A running step is ended on the host, unless it must not be interrupted; ``force`` ends that,
     too. What was launched is then undone, unless ``undo`` is False. Safe to press twice.
@@ -192,17 +190,6 @@ def cancel(
     job = journal.lock(job.pk)
     if job.state in JOB_ENDED:
         raise OrderRefused(_("the job is over"))
-    # What is paused goes on to its end.
-    Job.objects.filter(pk=job.pk).update(cancelled=True, pause=Pause.NONE, paused_by="")
     tell(job, by, "cancel", force=force, note=note)
-    waiting = job.host_runs.filter(state__in=[HostRunState.WAITING, HostRunState.QUEUED])
-    # One that was claimed before still has something on its host: its worker ends that first.
-    never_claimed = list(waiting.filter(fence=0).values_list("pk", flat=True))
-    untouched = list(
-        waiting.filter(state=HostRunState.WAITING).exclude(fence=0).values_list("pk", flat=True)
-    )
-    call_off(job, never_claimed + untouched)
-    # One that is unknown hears of it once a person has answered.
-    wish = Wish.to_cancel(undo=undo is not False, force=force)
-    job.host_runs.filter(state__in=[*HOST_UNDER_WAY, HostRunState.UNKNOWN]).update(wish=wish)
+    stop(job, undo=undo is not False, force=force)
     return rung(job)

@@ -19,7 +19,8 @@ from deploy_tasks.journal import sql
 from deploy_tasks.models import Batch, Event, HostRun, Job
 from deploy_tasks.orders.taken import hosts_busy, newer_attempts
 from deploy_tasks.rollout import Cut
-from deploy_tasks.states import JOB_ENDED, HostRunState, JobState
+from deploy_tasks.states import HOST_UNDER_WAY, JOB_ENDED, HostRunState, JobState, Pause
+from deploy_tasks.wishes import Wish
 
 #: Who orders what no person does.
 ITSELF = "Patchwave"
@@ -114,6 +115,24 @@ def call_off(job: Job, ids: Iterable[int]) -> None:
         fence=F("fence") + 1,
         ended_at=clock.now(),
     )
+
+
+def stop(job: Job, *, undo: bool, force: bool = False) -> None:
+    """Nothing of a locked job begins any more, and what has begun is asked to end: with ``force``
+    also what must not be interrupted. What was launched is then undone, unless ``undo`` is False.
+    """
+    # What is paused goes on to its end.
+    Job.objects.filter(pk=job.pk).update(cancelled=True, pause=Pause.NONE, paused_by="")
+    waiting = job.host_runs.filter(state__in=[HostRunState.WAITING, HostRunState.QUEUED])
+    # One that was claimed before still has something on its host: its worker ends that first.
+    never_claimed = list(waiting.filter(fence=0).values_list("pk", flat=True))
+    untouched = list(
+        waiting.filter(state=HostRunState.WAITING).exclude(fence=0).values_list("pk", flat=True)
+    )
+    call_off(job, never_claimed + untouched)
+    # One that is unknown hears of it once a person has answered.
+    wish = Wish.to_cancel(undo=undo, force=force)
+    job.host_runs.filter(state__in=[*HOST_UNDER_WAY, HostRunState.UNKNOWN]).update(wish=wish)
 
 
 def name_of(by: User | None) -> str:

@@ -12,17 +12,23 @@ from deploy_tasks import journal, revisions
 from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.orders.choosing import in_batches
-from deploy_tasks.orders.records import add_batches, add_host_runs, call_off, name_of, ring, tell
+from deploy_tasks.orders.records import add_batches, add_host_runs, name_of, ring, stop, tell
 from deploy_tasks.orders.taken import busy, hosts_busy, refuse_those_that_moved_on
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.standing import irreversible, standing
-from deploy_tasks.states import HOST_ACTIVE, JOB_ENDED, HostRunState, JobState
-from deploy_tasks.wishes import Wish
+from deploy_tasks.states import JOB_ENDED, HostRunState, JobState
 
 #: Where something may stand that can be taken back.
 ENDED_WITH_WORK = [HostRunState.SUCCEEDED, HostRunState.FAILED, HostRunState.CANCELLED]
-#: It waits for a place to go down, where few may be down.
-HELD = Q(state=HostRunState.PAUSED, held=True)
+#: Of a job that stands still these have to end before it goes back. Where one merely stands still
+#: itself, the job takes it back once it is called off.
+UNDER_WAY = [HostRunState.QUEUED, HostRunState.RUNNING, HostRunState.UNKNOWN]
+#: Such as one that a person has paused after a step.
+STOPPED = Q(state=HostRunState.PAUSED, held=False)
+
+
+class NothingStands(OrderRefused):
+    """There is nothing to take back."""
 
 
 def rollback(job: Job, *, by: User | None, note: str = "") -> tuple[Job, bool]:
@@ -68,7 +74,8 @@ def _create(job: Job, by: User | None, note: str) -> Job:
     numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
     add_host_runs(back, [_undoing(run) | {"batch": n} for n, run in numbered])
     if job.state == JobState.HALTED:
-        _end(job)
+        # What stands still has no part in the new job.
+        stop(job, undo=True)
     tell(job, by, "rollback", hosts=len(runs), by_job=back.pk, note=note)
     tell(back, by, "start", hosts=len(runs), rolls_back=job.pk, note=note)
     for one in (job, back):
@@ -79,9 +86,7 @@ def _create(job: Job, by: User | None, note: str) -> Job:
 
 def under_way(job: Job) -> QuerySet[HostRun]:
     """Those of a job that stands still which have to end before it goes back."""
-    found = job.host_runs.filter(state__in=[*HOST_ACTIVE, HostRunState.UNKNOWN])
-    # Nobody would let these in to go down any more.
-    return found.exclude(HELD)
+    return job.host_runs.filter(state__in=UNDER_WAY)
 
 
 def _undoing(run: HostRun) -> dict[str, Any]:
@@ -114,9 +119,10 @@ def _refuse_what_still_runs(job: Job) -> None:
 
 
 def _to_take_back(job: Job) -> list[HostRun]:
-    """Host runs of which something stands. Raises OrderRefused for one that cannot go back."""
-    ended = job.host_runs.filter(state__in=ENDED_WITH_WORK).select_related("host__machine")
-    runs = {run.pk: run for run in ended.order_by("position")}
+    """Host runs that have ended, and of which something stands. Raises OrderRefused for one that
+    cannot go back, also of those that the job itself takes back."""
+    touched = job.host_runs.filter(Q(state__in=ENDED_WITH_WORK) | STOPPED).order_by("position")
+    runs = {run.pk: run for run in touched.select_related("host__machine")}
     attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
     for attempt in Attempt.objects.filter(host_run__in=runs).order_by("pk"):
         attempts[attempt.host_run_id].append(attempt)
@@ -126,20 +132,9 @@ def _to_take_back(job: Job) -> list[HostRun]:
         steps = standing(attempts[pk])
         if reason := irreversible(recipe, steps, previous=run.previous or ""):
             raise OrderRefused(f"{run.name}: {reason}")
-        if any(recipe.steps[n].undo for n in steps):
+        if run.state in ENDED_WITH_WORK and any(recipe.steps[n].undo for n in steps):
             found.append(run)
     if not found:
-        raise OrderRefused(_("nothing stands on any host that could be taken back"))
+        raise NothingStands(_("nothing stands on any host that could be taken back"))
     refuse_those_that_moved_on(job, found)
     return found
-
-
-def _end(job: Job) -> None:
-    """Its waiting hosts will not be updated any more; the conductor does the rest, and lets
-    workers take back what was done before going down."""
-    waiting = job.host_runs.filter(state=HostRunState.WAITING)
-    ids = list(waiting.values_list("pk", flat=True))
-    Job.objects.filter(pk=job.pk).update(cancelled=True)
-    not_down = job.host_runs.filter(HELD | Q(state=HostRunState.STAGED))
-    not_down.update(wish=Wish.to_cancel(undo=True, force=False))
-    call_off(job, ids)
