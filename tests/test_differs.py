@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from deploy_tasks.models import Attempt, HostRun, Job
+from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.states import AttemptState, HostRunState
 from tests import factories, scenes
 from webapp import differs
@@ -52,7 +52,7 @@ def host(job: Job, name: str, switch: bytes, *, failed: bool = False, last: byte
     if failed:
         attempt(run, 5, last, state=AttemptState.FAILED, exit_status=1)
     else:
-        attempt(run, 5, b"the game answers as release 7\n")
+        attempt(run, 5, b"asking\nthe game answers\n")
     return run
 
 
@@ -130,9 +130,10 @@ def test_of_the_step_that_failed_what_came_before_the_failure_is_told(job: Job) 
     for n in range(2):
         host(job, f"us-{n}", LINKED)
     said = b"asking\neula=false\nthe server went away\nnow what\n"
-    run = host(job, "eu-1", LINKED, failed=True, last=said)
-    HostRun.objects.filter(pk=run.pk).update(error="")
-    assert told(job) == [("health", ["asking", "eula=false"], [])]
+    host(job, "eu-1", LINKED, failed=True, last=said)
+    assert told(job) == [("health", ["eula=false", "the server went away"], [])]
+    Event.objects.filter(attempt__step=5, attempt__state=AttemptState.SUCCEEDED).delete()
+    assert told(job) == []
 
 
 def test_a_step_that_was_done_already_or_took_a_moment_is_told(job: Job) -> None:

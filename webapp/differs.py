@@ -162,10 +162,13 @@ class _Beside:
 
     def _before(self, own: Attempted, line: str) -> dict[_Key, _Said]:
         """Of the step that failed: the first lines, of those before the one that tells of it. What
-        comes then, or does not, is because it failed."""
-        lines = self._read(own) or []
+        comes then, or does not, is because it failed; so is all of it where others are silent."""
+        usual = self._printed(self._usual(own.step))
+        lines = self._read(own) if all(usual) else None
+        if lines is None:
+            return {}
         at = next((one.number for one in lines if one.text == line), 0)
-        found = differing.differs(lines, self._printed(self._usual(own.step)))
+        found = differing.differs(lines, usual)
         early = [(said, one) for said, one in found.printed.items() if one.number < at]
         return {("printed", said): one for said, one in early[:LINES]}
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { goesOn, left, notUndone, report, stoppedAt, then } from "../../webapp/static/js/report.js";
+import { goesOn, left, notUndone, report, stoppedAt, then, unlike } from "../../webapp/static/js/report.js";
 
 const about = { said: "3 of 9 updated, 3 failed.", url: "https://patch.example/jobs/3/" };
 
@@ -77,4 +77,24 @@ test("whose cause stands in an earlier step goes on from there, unless one asks 
   assert.equal(goesOn(hosts.slice(0, 2)), "from “start”");
   assert.equal(goesOn(hosts), "2 from “start”, 1 from “health”");
   assert.equal(stoppedAt(hosts), "2 from “health”, 1 from the check of the version at the end");
+});
+
+test("how hosts are unlike those that are well is told, and where it shows", () => {
+  const apart = { step: "switch", host: "eu-1", n: 1, line: 2, printed: [], lacks: [], skipped: false, seconds: null, usual: null, hosts: 3, of: 3 };
+  const [linked, inside] = ["'current' -> 'releases/7'", "'current/7' -> 'releases/7'"];
+  const said = (...differs) => unlike({ differs: differs.map((one) => ({ ...apart, ...one })) }).map((one) => one.said);
+  assert.deepEqual(said({ printed: [inside], lacks: [linked] }, { lacks: [linked], hosts: 2 }, { printed: ["\u001b]0;x"] }), [
+    `Unlike hosts that are well: in “switch” it printed “${inside}”, not “${linked}”`,
+    `2 of 3, unlike hosts that are well: in “switch” it did not print “${linked}”`,
+    "Unlike hosts that are well: in “switch” it printed “\\x1b]0;x”",
+  ]);
+  assert.deepEqual(said({ skipped: true }, { seconds: 0.5, usual: 41, lacks: ["ok"] }), [
+    "Unlike hosts that are well: “switch” was done already, and did not run",
+    "Unlike hosts that are well: in “switch” it did not print “ok”; “switch” took 0.5 s, there 41 s",
+  ]);
+  assert.deepEqual(unlike({ differs: [apart] })[0].at, { host: "eu-1", step: "switch", n: 1, kind: "do", line: 2 });
+  assert.deepEqual(unlike({}), []);
+  const cause = { step: "health", cause: "no", sample: "no", hosts: [{ name: "eu-1" }], differs: [{ ...apart, lacks: ["ok"] }] };
+  const told = report({ ...about, causes: [cause], doubts: [], away: [] }).split("\n");
+  assert.equal(told[4], "  Unlike hosts that are well: in “switch” it did not print “ok”");
 });

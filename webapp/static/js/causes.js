@@ -7,7 +7,7 @@ import { inDoubt, outOfReach, whyOf } from "./away.js";
 import { Copy } from "./copy.js";
 import { element, setText } from "./dom.js";
 import { named } from "./names.js";
-import { down, failed, goesOn, inDoubtOf, left, lines, notUndone, report, stoppedAt, then, toldIn } from "./report.js";
+import { down, failed, goesOn, inDoubtOf, left, lines, notUndone, report, stoppedAt, then, toldIn, unlike } from "./report.js";
 import { isHeld } from "./still.js";
 import { fill, gettext, ngettext, number } from "./words.js";
 
@@ -41,7 +41,7 @@ export class Causes {
    * @param root the section, its parts marked data-causes @param on `onShow(cause)`: show only the
    * hosts of a cause; `onRetry` is given an order's body and the button,
    * `onExclude` names and the button, `onAnswer` `{step, hosts}` and the button; `onPick` one name,
-   * `onTell` that of one that failed; `onMore`: more or fewer are to show; `about()` gives `said` and `url` of the job
+   * `onTell` that of one that failed, `onLine` a place in a log; `onMore`: more or fewer are to show; `about()` gives `said` and `url` of the job
    */
   constructor(root, on) {
     this.#root = root;
@@ -234,7 +234,15 @@ function failure(told, alone, may, on) {
       may.retry && goBack ? button("retry-only", only(hosts), (press) => on.onRetry({ hosts: names }, press)) : null,
       excluding(counting, may, on),
     ],
+    unlike(told).map((one) => apart(one, on)),
   );
+}
+
+/** What no line calls a cause, and is the best clue there is. */
+function apart({ said, at }, on) {
+  const shows = element("button", { type: "button", class: "linkish", "data-does": "line" }, gettext("Show it"));
+  shows.addEventListener("click", () => on.onLine(at));
+  return element("p", { class: "unlike" }, element("span", {}, said), " ", shows);
 }
 
 /** Nobody knows whether the step ran. What broke says why nobody knows, and only that. */
@@ -282,13 +290,15 @@ function because(hosts, otherwise) {
     : element("small", { class: "muted" }, otherwise);
 }
 
-/** @param what failed @param more that says more of it @param who, and what to do */
-function row({ n, kind, alone }, what, more, who, does) {
+/** @param what failed @param more that says more of it @param who, and what to do @param clues to
+ * what nothing else tells */
+function row({ n, kind, alone }, what, more, who, does, clues = []) {
   return element(
     "li",
     { class: alone ? "alone" : null },
     element("span", { class: `much ${kind}` }, number(n)),
     element("div", {}, what, ...[more].flat()),
+    ...clues,
     element("div", { class: "do" }, who, ...does),
   );
 }

@@ -4,7 +4,7 @@
 import { spelledOut } from "./ansi.js";
 import { whyOf } from "./away.js";
 import { retold } from "./retelling.js";
-import { fill, gettext, ngettext, number } from "./words.js";
+import { fill, gettext, ngettext, number, span } from "./words.js";
 
 /** Kinds of hosts that are told apart in a sentence. */
 const KINDS = 2;
@@ -36,6 +36,32 @@ export function then({ step, found_in: found, sign }) {
   return step
     ? fill(gettext("“%(found)s” ended well; then “%(step)s”: %(sign)s"), values)
     : fill(gettext("“%(found)s” ended well; then: %(sign)s"), values);
+}
+
+/** How they are unlike hosts that are well, where no line tells of a cause: by step what is `said`,
+ * and the place in a log where it shows, see place.js. */
+export function unlike({ differs = [] }) {
+  return differs.map((one) => {
+    const { step, host, n, line, hosts, of } = one;
+    const some = gettext("%(n)s of %(of)s, unlike hosts that are well: %(what)s");
+    const all = gettext("Unlike hosts that are well: %(what)s");
+    const what = didOtherwise(one).join(gettext("; "));
+    const said = fill(hosts < of ? some : all, { n: number(hosts), of: number(of), what });
+    return { said, at: { host, step, n, kind: "do", line } };
+  });
+}
+
+function didOtherwise({ step, printed, lacks, skipped, seconds, usual }) {
+  const [line, missing] = [printed, lacks].map(([first]) => first && spelledOut(first));
+  const both = gettext("in “%(step)s” it printed “%(line)s”, not “%(missing)s”");
+  const only = line
+    ? gettext("in “%(step)s” it printed “%(line)s”")
+    : gettext("in “%(step)s” it did not print “%(missing)s”");
+  return [
+    line || missing ? fill(line && missing ? both : only, { step, line, missing }) : "",
+    skipped ? fill(gettext("“%(step)s” was done already, and did not run"), { step }) : "",
+    usual === null ? "" : fill(gettext("“%(step)s” took %(took)s, there %(usual)s"), { step, took: span(seconds), usual: span(usual) }),
+  ].filter(Boolean);
 }
 
 /** What was to be taken back after the failure, and was not: a sentence for each way. */
@@ -121,7 +147,8 @@ export function report({ said, url, causes, doubts, away }) {
     const downs = cause.hosts.filter((host) => host.down).length;
     const stand = [downs ? down(downs) : "", left(cause.hosts)].filter(Boolean);
     const also = lines(cause).filter((line) => line !== what);
-    const more = [...also, then(cause), ...notUndone(cause.hosts)].filter(Boolean);
+    const apart = unlike(cause).map(({ said }) => said);
+    const more = [...also, ...apart, then(cause), ...notUndone(cause.hosts)].filter(Boolean);
     return [entry([what + toldIn(cause), ...stand].join(gettext(", ")), cause.hosts), ...more.map((said) => `  ${said}`)];
   });
   const open = (what, { hosts }) => {

@@ -106,6 +106,7 @@ const causes = new Causes(byId("causes"), {
   onMore: () => paintCauses(),
   about: () => ({ said: headline.said, url: location.origin + location.pathname }),
   onPick: pick,
+  onLine: (line) => chosen.goTo(line),
   onTell: (name) => {
     pick(name);
     tell(name);
