@@ -47,7 +47,8 @@ RENEW_EVERY = 5.0
 MEASURE_EVERY = 300.0
 #: Between two looks at jobs, so many times what the last one took, at most so many seconds: where
 #: much goes on more hosts have ended by then, and a look costs hardly more for ten than for one.
-REST, LONGEST_REST = 10, 0.5
+#: No longer than until so many hosts of a job have ended.
+REST, LONGEST_REST, ENOUGH = 10, 0.5, 5
 #: A queued host run whose bell was rung that long ago is rung for again.
 RING_AGAIN = timedelta(seconds=20)
 FROZEN_JOBS = 64
@@ -244,16 +245,19 @@ class Keeper:
             self._jobs.update(ended)
             self._jobs_wait.notify_all()
 
+    def _is_worth_a_look(self) -> bool:
+        """With nothing under way here there is nobody to wait for."""
+        ended = max(self._jobs.values(), default=0)
+        return ended >= ENOUGH or not self._carriages or self.stopping.is_set()
+
     def _conduct(self) -> None:
         rested_at = -math.inf
         while True:
             with self._jobs_wait:
                 while not self._jobs and not self.stopping.is_set():
                     self._jobs_wait.wait()
-                # With nothing under way here there is nobody to wait for.
                 self._jobs_wait.wait_for(
-                    lambda: self.stopping.is_set() or not self._carriages,
-                    max(0.0, rested_at - time.monotonic()),
+                    self._is_worth_a_look, max(0.0, rested_at - time.monotonic())
                 )
             began = time.monotonic()
             with self._jobs_wait:

@@ -237,8 +237,9 @@ def test_with_nothing_under_way_a_job_is_looked_at_at_once(
 
 
 @pytest.mark.usefixtures("no_timer")
+@pytest.mark.parametrize("ends", ["nobody is left to wait for", "enough have ended"])
 def test_while_hosts_are_under_way_a_look_rests_as_many_times_as_long_as_it_took(
-    worker: Keeper, carrying: Carrying, monkeypatch: pytest.MonkeyPatch
+    ends: str, worker: Keeper, carrying: Carrying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[int] = []
     rests: list[float] = []
@@ -261,8 +262,13 @@ def test_while_hosts_are_under_way_a_look_rests_as_many_times_as_long_as_it_took
     assert rests[0] == 0
     assert rests[1] == pytest.approx(3600, abs=60)
     assert looked_at == [1]
+    if some_go_on := ends == "enough have ended":
+        worker.conduct_soon({2: keeper.ENOUGH - 1})
+    else:
+        carrying.go.release()
+    until(lambda: looked_at == [1, 2], ends)
+    assert bool(worker._carriages) == some_go_on
     carrying.go.release()
-    until(lambda: looked_at == [1, 2], "nobody is left to wait for")
 
 
 def test_host_runs_that_begin_together_are_read_together(
