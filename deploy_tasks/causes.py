@@ -177,15 +177,19 @@ def cause(line: str, *, names: Iterable[str] = ()) -> str:
         return _WORDS[said.group().lower()]
     if said := _LOADER.search(line):
         return said.group()[:LONGEST]
-    folded = nameless(_OPENING.sub("", line), names)
+    return folded(nameless(_OPENING.sub("", line), names)) or line[:LONGEST]
+
+
+def folded(line: str) -> str:
+    """Without paths, numbers and addresses."""
     for differs, fold in _DIFFERS:
-        folded = differs.sub(fold, folded)
-    folded = _FOLDED.sub("…", folded)
-    return folded.strip()[:LONGEST] or line[:LONGEST]
+        line = differs.sub(fold, line)
+    return _FOLDED.sub("…", line).strip()[:LONGEST]
 
 
 def nameless(line: str, names: Iterable[str]) -> str:
     """Without the ``names`` of the host that printed it."""
     for name in sorted(filter(None, names), key=len, reverse=True):
-        line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line)
+        if name in line:
+            line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line)
     return line

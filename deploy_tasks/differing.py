@@ -26,7 +26,7 @@ _MEASURED = re.compile(
 
 
 class Line(NamedTuple):
-    """``number`` counts from 1; ``folded`` as a cause is; ``exact`` keeps what is not measured."""
+    """``number`` counts from 1; ``folded`` as causes are; ``exact`` keeps what is not measured."""
 
     number: int
     text: str
@@ -74,9 +74,8 @@ def differs(host: Sequence[Line], well: Sequence[Sequence[Line]]) -> Difference:
 
 
 def _line(number: int, text: str, names: Sequence[str]) -> Line:
-    said = text[:LONGEST]
-    exact = _MEASURED.sub("…", causes.nameless(said, names))
-    return Line(number, text, causes.cause(said, names=names), exact)
+    said = causes.nameless(text[:LONGEST], names)
+    return Line(number, text, causes.folded(said), _MEASURED.sub("…", said))
 
 
 def _alike(well: Sequence[Sequence[Line]]) -> set[str]:

@@ -132,7 +132,9 @@ def test_of_the_step_that_failed_what_came_before_the_failure_is_told(job: Job) 
     said = b"asking\neula=false\nthe server went away\nnow what\n"
     host(job, "eu-1", LINKED, failed=True, last=said)
     assert told(job) == [("health", ["eula=false", "the server went away"], [])]
-    Event.objects.filter(attempt__step=5, attempt__state=AttemptState.SUCCEEDED).delete()
+    silent = Attempt.objects.filter(step=5, state=AttemptState.SUCCEEDED)
+    Event.objects.filter(attempt__in=silent).delete()
+    silent.update(log_offset=0)
     assert told(job) == []
 
 
@@ -177,6 +179,5 @@ def test_however_many_failed_few_hosts_are_read(job: Job) -> None:
         with CaptureQueriesContext(connection) as queries:
             assert told(job) != []
         counts.append(len(queries))
-        read = [query["sql"] for query in queries if "deploy_tasks_event" in query["sql"]]
-        assert len(read) == 2
-    assert counts == [8, 8]
+    # The same few: what they printed is not read again.
+    assert counts == [8, 7]

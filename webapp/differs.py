@@ -3,9 +3,9 @@ hosts of the same job that are well. A cause that no line names as trouble shows
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import median
 from typing import NamedTuple, TypeVar
 
@@ -48,17 +48,28 @@ class Failed(NamedTuple):
 def differs(
     job: int, groups: Mapping[_Group, Sequence[Failed]]
 ) -> dict[_Group, list[DifferenceReport]]:
-    """For groups of hosts that failed alike, those of most hosts. However many failed, it costs
-    three queries, and one for each slice of what a few hosts printed."""
+    """For groups of hosts that failed alike, those of most hosts. However many failed, it costs two
+    queries, and once one for each slice of what a few hosts printed."""
     well = stood.well([job], WELL) if groups else {}
     if len(well) < differing.FEWEST:
         return {}
     most = sorted(groups, key=lambda one: -len(groups[one]))[:CAUSES]
-    looked = {one: groups[one][:LOOKED] for one in most}
-    names = {run: names for run, (_job, names) in well.items()}
-    names |= {one.run: one.names for group in looked.values() for one in group}
-    beside = _Beside(names, list(well))
-    return {one: _told(group, beside) for one, group in looked.items()}
+    looked = tuple(tuple(groups[one][:LOOKED]) for one in most)
+    usual = tuple((run, names) for run, (_job, names) in well.items())
+    runs = [*well, *(one.run for group in looked for one in group)]
+    return dict(zip(most, _compared(usual, looked, tuple(stood.attempts(runs))), strict=True))
+
+
+@lru_cache(maxsize=32)
+def _compared(
+    well: tuple[tuple[int, tuple[str, ...]], ...],
+    groups: tuple[tuple[Failed, ...], ...],
+    attempts: tuple[Attempted, ...],
+) -> list[list[DifferenceReport]]:
+    """What attempts printed that have ended stays the same."""
+    names = dict(well) | {one.run: one.names for group in groups for one in group}
+    beside = _Beside(names, [run for run, _names in well], attempts)
+    return [_told(group, beside) for group in groups]
 
 
 #: What of a step is not as elsewhere: it ``printed``, ``lacks``, was ``skipped``, or ``took``; and
@@ -116,10 +127,15 @@ def _shared(aparts: Sequence[_Apart], of: int) -> DifferenceReport | None:
 class _Beside:
     """Failed hosts beside those that are ``well``; ``names`` by host run."""
 
-    def __init__(self, names: Mapping[int, tuple[str, ...]], well: Sequence[int]) -> None:
+    def __init__(
+        self,
+        names: Mapping[int, tuple[str, ...]],
+        well: Sequence[int],
+        attempts: Iterable[Attempted],
+    ) -> None:
         self._names = names
         self._steps: defaultdict[int, dict[int, Attempted]] = defaultdict(dict)
-        for one in stood.attempts(names):
+        for one in attempts:
             self._steps[one.run][one.step] = one
         self._well = well
         self._lines: dict[int, list[Line] | None] = {}
