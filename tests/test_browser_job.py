@@ -147,6 +147,14 @@ def test_a_cause_is_found_in_a_step_that_ended_well_and_shown_there(tab: Tab, la
         error=f"{run.error}; left to undo by hand: stop, unpack"
     )
     page = tab.open_job(large)
+    tells = page.locator("#log .lines li.tells")
+    expect(tells).to_contain_text(loader)
+    expect(tells).to_be_in_viewport()
+    page.get_by_role("button", name="Show how “health” failed").click()
+    expect(tells.filter(has_text="Connection refused")).to_be_in_viewport()
+    page.keyboard.press("c")
+    expect(tells.filter(has_text=loader)).to_be_in_viewport()
+    page.locator("#log summary", has_text="stage").click()
     cause = page.locator(
         "#causes li", has_text="error while loading shared libraries: libssl.so.1.1"
     )
@@ -163,7 +171,7 @@ def test_a_cause_is_found_in_a_step_that_ended_well_and_shown_there(tab: Tab, la
         "then the undo of “stop” failed: ERROR: a view depends on it; left to undo by hand: stop, "
     )
     expect(cause.get_by_text(undone)).to_be_visible()
-    expect(page.locator("#log .pointed")).to_contain_text(loader)
+    expect(tells.filter(has_text=loader)).to_be_in_viewport()
     expect(cause.get_by_role("button", name="Only from “health”")).to_be_visible()
     cause.get_by_role("button", name="Retry from “switch”").click()
     expect(page.locator("#activity li").first).to_contain_text("boss retried")
@@ -303,6 +311,8 @@ def test_whatever_failed_the_hosts_stay_above_the_fold(tab: Tab, large: Job) -> 
     expect(last).to_be_in_viewport(ratio=1)
     line = page.locator("#causes li", has_text="region a").locator(".what")
     assert line.evaluate("it => it.scrollHeight > it.clientHeight"), "is told in short"
+    expect(page.locator("#log .lines li").first).to_be_visible()
+    expect(page.locator("#log > footer")).to_be_in_viewport(ratio=1)
     room = page.locator("#log .folds").evaluate("folds => folds.clientHeight")
     assert room >= 14 * 19, "the log beside them has room to be read"
     page.locator("#causes li", has_text="region a").get_by_role("button", name="Show").click()

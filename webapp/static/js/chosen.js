@@ -33,8 +33,7 @@ export class Chosen {
 
   /**
    * @param here the place, see place.js @param on `watch(name)`: the socket tells of this host,
-   * resolves with the event from which on; `why(name)`: the line that tells why it failed;
-   * `told(names)`: those that failed, as the server tells them;
+   * resolves with the event from which on; `told(names)`: those that failed, as the server tells them;
    * `onTurn`: another host was chosen; `onTold`: there is more to paint; `onRefused`
    */
   constructor({ page, model, here, orders, aside }, on) {
@@ -48,7 +47,7 @@ export class Chosen {
       model,
       download: (...what) => this.#download(...what),
       need: (attempt, lines) => this.#need(attempt, lines),
-      why: on.why,
+      told: (name) => on.told([name])?.[0],
     });
     this.#clip = new Clip(byId("copy-lines"), byId("log"), () => this.name);
     this.#search = new Search(byId("log"), {
@@ -114,6 +113,12 @@ export class Chosen {
     if (!this.#model.hosts.has(line.host)) return;
     if (this.name !== line.host) this.pick(line.host);
     this.#log.go(line);
+  }
+
+  /** Open a host that failed at the line that tells why. */
+  tell(name) {
+    if (this.name !== name) this.pick(name);
+    this.#log.toCause();
   }
 
   goToLink() {

@@ -3,6 +3,7 @@
 
 import { bare } from "./ansi.js";
 import { broken } from "./attempts.js";
+import { Clue } from "./clue.js";
 import { element, setClass, setText } from "./dom.js";
 import { Fold } from "./fold.js";
 import { square, squareClass } from "./marks.js";
@@ -10,21 +11,22 @@ import { isGone, tell } from "./states.js";
 import { fill, gettext, ngettext, number, size } from "./words.js";
 import { wrongAfter } from "./wrong.js";
 
+/** Characters of what is said of a host that may be more than a few lines: then they scroll. */
+const LONG = 240;
 /** Pixels from the end that still count as being there. */
 const NEAR = 32;
 
 export class LogPane {
   /**
    * @param root the section, its parts marked data-log @param download gives a log's address
-   * @param need reads an attempt's output, see Fold @param why the line that tells why a host failed
+   * @param need reads an attempt's output, see Fold @param told a host that failed, see Clue
    */
-  constructor(root, { model, download, need, why }) {
+  constructor(root, { model, download, need, told }) {
     Object.assign(this, {
       root,
       model,
       download,
       need,
-      why,
       following: true,
       folds: new Map(),
       expectedTop: 0,
@@ -37,6 +39,7 @@ export class LogPane {
     this.parts = Object.fromEntries(
       [...root.querySelectorAll("[data-log]")].map((part) => [part.dataset.log, part]),
     );
+    this.clue = new Clue(this.parts.clue, { told, onTurn: () => this.#explainAnew() });
     this.parts.folds.addEventListener("scroll", () => this.#scrolled());
     this.parts.follow.addEventListener("click", () => this.toggleFollow());
     this.parts.jump.addEventListener("click", () => this.#follow(true));
@@ -56,6 +59,18 @@ export class LogPane {
   toggleWide() {
     const wide = this.#turn(this.parts.widen, () => this.root.closest(".run").classList.toggle("for-log"));
     if (wide) this.root.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Go to the line that tells why the host failed. */
+  toCause() {
+    this.clue.begin();
+    this.#explainAnew();
+  }
+
+  #explainAnew() {
+    this.explained = false;
+    this.wanted = null;
+    this.#follow(true);
   }
 
   /** Go to a line, as soon as it is here: `{step, n, kind, line}`. */
@@ -109,6 +124,7 @@ export class LogPane {
     this.wanted = null;
     this.seeks = this.marked = null;
     this.explained = false;
+    this.clue.begin();
     this.toCome = null;
     this.parts.folds.replaceChildren();
     this.parts.page.href = hostUrl;
@@ -127,6 +143,7 @@ export class LogPane {
     for (const attempt of this.transcript.attempts) {
       if (!this.folds.has(attempt)) this.#add(attempt);
     }
+    this.clue.paint(host);
     const chosen = this.#chosen();
     for (const fold of this.folds.values()) {
       if (!fold.byHand) fold.details.open = fold.attempt === chosen;
@@ -135,7 +152,7 @@ export class LogPane {
     this.#steps(host);
     if (this.seeks) this.#seek();
     if (this.wanted) this.#bring();
-    else if (this.following) this.#explain(host, chosen);
+    else if (this.following) this.#explain(chosen);
     if (this.following) this.#toEnd(chosen);
     this.expectedTop = this.parts.folds.scrollTop;
     this.parts.jump.hidden = this.following || chosen?.state !== "running";
@@ -161,17 +178,19 @@ export class LogPane {
     if (attempt.lineAt(place)) this.wanted = null;
   }
 
-  /** Of a failed step, the line that tells why: once, and not to who has begun to read. */
-  #explain(host, chosen) {
-    const why = this.explained || host.state !== "failed" ? "" : this.why(host.name);
-    if (!why || !chosen || chosen.state !== "failed") return;
+  /** The line that tells why the host failed: once, and not to who has begun to read. */
+  #explain(chosen) {
+    const { line } = this.clue;
+    if (this.explained || !line || !chosen) return;
+    const fold = this.folds.get(chosen);
+    fold.details.open = true;
     const { lines, first } = chosen.printed;
-    const place = lines.findLastIndex(({ text }) => bare(text).includes(why));
+    const place = lines.findLastIndex(({ text }) => bare(text).includes(line));
     if (place < 0) return;
     this.explained = true;
     this.#follow(false);
-    this.marked = { fold: this.folds.get(chosen), place: first + place };
-    this.marked.fold.reveal(first + place, "tells");
+    this.marked = { fold, place: first + place };
+    fold.reveal(first + place, "tells");
   }
 
   /** Spans that grow, once a second. */
@@ -183,13 +202,15 @@ export class LogPane {
   }
 
   #head(host, now) {
-    const { square: mark, name, state, why, said } = this.parts;
+    const { square: mark, name, state, why, told, said } = this.parts;
     const [text, detail] = tell(host, { now });
     setClass(mark, squareClass(host.shown, this.model.progress(host)));
     setText(name, host.name);
     setText(state, text);
     why.hidden = !detail;
-    setText(why, detail ?? "");
+    setText(told, detail ?? "");
+    if (detail?.length > LONG) why.tabIndex = 0;
+    else why.removeAttribute("tabindex");
     setClass(why, host.state === "failed" ? "why failed" : "why");
     const { lineCount, whole, bytes } = this.transcript;
     const lines = fill(ngettext("%(n)s line", "%(n)s lines", lineCount), { n: number(lineCount) });
@@ -199,10 +220,11 @@ export class LogPane {
     );
   }
 
-  /** The attempt one wants to read: what runs, else the last that failed, else the last. */
+  /** The attempt one wants to read: what runs, else what tells why it failed, else the last. */
   #chosen() {
     const { attempts } = this.transcript;
-    return attempts.findLast(({ state }) => state === "running") ?? broken(attempts) ?? attempts.at(-1);
+    const runs = attempts.findLast(({ state }) => state === "running");
+    return runs ?? this.clue.attempt(attempts) ?? broken(attempts) ?? attempts.at(-1);
   }
 
   #add(attempt) {

@@ -1,5 +1,6 @@
 // The page of a job: reads the list, then follows the stream, and paints what changed once a frame.
 
+import { tellAbove } from "./above.js";
 import { Activity } from "./activity.js";
 import { Answers } from "./answers.js";
 import { Aside } from "./aside.js";
@@ -7,7 +8,6 @@ import { Asked } from "./asked.js";
 import { paintBroker } from "./broker.js";
 import { Causes } from "./causes.js";
 import { Chosen } from "./chosen.js";
-import { lineThatTells } from "./clue.js";
 import { Fleet } from "./fleet.js";
 import { Headline } from "./headline.js";
 import { Hanging } from "./hanging.js";
@@ -42,6 +42,7 @@ let link = null;
 let stepsKnown = false;
 let ticked = Date.now();
 
+tellAbove(document.querySelector(".run"));
 const painter = new Painter(paint);
 const paintSoon = (changed) => painter.soon(changed);
 /** How the page is connected shows at once; how far behind it is, told four times a second, with all
@@ -58,12 +59,6 @@ const showOnly = (those) => {
   fleet.filter(those);
   const shown = fleet.listed();
   if (shown.length && !shown.includes(chosen.name)) pick(shown[0]);
-};
-/** The log of a host that failed goes to the line that tells why. */
-const tell = async (name) => {
-  const [told] = causes.told([name]) ?? [];
-  const line = await lineThatTells(page.urls.job, told);
-  if (line && chosen.name === name) chosen.goTo(line);
 };
 const asked = new Asked(page, model, {
   onWhy: (told) => {
@@ -98,7 +93,7 @@ const orders = new Orders(byId("acts"), byId("refusal"), {
 const causes = new Causes(byId("causes"), {
   onShow: (cause) => {
     showOnly({ cause, show: [] });
-    if (cause) tell(chosen.name);
+    if (cause) chosen.tell(chosen.name);
   },
   onRetry: (body, button) => orders.give("retry", body, button, { refusal: byId("causes-refusal") }),
   onExclude: (hosts, button) => aside.exclude(hosts, button, byId("causes-refusal")),
@@ -107,10 +102,7 @@ const causes = new Causes(byId("causes"), {
   about: () => ({ said: headline.said, url: location.origin + location.pathname }),
   onPick: pick,
   onLine: (line) => chosen.goTo(line),
-  onTell: (name) => {
-    pick(name);
-    tell(name);
-  },
+  onTell: (name) => chosen.tell(name),
 });
 const hanging = new Hanging(byId("hanging"), { onShow: showSlow, onPick: pick });
 const aside = new Aside({ model, orders });
@@ -149,7 +141,6 @@ const chosen = new Chosen(
   { page, model, here, orders, aside },
   {
     watch: (name) => stream.watch([name]),
-    why: (name) => causes.lineOf(name),
     told: (names) => causes.told(names),
     onTurn: () => fleet.mark(),
     onTold: paintSoon,
@@ -236,6 +227,7 @@ listen({
   l: () => chosen.log.toggleWide(),
   e: () => fleet.nextFailure(),
   m: () => chosen.log.nextWrong(),
+  c: () => chosen.log.clue.turn(),
   "g j": () => location.assign(page.urls.jobs),
   "g d": () => location.assign("/"),
   "g h": () => location.assign(page.urls.inventory),
