@@ -62,7 +62,13 @@ def test_every_call_is_documented(call: str) -> None:
         ),
         (
             "GET /jobs/{job_id}/failures",
-            [shapes.FailureList, shapes.CauseReport, shapes.DifferenceReport, shapes.FailureReport],
+            [
+                shapes.FailureList,
+                shapes.CauseReport,
+                shapes.DifferenceReport,
+                shapes.FactReport,
+                shapes.FailureReport,
+            ],
         ),
         ("GET /jobs/{job_id}/events", [shapes.EventPage]),
         ("GET /jobs/{job_id}/story", [shapes.StoryPage]),

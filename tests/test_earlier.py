@@ -136,7 +136,7 @@ def test_signs_of_many_hosts_are_looked_into_with_few_queries(job: Job) -> None:
     with CaptureQueriesContext(connection) as queries:
         told = failures(job)["causes"]
     assert [len(one["hosts"]) for one in told] == [15, 15]
-    assert len(queries) == 10
+    assert len(queries) == 11
 
 
 def test_only_so_many_hosts_are_looked_into(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

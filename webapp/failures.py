@@ -13,7 +13,7 @@ from deploy_tasks import causes, floors, revisions
 from deploy_tasks.models import Attempt, HostRun, Job, RecipeRevision
 from deploy_tasks.standing import NEVER_BEGUN
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
-from webapp import earlier, printed
+from webapp import earlier, facts, printed
 from webapp.differs import Failed, differs
 from webapp.shapes import CauseReport, FailureList, FailureReport, UndoReport
 
@@ -88,6 +88,7 @@ def failures(job: Job) -> FailureList:
                 "found_in": why.found_in,
                 "sign": why.sign,
                 "differs": [],
+                "shared": [],
                 "hosts": [],
             },
         )
@@ -106,6 +107,9 @@ def failures(job: Job) -> FailureList:
             unlike[alike].append(Failed(run.pk, run.name, run.names, why.step, why.line))
     for alike, differences in differs(job.pk, unlike).items():
         found[alike]["differs"] = differences
+    opaque = {alike: [one.run for one in runs] for alike, runs in unlike.items()}
+    for alike, shared in facts.shared(job, opaque).items():
+        found[alike]["shared"] = shared
     ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
     return {"as_of_seq": job.last_seq, "causes": ordered}
 

@@ -82,7 +82,7 @@ test("whose cause stands in an earlier step goes on from there, unless one asks 
 test("how hosts are unlike those that are well is told, and where it shows", () => {
   const apart = { step: "switch", host: "eu-1", n: 1, line: 2, printed: [], lacks: [], skipped: false, seconds: null, usual: null, hosts: 3, of: 3 };
   const [linked, inside] = ["'current' -> 'releases/7'", "'current/7' -> 'releases/7'"];
-  const said = (...differs) => unlike({ differs: differs.map((one) => ({ ...apart, ...one })) }).map((one) => one.said);
+  const said = (...differs) => unlike({ hosts: [], differs: differs.map((one) => ({ ...apart, ...one })) }).map((one) => one.said);
   assert.deepEqual(said({ printed: [inside], lacks: [linked] }, { lacks: [linked], hosts: 2 }, { printed: ["\u001b]0;x"] }), [
     `Unlike hosts that are well: in “switch” it printed “${inside}”, not “${linked}”`,
     `2 of 3, unlike hosts that are well: in “switch” it did not print “${linked}”`,
@@ -92,9 +92,25 @@ test("how hosts are unlike those that are well is told, and where it shows", () 
     "Unlike hosts that are well: “switch” was done already, and did not run",
     "Unlike hosts that are well: in “switch” it did not print “ok”; “switch” took 0.5 s, there 41 s",
   ]);
-  assert.deepEqual(unlike({ differs: [apart] })[0].at, { host: "eu-1", step: "switch", n: 1, kind: "do", line: 2 });
-  assert.deepEqual(unlike({}), []);
+  assert.deepEqual(unlike({ hosts: [], differs: [apart] })[0].at, { host: "eu-1", step: "switch", n: 1, kind: "do", line: 2 });
+  assert.deepEqual(unlike({ hosts: [] }), []);
   const cause = { step: "health", cause: "no", sample: "no", hosts: [{ name: "eu-1" }], differs: [{ ...apart, lacks: ["ok"] }] };
   const told = report({ ...about, causes: [cause], doubts: [], away: [] }).split("\n");
   assert.equal(told[4], "  Unlike hosts that are well: in “switch” it did not print “ok”");
+});
+
+test("what is so of all that failed, and of no host that is well, is told first", () => {
+  const shared = [
+    { fact: "label", name: "region", value: "eu" },
+    { fact: "machine", name: "", value: "m-3" },
+    { fact: "previous", name: "", value: "1.20" },
+    { fact: "variable", name: "root", value: "/srv/b" },
+  ];
+  const hosts = [{ name: "eu-1" }, { name: "eu-2" }, { name: "eu-3" }];
+  assert.deepEqual(unlike({ hosts, shared }), [
+    {
+      said: "All 3, and no host that is well: label region=eu, on machine m-3, at 1.20 before, variable root=/srv/b",
+      at: null,
+    },
+  ]);
 });

@@ -1,6 +1,6 @@
 """What is said of a job, and of its hosts in it."""
 
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic cannot read typing's before Python 3.12
 
@@ -140,13 +140,23 @@ class DifferenceReport(TypedDict):
     of: int
 
 
+class FactReport(TypedDict):
+    """``fact``: a label or a variable of that ``name``, the machine, or the version that was there
+    before the job; ``name`` is empty for these."""
+
+    fact: Literal["label", "machine", "previous", "variable"]
+    name: str
+    value: str
+
+
 class CauseReport(TypedDict):
     """Hosts with the same trouble in the same step. ``cause``: their lines with all that differs
     from host to host folded to ``…``; ``sample``: the line of the first, ``above``: the one printed
     right before it, where that names trouble too. ``step`` is null where no step had failed.
     ``found_in``: the step that printed the lines, null where none did; another
     than ``step`` where that one tells but a ``sign``. ``differs``: where none tells of a cause, how
-    they are unlike hosts that are well, by step."""
+    they are unlike hosts that are well, by step; ``shared``: then, what is so of all these hosts,
+    and of none that is well."""
 
     step: str | None
     cause: str
@@ -155,6 +165,7 @@ class CauseReport(TypedDict):
     found_in: str | None
     sign: str
     differs: list[DifferenceReport]
+    shared: list[FactReport]
     hosts: list[FailureReport]
 
 

@@ -240,6 +240,7 @@ function failure(told, alone, may, on) {
 
 /** What no line calls a cause, and is the best clue there is. */
 function apart({ said, at }, on) {
+  if (!at) return element("p", { class: "unlike" }, element("span", {}, said));
   const shows = element("button", { type: "button", class: "linkish", "data-does": "line" }, gettext("Show it"));
   shows.addEventListener("click", () => on.onLine(at));
   return element("p", { class: "unlike" }, element("span", {}, said), " ", shows);

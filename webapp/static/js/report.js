@@ -38,9 +38,25 @@ export function then({ step, found_in: found, sign }) {
     : fill(gettext("“%(found)s” ended well; then: %(sign)s"), values);
 }
 
-/** How they are unlike hosts that are well, where no line tells of a cause: by step what is `said`,
- * and the place in a log where it shows, see place.js. */
-export function unlike({ differs = [] }) {
+/** How they are unlike hosts that are well, where no line tells of a cause: what is `said` of all of
+ * them, then by step, with the place in a log where it shows, see place.js. */
+export function unlike({ hosts, differs = [], shared = [] }) {
+  const told = fill(gettext("All %(n)s, and no host that is well: %(facts)s"), {
+    n: number(hosts.length),
+    facts: shared.map(inWords).join(gettext(", ")),
+  });
+  return [...(shared.length ? [{ said: told, at: null }] : []), ...byStep(differs)];
+}
+
+function inWords({ fact, name, value }) {
+  const values = { name, value: spelledOut(value) };
+  if (fact === "machine") return fill(gettext("on machine %(value)s"), values);
+  if (fact === "previous") return fill(gettext("at %(value)s before"), values);
+  if (fact === "label") return fill(gettext("label %(name)s=%(value)s"), values);
+  return fill(gettext("variable %(name)s=%(value)s"), values);
+}
+
+function byStep(differs) {
   return differs.map((one) => {
     const { step, host, n, line, hosts, of } = one;
     const some = gettext("%(n)s of %(of)s, unlike hosts that are well: %(what)s");
