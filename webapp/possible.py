@@ -3,9 +3,9 @@
 from django.utils import timezone
 
 from deploy_tasks.models import Job
+from deploy_tasks.orders.rolling_back import UNDER_WAY
 from deploy_tasks.rollout import Rollout, switch_is_open
 from deploy_tasks.states import (
-    HOST_ACTIVE,
     HOST_FAILED,
     HOST_RETRYABLE,
     JOB_ENDED,
@@ -31,7 +31,8 @@ def possible(job: Job, tally: Tally, terms: Rollout) -> list[str]:
         "cancel": not ended,
         "answer": bool(counts[HostRunState.UNKNOWN]),
         "rollback": _can_go_back(job, tally),
-        "skip": open_ and bool(tally.counts_of(HostRunState.WAITING, HostRunState.STAGED)),
+        "skip": open_
+        and bool(tally.to_leave_out_ahead if terms.stages_ahead else tally.to_leave_out),
         "change": open_,
         "exclude": open_ and _any_to_exclude(tally),
         "pause": going and job.pause != Pause.STEP,
@@ -49,9 +50,7 @@ def _any_to_exclude(tally: Tally) -> bool:
 
 
 def _can_go_back(job: Job, tally: Tally) -> bool:
-    """As far as counts tell; the order itself looks at every step."""
-    still_runs = tally.counts_of(*HOST_ACTIVE, HostRunState.UNKNOWN)
-    done = tally.counts_of(HostRunState.SUCCEEDED, HostRunState.FAILED, HostRunState.CANCELLED)
-    stands_still = job.state in (*JOB_ENDED, JobState.HALTED) and not still_runs
+    """As far as counts tell; the order itself looks at every step, and at newer jobs."""
+    stands_still = job.state in (*JOB_ENDED, JobState.HALTED) and not tally.counts_of(*UNDER_WAY)
     known = job.rolls_back_id or tally.rolled_back_by
-    return bool(stands_still and done and not known)
+    return bool(stands_still and tally.to_take_back and not known)

@@ -9,6 +9,8 @@ from django.db.models import Count, Q, QuerySet
 from deploy_tasks import floors
 from deploy_tasks.checking import FIRST
 from deploy_tasks.models import Batch, HostRun, Job
+from deploy_tasks.orders.adjusting import AHEAD, HELD, UNTOUCHED
+from deploy_tasks.orders.rolling_back import ENDED_WITH_WORK
 from deploy_tasks.prepared import Given, Prepared
 from deploy_tasks.states import HOST_ENDED, HOST_FAILED, Gate, HostRunState, Link
 from deploy_tasks.times import iso
@@ -32,6 +34,10 @@ class Tally:
         self.unreachable = 0
         self.down = 0
         self.broken = 0  # of those that failed, down
+        #: Those that can be left out; the same where hosts stage ahead of the switch.
+        self.to_leave_out = self.to_leave_out_ahead = 0
+        #: Those on which something may stand that can be taken back.
+        self.to_take_back = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -63,6 +69,9 @@ def _runs(of: Q) -> QuerySet[HostRun, tuple[Any, ...]]:
             downs=Count("pk", filter=floors.still_down()),
             excludeds=Count("pk", filter=Q(excluded=True, state__in=HOST_FAILED)),
             unreachables=Count("pk", filter=Q(link=Link.UNREACHABLE)),
+            held=Count("pk", filter=UNTOUCHED | HELD),
+            ahead=Count("pk", filter=UNTOUCHED | AHEAD),
+            done=Count("pk", filter=Q(state__in=ENDED_WITH_WORK, fence__gt=0)),
         )
     )
 
@@ -98,8 +107,12 @@ def _told(
     batches: Iterable[tuple[Any, ...]],
 ) -> defaultdict[int, Tally]:
     found: defaultdict[int, Tally] = defaultdict(Tally)
-    for job, batch, state, hosts, down, excluded, unreachable in runs:
+    for job, batch, state, hosts, down, excluded, unreachable, *orderable in runs:
         tally = found[job]
+        held, ahead, done = orderable
+        tally.to_leave_out += held
+        tally.to_leave_out_ahead += ahead
+        tally.to_take_back += done
         tally.of_batch[batch][state] += hosts
         tally.down += down
         if state in HOST_FAILED:

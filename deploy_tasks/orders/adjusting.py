@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pydantic import ValidationError
@@ -30,6 +30,13 @@ CHANGEABLE = frozenset(
     {"parallel", "stage_parallel", "stagger", "max_failed", "max_failed_in_batch", "gate", "soak"}
 )
 BUDGETS = frozenset({"max_failed", "max_failed_in_batch"})
+#: Nobody has claimed them, now or before a retry.
+UNTOUCHED = Q(state__in=[HostRunState.WAITING, HostRunState.QUEUED], fence=0)
+#: They have begun, and were not let in to go down: the conductor does that, and not before it has
+#: the job's lock, as we do. In a rollback nothing comes before going down.
+AHEAD = Q(state__in=HOST_UNDER_WAY, undoes=None, out=False, fence__gt=0) & ~Q(wish=Wish.LEAVE_OUT)
+#: Where nothing holds it, a host run goes down by itself, and one without a border never does.
+HELD = AHEAD & Q(held=True)
 
 
 @transaction.atomic
@@ -44,7 +51,7 @@ def skip(
     job = opened(job)
     if (hosts is None) != rest or hosts == []:
         raise InvalidInput(_("say which: either hosts or rest"), field="hosts")
-    untouched, begun = _untouched(job), _not_down(job)
+    untouched, begun = job.host_runs.filter(UNTOUCHED), job.host_runs.filter(_not_down(job))
     if hosts is not None:
         _refuse_those_beyond(job, hosts, untouched, begun)
         untouched, begun = untouched.filter(name__in=hosts), begun.filter(name__in=hosts)
@@ -65,19 +72,8 @@ def skip(
     return rung(job)
 
 
-def _untouched(job: Job) -> QuerySet[HostRun]:
-    """Nobody has claimed them, now or before a retry."""
-    return job.host_runs.filter(state__in=[HostRunState.WAITING, HostRunState.QUEUED], fence=0)
-
-
-def _not_down(job: Job) -> QuerySet[HostRun]:
-    """They have begun, and were not let in to go down: the conductor does that, and not before it
-    has the job's lock, as we do. In a rollback nothing comes before going down."""
-    begun = job.host_runs.filter(state__in=HOST_UNDER_WAY, undoes=None, out=False)
-    ahead = Rollout.model_validate(job.rollout).stages_ahead
-    # Where nothing holds it, a host run goes down by itself, and one without a border never does.
-    held = begun if ahead else begun.filter(held=True)
-    return held.exclude(fence=0).exclude(wish=Wish.LEAVE_OUT)
+def _not_down(job: Job) -> Q:
+    return AHEAD if Rollout.model_validate(job.rollout).stages_ahead else HELD
 
 
 def _refuse_those_beyond(job: Job, names: Sequence[str], *left: QuerySet[HostRun]) -> None:

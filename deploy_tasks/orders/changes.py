@@ -67,6 +67,8 @@ def retry(
     retried or a newer job has touched a host since, HostsBusy.
     """
     job = journal.lock(job.pk)
+    if job.cancelled and job.state not in JOB_ENDED:
+        raise OrderRefused(_("the job is being cancelled"))
     again = _retryable(job, hosts)
     begins = _begins(job, again, from_step, back or {})
     refuse_those_that_moved_on(job, again)

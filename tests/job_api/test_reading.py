@@ -127,7 +127,8 @@ class TestReading:
         self, operator: Caller, squid: Game, job_state: str, host_state: str, can: list[str]
     ) -> None:
         job = factories.job(squid, hosts=1, state=job_state)
-        job.host_runs.update(state=host_state, holds_host=False)
+        claimed = int(host_state != "waiting")
+        job.host_runs.update(state=host_state, holds_host=False, fence=claimed)
         assert operator.get(f"/jobs/{job.pk}").json()["can"] == can
 
     def test_no_retry_is_offered_while_a_job_is_being_cancelled(
