@@ -314,6 +314,7 @@ class Keeper:
     def _read_wishes(self) -> None:
         """By their owner: a list of a thousand ids costs more than its answer."""
         mine = self._mine()
+        known = {pk: carriage.wish for pk, carriage in mine.items()}
         told = ("pk", "fence", "wish")
         rows = list(_held().values_list(*told)) if mine else []
         self._held_last = {pk for pk, _fence, _wish in rows}
@@ -322,7 +323,8 @@ class Keeper:
             rows += HostRun.objects.filter(pk__in=others).values_list(*told)
         for pk, fence, wish in rows:
             carriage = mine.get(pk)
-            if carriage is None:
+            # Where its own thread was quicker, what was read may be older than that.
+            if carriage is None or carriage.wish != known[pk]:
                 continue
             lost = fence > carriage.fence
             if (carriage.wish, carriage.lost) != (wish, lost):

@@ -25,6 +25,10 @@ class Wish(StrEnum):
         return self in (Wish.FORCE, Wish.FORCE_AND_UNDO)
 
     @property
+    def without_force(self) -> "Wish":
+        return Wish.to_cancel(undo=self.undoes, force=False) if self.forces else self
+
+    @property
     def undoes(self) -> bool:
         return self in (Wish.LEAVE_OUT, Wish.CANCEL_AND_UNDO, Wish.FORCE_AND_UNDO)
 

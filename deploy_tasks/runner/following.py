@@ -4,6 +4,7 @@ The byte offset of the log is the only cursor, for the first follow and for ever
 """
 
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
 from enum import StrEnum
@@ -100,7 +101,7 @@ class End(StrEnum):
 
 
 class Follower:
-    """``told_wish`` is the wish the host knows of already.
+    """``wish`` is what a person wishes of this plan, ``told_wish`` what the host knows of that.
 
     ``upload`` brings the artifact, for a plan that begins only then.
     """
@@ -111,10 +112,12 @@ class Follower:
         story: Story,
         mask: Mask,
         *,
+        wish: Callable[[], Wish],
         told_wish: Wish,
         upload: Upload | None = None,
     ) -> None:
-        self._plan, self._story, self._told_wish = plan, story, told_wish
+        self._plan, self._story = plan, story
+        self._wish, self._told_wish = wish, told_wish
         self._upload, self._mask = upload, mask
         self._carriage = story.carriage
         self.teller = Teller(plan, story, mask)
@@ -199,7 +202,7 @@ class Follower:
 
     def _goes_on(self) -> bool:
         self._carriage.look()
-        return self._carriage.wish == self._told_wish
+        return self._wish() == self._told_wish
 
     def _refused(self, why: str) -> End:
         self.refusal = why
@@ -216,7 +219,7 @@ class Follower:
         ask_at = began + ASK_AFTER
         while True:
             self._carriage.look()
-            if self._carriage.wish != self._told_wish:
+            if self._wish() != self._told_wish:
                 return End.WISH
             if self._reader.header and self._noise and self._doubts is None:
                 # It may be the complaint of a follower that cannot follow, and is about to end.

@@ -27,8 +27,10 @@ from deploy_tasks.wishes import Wish
 
 log = logging.getLogger(__name__)
 
-#: ``HostRun.activity`` while steps are taken back: the next worker goes on with that.
-UNDOING = "undoing"
+#: ``HostRun.activity`` once it ends and is no success, so that the next worker goes on with that,
+#: whatever a person wishes meanwhile: steps are taken back, or are left.
+UNDOING, LEAVING = "undoing", "leaving"
+WINDING_UP = (UNDOING, LEAVING)
 #: Seconds after which a host run goes on that had a question to a database that was away.
 AWAY_FOR = 2.0
 #: A host run that goes on so much later than it wanted has not been looked after.
@@ -150,8 +152,8 @@ class Passage:
             self._story.end(HostRunState.SKIPPED, reason=_("already at it"))
         except Unknown as unknown:
             # A worker before us may have begun to take back.
-            is_undoing = self._run.activity == UNDOING
-            self._leave_unknown(unknown, activity=UNDOING if is_undoing else "")
+            before = self._run.activity
+            self._leave_unknown(unknown, activity=before if before in WINDING_UP else "")
         except Paused:
             self._story.pause(out=self._is_let_in)
         except Held:
@@ -162,25 +164,24 @@ class Passage:
             end = HostRunState.SKIPPED if left_out else HostRunState.CANCELLED
             await self._wind_up(end, "", undo=wish.undoes)
         except (Failed, HostFailed) as failure:
-            if self._run.undoes_id:
-                error = _joined(str(failure), self._left_for_the_hand())
-                await self._wind_up(HostRunState.FAILED, error)
-                return
+            error = str(failure)
+            if self._run.undoes_id and not self._run.error:
+                error = _joined(error, self._left_for_the_hand())
             wish = Wish(self._story.carriage.wish)
             undo = wish.undoes if wish.cancels else self._recipe.on_failure == "undo"
-            await self._wind_up(HostRunState.FAILED, str(failure), undo=undo)
+            await self._wind_up(HostRunState.FAILED, error, undo=undo)
         else:
             self._story.end(HostRunState.SUCCEEDED, version=self._run.version)
 
     async def _do(self) -> None:
         run = self._run
-        is_told = bool(run.error) or run.activity == UNDOING
+        is_told = bool(run.error) or run.activity in WINDING_UP
         # What fails while it is wound up is found again then, and does not hide why that is.
         with suppress(*([Failed] if is_told else [])):
             await self._work.finish_open_plan(is_told=is_told, has_waited=self._was_let_go)
         unended.end(self._story, self._contact, launched=self._work.launched)
         self._forget_its_host()
-        if run.activity == UNDOING and not run.error:
+        if run.activity in WINDING_UP and not run.error:
             raise Cancelled
         if run.error:
             raise Failed(run.error)  # found by an earlier worker, which got no further
@@ -239,8 +240,11 @@ class Passage:
 
     async def _wind_up(self, state: HostRunState, error: str, *, undo: bool = False) -> None:
         """After an end that is no success: take back what is to be taken back, then the rest."""
-        undo = undo or self._run.activity == UNDOING
-        self._story.tell(changes={"error": error})
+        if self._run.activity in WINDING_UP:
+            undo = self._run.activity == UNDOING
+        # What takes a job back is not taken back itself.
+        undo = undo and not self._run.undoes_id
+        self._story.tell(changes={"error": error, "activity": UNDOING if undo else LEAVING})
         if self._work.launched:
             try:
                 if undo and await self._take_back() and state != HostRunState.SKIPPED:

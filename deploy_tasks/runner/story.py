@@ -9,7 +9,7 @@ from typing import Any
 from deploy_tasks import clock, desk, owner
 from deploy_tasks.errors import LostClaim
 from deploy_tasks.failpoints import failpoint
-from deploy_tasks.journal import Entry, News, Writer
+from deploy_tasks.journal import Entry, News, Writer, change_host_runs
 from deploy_tasks.models import Attempt, Event, HostRun
 from deploy_tasks.states import HostRunState, Link
 from deploy_tasks.wishes import Wish
@@ -191,6 +191,16 @@ class Story:
         failpoint("let-go.before")
         wake_at = clock.now() + timedelta(seconds=for_seconds) if for_seconds else None
         self.tell(changes={"owner": "", "lease_until": None, "wake_at": wake_at}).wait()
+
+    @desk.asked
+    def spend_force(self) -> None:
+        """It was meant for what ran until now: what comes next is ended by another order."""
+        carriage = self.carriage
+        forced = Wish(carriage.wish)
+        if forced.forces:
+            rows = HostRun.objects.filter(pk=self.run.pk, fence=carriage.fence, wish=forced)
+            change_host_runs(rows, wish=forced.without_force)
+            carriage.wish = forced.without_force
 
     def news(
         self, kind: Event.Kind, data: Mapping[str, Any], attempt: Attempt | None = None

@@ -1,6 +1,7 @@
 """Carries out steps of a host run, in plans: all that are left go over together."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.utils.translation import gettext as _
 
@@ -72,7 +73,6 @@ class Work:
         Raises Failed for one that fails or has failed before, which is not done once more:
         ``whatever`` happened, after all others were done.
         """
-        self._told_wish = Wish(self._story.carriage.wish)
         while True:
             failed = self._failed_last_things()
             left = [n for n in self._last_things_left() if n not in failed]
@@ -103,7 +103,6 @@ class Work:
     async def back(self) -> bool:
         """Undo what was launched, last first; False where nothing was undone, now or before."""
         steps = self.to_undo()
-        self._told_wish = Wish(self._story.carriage.wish)
         for n in steps:
             # By a worker that died before it could tell the end.
             if attempt := self._given_up(n, AttemptKind.UNDO):
@@ -153,8 +152,6 @@ class Work:
         if not plan.is_open:
             self._conclude(plan, is_told=is_told, has_waited=has_waited)
             return
-        if plan.way != Way.FORWARD:
-            self._told_wish = Wish(self._story.carriage.wish)
         await self._carry_out(plan)
         self._go_on_after(plan, self._sum_up(plan))
 
@@ -181,8 +178,12 @@ class Work:
         left = list(steps)
         while left:
             self._story.carriage.look()
-            if way == Way.FORWARD:
+            if not self._is_end(way):
                 self.heed_wish()
+            else:
+                self._story.spend_force()
+                if self._wish_for(way).cancels:
+                    raise Cancelled
             plan = self._new_plan(left, way)
             await self._carry_out(plan)
             done = self._sum_up(plan)
@@ -191,6 +192,7 @@ class Work:
     # Plans
 
     def _new_plan(self, steps: Sequence[int], way: Way) -> LivePlan:
+        self._told_wish = Wish.NONE
         plan = plans.new_plan(self._run.pk, self._recipe, steps, self.attempts, way)
         changes = {"plan": plan.id, "plan_nonce": plan.nonce, "plan_cksum": plan.cksum}
         self._planned = self._story.tell(changes=changes, offset=0, attempts=plan.attempts)
@@ -209,7 +211,12 @@ class Work:
         upload = self._upload(plan)
         while plan.is_open:
             follower = Follower(
-                plan, self._story, self._mask, told_wish=self._told_wish, upload=upload
+                plan,
+                self._story,
+                self._mask,
+                wish=partial(self._wish_for, plan.way),
+                told_wish=self._told_wish,
+                upload=upload,
             )
             try:
                 end = await self._go_on_with(plan, follower, upload)
@@ -223,7 +230,8 @@ class Work:
                 if not (plan.sent or self.launched):
                     follower.teller.abandon_the_rest()
                 raise
-        if end == End.CANCELLED and (self._told_wish.cancels or self._wish.cancels):
+        is_over = end == End.CANCELLED and not self._is_end(plan.way)
+        if is_over and (self._told_wish.cancels or self._wish.cancels):
             raise Cancelled
 
     async def _go_on_with(
@@ -240,7 +248,7 @@ class Work:
         try:
             # What shall end is not launched once more, only to learn whether it was.
             end = End.WISH
-            if plan.seen or self._wish == self._told_wish:
+            if plan.seen or self._wish_for(plan.way) == self._told_wish:
                 end = await follower.follow(session, self._program(plan, upload))
             if end == End.WISH:
                 end = self._pass_on_wish(session, plan, follower)
@@ -258,6 +266,21 @@ class Work:
     @property
     def _wish(self) -> Wish:
         return Wish(self._story.carriage.wish)
+
+    def _is_end(self, way: Way) -> bool:
+        """Whether its steps are those of an end: they lead nowhere, or back without anybody having
+        started a job for that."""
+        return way == Way.ASIDE or (way == Way.BACK and not self._run.undoes_id)
+
+    def _wish_for(self, way: Way) -> Wish:
+        """What a person wishes of steps of this way.
+
+        Who cancels wants what was done taken back, and last things are done whatever happens: what
+        does so goes on, unless it shall be left as it is. Force ends whatever runs.
+        """
+        wish = self._wish
+        leaves = way == Way.BACK and wish.cancels and not wish.undoes
+        return wish if not self._is_end(way) or wish.forces or leaves else Wish.NONE
 
     def heed_wish(self) -> None:
         """Between two steps: raises what a person wishes."""
@@ -293,7 +316,7 @@ class Work:
         )
 
     def _pass_on_wish(self, session: ssh.Session, plan: LivePlan, follower: Follower) -> End:
-        wish = self._wish
+        wish = self._wish_for(plan.way)
         if wish == Wish.NONE:
             # A pause was taken back: should the plan end between two steps, another goes on.
             self._told_wish = wish
@@ -305,7 +328,8 @@ class Work:
             is_told = pass_on(session, plan, wish)
         if is_told:
             self._told_wish = wish
-            self._story.activity("cancelling" if wish.cancels else "pausing")
+            if not self._is_end(plan.way):
+                self._story.activity("cancelling" if wish.cancels else "pausing")
         else:
             self._story.carriage.wait(PAUSE)
         return End.WISH
