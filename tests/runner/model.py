@@ -5,6 +5,7 @@ freezes changes nothing in it.
 """
 
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from tests.runner.told import Deed, Kind, Recipe
@@ -58,7 +59,10 @@ class Model:
     given_up: bool = False
     deed: Deed | None = None
     #: So many lines there are in the moment of the deed.
-    deed_at: int | None = None
+    deed_at: int = 0
+    #: Whether the script runs no further then, or no other one may begin behind it.
+    ended_by_deed: bool = False
+    heard_of_deed: bool = False
 
     # What people ask for
 
@@ -114,7 +118,12 @@ class Model:
 
     def carry(self, deed: Deed | None) -> None:
         """On, until it comes to rest."""
-        self.deed, self.deed_at = deed, None
+        self.deed, self.deed_at = deed, 0
+        if deed:
+            others = deepcopy(self)
+            others.carry(None)
+            if coming := len(others.lines) - len(self.lines):
+                self.deed_at = len(self.lines) + 1 + deed.at % coming
         if self.given_up:
             self.given_up = False
             return
@@ -148,8 +157,8 @@ class Model:
         """Until it went well, or may be done without."""
         step = self.recipe.steps[n]
         while True:
-            if not step.always and self.wish:
-                raise Ends("paused" if self.wish == "pause" else "cancelled")
+            if not step.always:
+                self._heed()
             how = self._run(n, "do")
             if how in ("well", "skipped"):
                 self._went_well(n, "do")
@@ -161,7 +170,7 @@ class Model:
                 continue
             if step.repeat == "never":
                 self.spoilt.add(n)
-            if how == "ended":
+            if how == "ended" and not step.always:
                 raise Ends("cancelled")
             self.failures[n] += 1
             if self.failures[n] > step.retries:
@@ -169,6 +178,11 @@ class Model:
                     return
                 self.blame = self.blame or step.name
                 raise Ends("failed")
+
+    def _heed(self) -> None:
+        """Between two steps of the way."""
+        if self.wish:
+            raise Ends("paused" if self.wish == "pause" else "cancelled")
 
     def _went_well(self, n: int, kind: Kind) -> None:
         if kind == "undo":
@@ -185,19 +199,19 @@ class Model:
         for n in sorted(self.standing, reverse=True):
             if not self.recipe.steps[n].undo or n in self.final:
                 continue
+            if self.rolls_back:
+                self._heed()
+            elif self.wish == "cancel and leave":
+                raise Ends("failed")
             # From here on nobody can say that it stands.
             self.at = min(self.at, n)
             while (how := self._run(n, "undo")) == "lost":
                 if self.recipe.steps[n].repeat != "safe":
                     self.lost = (n, "undo")
                     raise Ends("unknown")
-            if how == "failed":
-                raise Ends("failed")
+            if how != "well":
+                raise Ends("cancelled" if how == "ended" and self.rolls_back else "failed")
             self._went_well(n, "undo")
-            if self.deed_at == len(self.lines) and self.deed and "cancel" in self.deed.what:
-                more = [m for m in self.standing if m < n and self.recipe.steps[m].undo]
-                if more:
-                    raise Ends("failed")
 
     def _last_things(self, *, whatever: bool = False) -> None:
         """``whatever`` happened: each of them, also where one fails."""
@@ -255,23 +269,17 @@ class Model:
         elif not step.always:
             self.has_gone_back = False
             self.final.clear()
-        elif self.has_gone_back and not self.rolls_back:
+        elif n not in self.standing and (self.has_gone_back or self.rolls_back):
             self.final.add(n)
         if kind == "do" and step.done_if and n in self.there:
             return "skipped"
         if kind == "do":
             self.standing.add(n)
         self.lines.append(f"{step.name} {kind}")
-        if self.deed and self.deed_at is None and (n, kind) == (self.deed.step, self.deed.kind):
-            self.deed_at = len(self.lines)
-            if self.deed.what == "kill":
-                return "lost"
-            if self.deed.what == "pause":
-                self.wish = self.wish or "pause"
-            elif self.deed.what.startswith("cancel"):
-                self.cancel(undo=self.deed.what == "cancel")
-                if kind == "do" and step.interrupt == "now":
-                    return "ended"
+        if self.deed and self.deed_at == len(self.lines):
+            how = self._befall(self.deed, n, kind)
+            if how != "goes on":
+                return how
         if self.broken[n, kind]:
             self.broken[n, kind] -= 1
             return "failed"
@@ -279,6 +287,27 @@ class Model:
         if n == self.recipe.switch:
             self.version = "2.0" if kind == "do" else "1.0"
         return "well"
+
+    def _befall(self, deed: Deed, n: int, kind: Kind) -> str:
+        """Last things are done whatever happens, and who cancels wants what was done taken back:
+        only force ends these, and who leaves what was done ends that it is taken back."""
+        step = self.recipe.steps[n]
+        is_way = self.rolls_back if kind == "undo" else not step.always
+        self.ended_by_deed = self.heard_of_deed = False
+        if deed.what == "kill":
+            return "lost"
+        if deed.what == "pause":
+            self.heard_of_deed = is_way and not self.wish
+            self.wish = self.wish or "pause"
+        elif deed.what == "force":
+            self.cancel(undo=True)
+            self.ended_by_deed = True
+        elif deed.what.startswith("cancel"):
+            self.cancel(undo=deed.what == "cancel")
+            goes_back = kind == "undo" and deed.what == "cancel and leave"
+            self.heard_of_deed = is_way or goes_back
+            self.ended_by_deed = is_way and kind == "do" and step.interrupt == "now"
+        return "ended" if self.ended_by_deed else "goes on"
 
     # How it has to be shown
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from django.db.models import F
 
 from demo.fleet import FleetHost
+from demo.processes import gone
 from deploy_tasks import desk, failpoints, orders, owner
 from deploy_tasks.errors import LostClaim, OrderRefused
 from deploy_tasks.models import Game, HostRun
@@ -69,6 +70,9 @@ class Player:
             for path in self.host.home.glob("broken.*"):
                 path.unlink()
         if model.state == "unknown":
+            if turn.cancels:
+                model.cancel(undo=True)
+                orders.cancel(job, by=mira())
             answer = turn.answer
             given = {"by": mira(), "hosts": [self.host.name], "answer": answer}
             if answer == "it_did_not_run" and not model.may_answer_not_run():
@@ -103,9 +107,9 @@ class Player:
             self.job, _ = orders.rollback(self.job, by=mira())
 
         self._turn(turn, self.model.roll_back, order)
-        if self.model.state == "unknown":
-            self._next(Turn(answer=turn.answer))
-        if self.model.state == "failed":
+        if self.model.state in ("unknown", "paused"):
+            self._next(Turn(answer=turn.answer, cancels=turn.cancels))
+        if self.model.state in ("failed", "cancelled"):
             self._next(Turn(mends=True))
 
     def _is_refused(self, order: Callable[[], object]) -> None:
@@ -125,13 +129,11 @@ class Player:
         if turn.gone:
             self._arm(turn.gone)
         if turn.deed and self.model.deed_at:
-            self._hold(turn.deed).touch()
+            self._hold.touch()
         order()
         if turn.deed and self.model.deed_at:
             self._do(turn.deed)
         self._rest()
-        if turn.deed:
-            self._hold(turn.deed).unlink(missing_ok=True)
         self._compare()
 
     def _arm(self, gone: Gone) -> None:
@@ -146,8 +148,9 @@ class Player:
 
         failpoints.at(gone.point, go, times=gone.times)
 
-    def _hold(self, deed: Deed) -> Path:
-        return self.host.home / f"hold.{self._name(deed.step)}.{deed.kind}"
+    @property
+    def _hold(self) -> Path:
+        return self.host.home / f"hold.{self.model.deed_at}"
 
     @property
     def run(self) -> HostRun:
@@ -155,7 +158,7 @@ class Player:
 
     def _do(self, deed: Deed) -> None:
         """While its script runs."""
-        hold, so_far = self._hold(deed), self.model.lines[: self.model.deed_at]
+        so_far = self.model.lines[: self.model.deed_at]
         until(lambda: self._buried() and len(count(self.host)) >= len(so_far), f"{deed} begins")
         assert count(self.host) == so_far
         if deed.what == "kill":
@@ -163,15 +166,33 @@ class Player:
         elif deed.what == "another worker":
             self.workers[-1].stop()
             self.workers.append(Worker())
+        else:
+            self._wish(deed)
+        self._hold.unlink()
+
+    def _wish(self, deed: Deed) -> None:
+        """Ordered while a script runs, until that has heard of it, or nobody is to tell it."""
+        plan = self.host.home / ".patchwave/runs" / self.run.plan
+        _number, script, *_ = (plan / "now").read_text().split()
+        if deed.what == "pause" and self.model.cancelled:
+            self._is_refused(lambda: orders.pause(self.job, by=mira(), after=Pause.STEP))
         elif deed.what == "pause":
             orders.pause(self.job, by=mira(), after=Pause.STEP)
-            until(lambda: self._buried() and self.run.activity == "pausing", "it heard of a pause")
         else:
-            orders.cancel(self.job, by=mira(), undo=deed.what == "cancel")
-            if deed.kind == "do" and self.story.recipe.steps[deed.step].interrupt == "now":
-                return
-            until(lambda: self._buried() and self.run.activity == "cancelling", "it heard of it")
-        hold.unlink()
+            undo, force = deed.what != "cancel and leave", deed.what == "force"
+            orders.cancel(self.job, by=mira(), undo=undo, force=force)
+        if self.model.ended_by_deed:
+            until(lambda: self._buried() and gone(int(script)), "it is ended")
+        elif self.model.heard_of_deed:
+            told = plan / ("pause" if deed.what == "pause" else "cancel")
+            until(lambda: self._buried() and told.exists(), "its host heard of it")
+        else:
+            until(lambda: self._buried() and self._has_heard(), "its worker heard of it")
+
+    def _has_heard(self) -> bool:
+        run = self.run
+        carried = [worker.keeper._carriages.get(run.pk) for worker in self.workers]
+        return all(one.wish == run.wish for one in carried if one)
 
     def _buried(self) -> bool:
         """A worker that is gone without a word is known to be dead."""

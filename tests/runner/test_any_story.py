@@ -28,8 +28,8 @@ POINTS = (
     *("undo.begun", "version.asked", "end.before"),
 )
 rarely = st.sampled_from([False, False, False, True])
-#: Of which a pause or a cancel can be ordered at a certain moment.
-ASKED = ("cancel", "cancel and leave", "pause")
+often = st.sampled_from([True, True, True, False])
+ASKED = ("cancel", "cancel and leave", "force", "pause")
 
 
 @st.composite
@@ -57,20 +57,16 @@ def a_step(draw: st.DrawFn, name: str) -> Step:
 
 
 @st.composite
-def turns(draw: st.DrawFn, recipe: Recipe, *, back: bool = False) -> Turn:
+def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
     number = st.integers(0, len(recipe.steps) - 1)
     # Of a last thing that can be taken back a new worker cannot always tell at which end it was.
     is_steady = any(step.always and step.undo for step in recipe.steps)
     deed = None
-    if draw(st.booleans()):
-        n = draw(number)
+    if draw(often):
         what = ["kill"] if is_steady else ["kill", "another worker"]
-        if not back and not recipe.steps[n].always:
-            what += ASKED
-        kind = draw(st.sampled_from(["do", "undo"])) if recipe.steps[n].undo else "do"
-        deed = Deed(n, kind, draw(st.sampled_from(what)))  # type: ignore[arg-type]
+        deed = Deed(draw(st.integers(0, 9)), draw(st.sampled_from([*what, *ASKED])))
     gone = None
-    if not is_steady and draw(rarely) and not (deed and deed.kind == "undo" and deed.what in ASKED):
+    if not is_steady and draw(rarely):
         how = draw(st.sampled_from(["dead", "stopped", "frozen"]))
         gone = Gone(draw(st.sampled_from(POINTS)), draw(st.integers(1, 3)), how)
     return Turn(
@@ -96,7 +92,7 @@ def stories(draw: st.DrawFn) -> Story:
         broken,  # type: ignore[arg-type]
         draw(st.frozensets(st.sampled_from([n for n, _ in places]), max_size=2)),
         tuple(draw(st.lists(turns(recipe), min_size=1, max_size=4))),
-        draw(st.none() | turns(recipe, back=True)),
+        draw(st.none() | turns(recipe)),
     )
 
 

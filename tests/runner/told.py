@@ -6,13 +6,14 @@ from typing import Literal
 #: What each script does, in its home.
 PLAY = """\
 echo "$step $kind" >>count
-while [ -e "hold.$step.$kind" ]; do sleep .02; done
+line=$(wc -l <count)
+while [ -e "hold.$((line))" ]; do sleep .02; done
 left=$(cat "broken.$step.$kind" 2>/dev/null || echo 0)
 if [ "$left" -gt 0 ]; then echo $((left - 1)) >"broken.$step.$kind"; exit 3; fi
 """
 Kind = Literal["do", "undo"]
 #: What befalls a step while its script runs.
-What = Literal["kill", "cancel", "cancel and leave", "pause", "another worker"]
+What = Literal["kill", "cancel", "cancel and leave", "force", "pause", "another worker"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Deed:
-    step: int
-    kind: Kind
+    """``at``: which of the scripts that run from now on, counted from 0 and round and round."""
+
+    at: int
     what: What
 
 
@@ -67,7 +69,7 @@ class Turn:
     #: Of a retry: the step to begin from.
     begin: int | None = None
     answer: str = "it_ran"
-    #: Instead of a resume.
+    #: Instead of a resume; and before an answer.
     cancels: bool = False
     deed: Deed | None = None
     gone: Gone | None = None
