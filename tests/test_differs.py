@@ -97,16 +97,21 @@ def test_a_host_that_is_silent_where_others_speak_is_told(job: Job) -> None:
     assert told(job) == [("switch", [], [line(LINKED)])]
 
 
-def test_what_most_of_those_that_are_looked_at_share_is_told(job: Job) -> None:
+def test_those_that_fail_alike_of_different_things_are_told_apart(job: Job) -> None:
     for n in range(2):
-        host(job, f"us-{n}", LINKED)
-    host(job, "eu-1", LINKED, failed=True)
-    host(job, "eu-2", INSIDE, failed=True)
-    host(job, "eu-3", INSIDE, failed=True)
-    (one,) = failures(job)["causes"][0]["differs"]
-    assert (one["host"], one["hosts"], one["of"]) == ("eu-2", 2, 3)
-    HostRun.objects.filter(name="eu-3").delete()
-    assert told(job) == []
+        host(job, f"us-{n}", b"switching\n" + LINKED)
+    for name, switch in (
+        ("eu-1", b"switching\n" + LINKED),
+        ("eu-2", b"an old server holds the port\n" + LINKED),
+        ("eu-3", b"switching\n" + INSIDE),
+        ("eu-4", b"switching\n" + INSIDE),
+    ):
+        host(job, name, switch, failed=True)
+    found = failures(job)["causes"][0]["differs"]
+    assert [(one["host"], one["hosts"], one["of"], one["printed"]) for one in found] == [
+        ("eu-3", 2, 4, [line(INSIDE)]),
+        ("eu-2", 1, 4, ["an old server holds the port"]),
+    ]
 
 
 def test_nothing_is_told_beside_a_cause_that_is_clear(job: Job) -> None:

@@ -18,7 +18,7 @@ from webapp.stood import Attempted
 
 #: Of a job: causes that are looked into, hosts of each, and hosts that are well.
 CAUSES = 4
-LOOKED = 3
+LOOKED = 5
 WELL = 4
 #: Steps of a host, the nearest to its failure, and bytes of an output: no part of one is compared.
 STEPS = 8
@@ -89,20 +89,27 @@ class _Apart:
 
 
 def _told(group: Sequence[Failed], beside: "_Beside") -> list[DifferenceReport]:
+    """What most of them did, in the order of the steps."""
     by_step: defaultdict[int, list[_Apart]] = defaultdict(list)
     for host in group:
         for apart in beside.aparts(host):
             by_step[apart.attempt.step].append(apart)
-    found = [_shared(by_step[step], len(group)) for step in sorted(by_step)]
-    return [one for one in found if one][-TOLD:]
+    found = [one for step in sorted(by_step) for one in _together(by_step[step], len(group))]
+    most = sorted(found, key=lambda one: -one["hosts"])[:TOLD]
+    return [one for one in found if one in most]
 
 
-def _shared(aparts: Sequence[_Apart], of: int) -> DifferenceReport | None:
-    """What most of them did alike, and no host that is well."""
-    (key, n), *_rest = Counter(key for one in aparts for key in one.told).most_common(1)
-    if 2 * n <= of:
-        return None
-    first, *others = [one for one in aparts if key in one.told]
+def _together(aparts: Sequence[_Apart], of: int) -> Iterator[DifferenceReport]:
+    """Those that did the same in a step, most hosts first."""
+    while aparts:
+        counted = Counter(key for one in aparts for key in one.told)
+        key, _n = counted.most_common(1)[0]
+        yield _report([one for one in aparts if key in one.told], of)
+        aparts = [one for one in aparts if key not in one.told]
+
+
+def _report(aparts: Sequence[_Apart], of: int) -> DifferenceReport:
+    first, *others = aparts
     alike = {
         key: said for key, said in first.told.items() if all(key in one.told for one in others)
     }
@@ -119,7 +126,7 @@ def _shared(aparts: Sequence[_Apart], of: int) -> DifferenceReport | None:
         "skipped": ("skipped", "") in alike,
         "seconds": None if usual is None else _seconds(first.attempt),
         "usual": usual,
-        "hosts": n,
+        "hosts": len(aparts),
         "of": of,
     }
 

@@ -85,7 +85,7 @@ test("how hosts are unlike those that are well is told, and where it shows", () 
   const said = (...differs) => unlike({ hosts: [], differs: differs.map((one) => ({ ...apart, ...one })) }).map((one) => one.said);
   assert.deepEqual(said({ printed: [inside], lacks: [linked] }, { lacks: [linked], hosts: 2 }, { printed: ["\u001b]0;x"] }), [
     `Unlike hosts that are well: in “switch” it printed “${inside}”, not “${linked}”`,
-    `2 of 3, unlike hosts that are well: in “switch” it did not print “${linked}”`,
+    `2 of 3 compared are unlike hosts that are well: in “switch” it did not print “${linked}”`,
     "Unlike hosts that are well: in “switch” it printed “\\x1b]0;x”",
   ]);
   assert.deepEqual(said({ skipped: true }, { seconds: 0.5, usual: 41, lacks: ["ok"] }), [

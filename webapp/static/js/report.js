@@ -59,7 +59,7 @@ function inWords({ fact, name, value }) {
 function byStep(differs) {
   return differs.map((one) => {
     const { step, host, n, line, hosts, of } = one;
-    const some = gettext("%(n)s of %(of)s, unlike hosts that are well: %(what)s");
+    const some = gettext("%(n)s of %(of)s compared are unlike hosts that are well: %(what)s");
     const all = gettext("Unlike hosts that are well: %(what)s");
     const what = didOtherwise(one).join(gettext("; "));
     const said = fill(hosts < of ? some : all, { n: number(hosts), of: number(of), what });
