@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from deploy_tasks import bells, orders
+from deploy_tasks import bells, conductor, orders
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.models import AuditEntry, Event, Job
 from deploy_tasks.states import Pause
@@ -78,9 +78,15 @@ def test_a_pause_that_shall_stop_less_takes_the_wish_back(mira: User) -> None:
     assert wishes(job) == [""]
 
 
-def test_resumed_twice_is_resumed_once(mira: User) -> None:
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_resumed_twice_is_resumed_once(mira: User, looked_at: bool) -> None:
+    """Also where no worker has looked between the two."""
     job = running()
     orders.pause(job, by=mira)
+    if looked_at:
+        conductor.conduct(job.pk)
+        job.refresh_from_db()
+        assert (job.state, job.reason) == ("paused", "paused by mira")
     for _ in range(2):
         assert orders.resume(job, by=mira).pause == ""
     assert [one["what"] for one in told(job)] == ["pause", "resume"]

@@ -54,7 +54,7 @@ def resume(job: Job, *, by: User, note: str = "") -> Job:
     """
     job = opened(job)
     if not job.pause:
-        if job.state in (JobState.PAUSED, JobState.HALTED):
+        if job.state in (JobState.PAUSED, JobState.HALTED) and job.reason:
             raise OrderRefused(_("nobody has paused the job: %s") % job.reason)
         return rung(job)
     tell(job, by, "resume", note=note)
@@ -132,5 +132,7 @@ def _has_failed(job: Job, batch: Batch) -> bool:
 
 
 def _unpause(job: Job) -> None:
+    """Why it stood still is over, though no worker has looked yet: pressed again, that is known."""
     Job.objects.filter(pk=job.pk).update(pause=Pause.NONE, paused_by="")
+    Job.objects.filter(pk=job.pk, state=JobState.PAUSED).update(reason="")
     job.host_runs.filter(wish=Wish.PAUSE).update(wish=Wish.NONE)
