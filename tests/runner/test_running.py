@@ -10,7 +10,7 @@ from demo.fleet import Fleet
 from deploy_tasks import artifacts, orders, ssh, vault
 from deploy_tasks.models import Event, Game
 from tests import factories
-from tests.faults.jobs import make_game, start
+from tests.faults.jobs import make_game, mira, start
 from tests.runner.world import RECIPE, Worker, ended, log, story
 from tests.waiting import until
 
@@ -108,6 +108,32 @@ def test_a_failure_ends_the_host_and_a_retry_goes_on_at_its_step(
     assert (sick.home / "count").read_text().split()[2:] == ["work", "tidy", "work", "start"]
     attempts = run.attempts.filter(name="work").order_by("number")
     assert list(attempts.values_list("number", "state")) == [(1, "failed"), (2, "succeeded")]
+
+
+SWITCH_FIRST = """\
+recipe: steps
+current: cat version
+steps:
+  - {name: switch, run: 'echo "$previous" >>from; echo "$version" >version'}
+  - {name: check, run: test ! -e broken}
+"""
+
+
+def test_what_was_there_before_is_what_the_host_said_before_the_first_step_of_that_job(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    """A retry is the same job; a new one may find what an earlier one has left half-done."""
+    game.recipe.revisions.create(number=2, text=SWITCH_FIRST, sha256="0" * 64)
+    host = fleet.hosts[0]
+    (host.home / "version").write_text("1.0\n")
+    (host.home / "broken").touch()
+    job = start(game, host)
+    until(ended(job, "failed"), "it fails half-way")
+    orders.retry(job, by=mira(), from_step="switch")
+    until(ended(job, "failed"), "and again")
+    (host.home / "broken").unlink()
+    until(ended(start(game, host), "succeeded"), "another job is through")
+    assert (host.home / "from").read_text().split() == ["1.0", "1.0", "2.0"]
 
 
 def test_an_artifact_arrives_whole_and_once(
