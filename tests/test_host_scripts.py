@@ -160,7 +160,7 @@ def test_a_script_for_which_sh_has_no_room_says_so(tmp_path: Path) -> None:
         [Script("echo begun", 10), Script(f"{':' * 100_000}\necho never", 10)]
     )
     assert output(found, 1) == b"begun\n"
-    assert output(found, 2) == b"the script could not begin: is /tmp full?\n"
+    assert output(found, 2) == b"the script could not begin: is /tmp full, or too much running?\n"
     assert ends(found) == [(1, 0, "-"), (2, 1, "-")]
 
 

@@ -8,6 +8,14 @@ slot() { printf '%-63s\n' "$*" >&8; }
 # In place, where room is reserved: also on a full disk. Only the first line counts.
 write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
 uptime_() { read -r up _ </proc/uptime; }
+# Where no process can be started any more, sh ends; but not where it evaluates by "command".
+try() { command eval '"$@"'; }
+# Without a process to sleep, until the clock's next second.
+nap() {
+  try sleep "$1" && return
+  was=${up%.*}
+  while uptime_; [ "${up%.*}" = "$was" ]; do :; done
+}
 # Who this very process is, and whose child. An id may be given again; with the start it cannot.
 look_at_self() {
   read -r stat </proc/self/stat
@@ -32,7 +40,7 @@ step() {
   # The script looks whose child it is, and notes itself; there is no file of its name. Our own
   # standard error is no part of the log: sh would tell there that a signal has ended it.
   limit="$((${up%.*} + $3)) $4"
-  setsid sh "$2" -c '. /proc/self/fd/5' "$D/$1.sh" "$runner" "$1" "$limit" 8>&- @GIVE@
+  try run "$@"
   status=$?
   note=-
   read -r whose why <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi
@@ -40,14 +48,18 @@ step() {
   if [ "$status" = 0 ] && [ "$note" = cancelled ]; then note=-; fi
   case $note in timeout|cancelled) wait_for_session;; esac
   if [ "$status" != 0 ]; then
-    end_probe
+    try end_probe
     # A bash before 5.1 puts what comes by pipe into a file first.
     if read -r number _ <"$D/now" && [ "$number" = 0 ]; then
-      records="the script could not begin: is /tmp full?\n"
+      records="the script could not begin: is /tmp full, or too much running?\n"
     fi
   fi
   write now "0 0"
   over "$1" "$5"
+}
+
+run() {
+  setsid sh "$2" -c '. /proc/self/fd/5' "$D/$1.sh" "$runner" "$1" "$limit" 8>&- @GIVE@
 }
 
 # bring NUMBER OPTIONAL: the artifact was brought before. To say so takes no process.
@@ -97,9 +109,9 @@ over() {
 # the name of a program, which may lie, to the end of the line there are numbers alone.
 look_at_session() {
   session=$1
+  set -- $(LC_ALL=C grep -hos ") [^ZX] [0-9]* [0-9]* $1 [-0-9 ]\{40,\}$" /proc/[0-9]*/stat)
   lives=
   others=
-  set -- $(LC_ALL=C grep -hos ") [^ZX] [0-9]* [0-9]* $1 [-0-9 ]\{40,\}$" /proc/[0-9]*/stat)
   if [ $# = 0 ] && ! command -v grep >/dev/null && kill -s 0 -- "-$session"; then lives=yes; fi
   place=0
   for word do
@@ -111,11 +123,13 @@ look_at_session() {
     fi
   done
 }
-# Never everybody (-1), nor ourselves (-0).
+# Never everybody (-1), nor ourselves (-0). Its first group at once: it may be what keeps us from
+# looking, by starting more and more.
 kill_session() {
   case $1 in [2-9]*|1?*) ;; *) return;; esac
+  kill -s KILL -- "-$1"
   look_at_session "$1"
-  kill -s KILL -- "-$1" $others
+  kill -s KILL -- $others
 }
 # Of a wait that was killed: one that ends by itself has none.
 end_probe() {
@@ -129,8 +143,9 @@ end_probe() {
 wait_for_session() {
   read -r _ script _ <"$D/now" || return 0
   tries=150
-  while look_at_session "$script"; [ -n "$lives" ] && [ "$tries" -gt 0 ]; do
-    sleep .1 || sleep 1
+  lives=yes
+  while try look_at_session "$script"; [ -n "$lives" ] && [ "$tries" -gt 0 ]; do
+    try sleep .1 || nap 1
     tries=$((tries - 1))
   done
   if [ -n "$lives" ]; then
@@ -148,47 +163,50 @@ watch_over() {
   script=0
   probe=0
   while :; do
-    sleep 1
-    uptime_
-    now=${up%.*}
-    look_at_self
-    # Where the file was taken away, the id that it told last may be another's by now.
-    read -r number script limit interrupt started <"$D/now" || script_lives || interrupt=
-    # Of a dead runner only the script is left to be watched.
-    if [ "$parent" != "$runner" ] && ! script_lives; then
-      end_probe
-      if [ "$ending" = "$number" ]; then kill_session "$script"; fi
-      exit
-    fi
-    if [ "${interrupt#*:}" != "$script" ]; then continue; fi
-    # What a "wait" asks again and again, and what has to answer in time.
-    if ! read -r probe cut_at again <"$D/probe" || [ "$probe" != "$again" ]; then probe=0; fi
-    if [ "$probe" != 0 ] && [ "$now" -ge "$cut_at" ]; then
-      kill_session "$probe"
-      write probe 0
-    fi
-    if [ "$ending" = "$number" ]; then
-      if [ "$now" -ge "$kill_at" ]; then kill_session "$script"
-      elif [ "$asked" != "$number" ]; then
-        look_at_session "$script"
-        kill -s TERM -- $others
-        asked=$number
-      fi
-      continue
-    fi
-    why=
-    if [ "$now" -ge "$limit" ]; then why=timeout; fi
-    if [ -e "$D/cancel" ]; then
-      if [ "${interrupt%:*}" = now ] || [ -e "$D/force" ]; then why=cancelled; fi
-    fi
-    if [ -z "$why" ]; then continue; fi
-    write why "$number $why"
-    ending=$number
-    kill_at=$((now + 10))
-    if [ "$probe" != 0 ]; then kill_session "$probe"; fi
-    # Its other groups in a second: most have none, and many hosts of one machine would look at once.
-    kill -s TERM -- "-$script"
+    nap 1
+    try look_after_script
   done
+}
+look_after_script() {
+  uptime_
+  now=${up%.*}
+  look_at_self
+  # Where the file was taken away, the id that it told last may be another's by now.
+  read -r number script limit interrupt started <"$D/now" || script_lives || interrupt=
+  # Of a dead runner only the script is left to be watched.
+  if [ "$parent" != "$runner" ] && ! script_lives; then
+    end_probe
+    if [ "$ending" = "$number" ]; then kill_session "$script"; fi
+    exit
+  fi
+  if [ "${interrupt#*:}" != "$script" ]; then return; fi
+  # What a "wait" asks again and again, and what has to answer in time.
+  if ! read -r probe cut_at again <"$D/probe" || [ "$probe" != "$again" ]; then probe=0; fi
+  if [ "$probe" != 0 ] && [ "$now" -ge "$cut_at" ]; then
+    kill_session "$probe"
+    write probe 0
+  fi
+  if [ "$ending" = "$number" ]; then
+    if [ "$now" -ge "$kill_at" ]; then kill_session "$script"
+    elif [ "$asked" != "$number" ]; then
+      look_at_session "$script"
+      kill -s TERM -- $others
+      asked=$number
+    fi
+    return
+  fi
+  why=
+  if [ "$now" -ge "$limit" ]; then why=timeout; fi
+  if [ -e "$D/cancel" ]; then
+    if [ "${interrupt%:*}" = now ] || [ -e "$D/force" ]; then why=cancelled; fi
+  fi
+  if [ -z "$why" ]; then return; fi
+  write why "$number $why"
+  ending=$number
+  kill_at=$((now + 10))
+  if [ "$probe" != 0 ]; then kill_session "$probe"; fi
+  # Its other groups in a second: most have none, and many hosts of one machine would look at once.
+  kill -s TERM -- "-$script"
 }
 script_lives() {
   read -r stat </proc/"$script"/stat || return 1

@@ -43,7 +43,7 @@ class Plan:
         text = program.stdin
         for was, here in (
             (b"kill_at=$((now + 10))", b"kill_at=$((now + %d))" % patience),
-            (b"\nsleep 1\n", b"\nsleep %s\n" % NAP),
+            (b"\nnap 1\n", b"\nnap %s\n" % NAP),
         ):
             assert text.count(was) == 1
             text = text.replace(was, here)
@@ -134,6 +134,69 @@ def dash(tmp_path: Path) -> HostShell:
     """For what takes long: one shell has to be enough."""
     (tmp_path / "home").mkdir()
     return HostShell(tmp_path / "home", "dash")
+
+
+#: Another user, who owns as much as root: root may start as many processes as there is room for.
+NOBODY = [
+    *(shutil.which("setpriv") or "", "--reuid=64999", "--regid=64999", "--clear-groups"),
+    *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+]
+
+
+@contextlib.contextmanager
+def crowded(host: HostShell) -> Iterator[None]:
+    """Nothing on this host can start a process."""
+
+    def allow(most: int) -> None:
+        limit = f'for pid; do prlimit --pid "$pid" --nproc={most}: || :; done'
+        pids = map(str, host.pids())
+        subprocess.run([*NOBODY, "sh", "-c", limit, "sh", *pids], check=True, capture_output=True)
+
+    allow(1)
+    try:
+        yield
+    finally:
+        allow(10_000)
+
+
+@pytest.fixture
+def narrow(host: HostShell) -> HostShell:
+    if os.geteuid() != 0 or not NOBODY[0]:
+        pytest.skip("needs to be another user (root, setpriv)")
+    host.inside = NOBODY
+    return host
+
+
+@pytest.mark.parametrize("why", ["timeout", "cancelled"])
+def test_a_step_can_be_ended_where_no_process_can_be_started(
+    why: str, launch: Launch, narrow: HostShell
+) -> None:
+    """Its watchdog outlives that, and needs none to end what may be starting all the others."""
+    limit = 3 if why == "timeout" else 60
+    plan = launch(narrow, Script("touch begun; exec sleep 60", limit)).wait_until_begun()
+    with crowded(narrow):
+        if why == "cancelled":
+            (plan.path / "cancel").touch()
+        until(lambda: gone(plan.script), "it is ended")
+    assert ends(plan.follow()) == [(1, 143, why)]
+    plan.leave()
+
+
+def test_a_step_for_which_no_process_can_be_started_has_failed(
+    launch: Launch, narrow: HostShell
+) -> None:
+    if narrow.shell == "bash":
+        pytest.skip("a bash tries again for a while")
+    os.mkfifo(narrow.home / "gate")
+    scripts = Script("touch begun; exec 3<gate", 60), Script("touch never", 60)
+    plan = launch(narrow, *scripts).wait_until_begun()
+    with crowded(narrow):
+        (narrow.home / "gate").write_text("")
+        until(lambda: b" Z failed" in (plan.path / "log").read_bytes(), "all is over")
+    found = plan.follow()
+    assert ends(found) == [(1, 0, "-"), (2, 2, "-")]
+    assert b"too much running" in output(found, 2)
+    plan.leave()
 
 
 def test_a_hang_up_ends_neither_the_runner_nor_its_wait(launch: Launch, host: HostShell) -> None:
