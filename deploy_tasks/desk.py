@@ -4,13 +4,24 @@ An open connection is a quarter of a megabyte with SQLite and a process with Pos
 thousand quiet hosts need none: their threads ask here, where a few clerks have one each.
 """
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from django.db import InterfaceError, InternalError, OperationalError, close_old_connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    close_old_connections,
+    connection,
+)
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +49,18 @@ def asked(question: Callable[P, T]) -> Callable[P, T]:
         return question(*args, **kwargs)
 
     return ask
+
+
+@contextmanager
+def tried_again(what: str) -> Iterator[None]:
+    """For a thread that nothing may end: its timer tries again."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("could not %s, trying again: %s", what, error)
+        connection.close()
+    except Exception:
+        log.exception("could not %s, trying again", what)
 
 
 def _answer(question: Callable[[], T]) -> T:

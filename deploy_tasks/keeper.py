@@ -12,31 +12,19 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
-from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.db import close_old_connections, connection
 
-from deploy_tasks import (
-    bells,
-    calls,
-    clock,
-    conductor,
-    desk,
-    disk,
-    hosts,
-    owner,
-    refusals,
-    soaking,
-)
+from deploy_tasks import bells, conductor, desk, disk, leases, soaking
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.hands import Hands
 from deploy_tasks.journal import Writer, change_host_runs
-from deploy_tasks.models import HostRun, Job, Worker
-from deploy_tasks.runner import LEASE, LONGEST_LEASE, Carriage, carry, claimable
-from deploy_tasks.states import JOB_OPEN, HostRunState
+from deploy_tasks.models import HostRun
+from deploy_tasks.reading import FrozenJobs, begin_with
+from deploy_tasks.reconciling import left_behind, mark, reconcile
+from deploy_tasks.runner import Carriage, carry, claimable
 from deploy_tasks.wishes import Wish
 
 log = logging.getLogger(__name__)
@@ -49,17 +37,8 @@ MEASURE_EVERY = 300.0
 #: much goes on more hosts have ended by then, and a look costs hardly more for ten than for one.
 #: No longer than until so many hosts of a job have ended.
 REST, LONGEST_REST, ENOUGH = 10, 0.5, 5
-#: A queued host run whose bell was rung that long ago is rung for again.
-RING_AGAIN = timedelta(seconds=20)
-FROZEN_JOBS = 64
 #: For host runs to be let go of, when the worker ends.
 CLOSE_WITHIN = 30.0
-#: What a host run asks of its host, read at once for those that begin together …
-PLACE, KEYS = ("host__credential", "host__game"), ("host__keys", "host__game__key_rules")
-#: … and of the host that it is reached through: few are, and eight tables in one question cost
-#: twice as much.
-VIA = ("via__credential", "via__keys", "via__game__key_rules")
-FORGET_WORKERS = timedelta(days=1)
 
 
 class Keeper:
@@ -69,10 +48,10 @@ class Keeper:
         self.stopping = threading.Event()
         self.writer = Writer(on_ended=self.conduct_soon)
         self._carriages: dict[int, Carriage] = {}
-        #: Host runs that were ours at the last look at their rows.
+        #: Host runs that were ours by their rows when we looked last.
         self._held_last: set[int] = set()
         self._reconciled = -math.inf
-        self._frozen: dict[int, Job] = {}
+        self._jobs_read = FrozenJobs()
         self._lock = threading.Lock()
         #: Jobs to be conducted, and how many of their host runs have ended here since.
         self._jobs: Counter[int] = Counter()
@@ -129,10 +108,10 @@ class Keeper:
     def _take_left(self) -> None:
         """Hands that are free take what was left, here or by another worker."""
         self._some_are_left.clear()
-        left = _left(settings.WORKER_THREADS)
+        left = left_behind(settings.WORKER_THREADS)
         hands, ours = self._take_free_hands(len(left)), []
         try:
-            ours = _mark(left[:hands])
+            ours = mark(left[:hands])
         finally:
             if idle := hands - len(ours):
                 self._free_hands.release(idle)
@@ -166,7 +145,7 @@ class Keeper:
         if not ids:
             return
         try:
-            rows, burnt = _read(ids)
+            rows, burnt = begin_with(ids)
         except BaseException:
             self._free_hands.release(len(ids))
             raise
@@ -192,7 +171,7 @@ class Keeper:
             close_old_connections()
             self._free_hands.release()
             if self._some_are_left.is_set():
-                with _tried_again("take host runs that were left"):
+                with desk.tried_again("take host runs that were left"):
                     self._take_left()
 
     async def _run_host(self, run: HostRun, *, burnt: frozenset[str] | None) -> None:
@@ -202,24 +181,13 @@ class Keeper:
         """
         if not claimable(run) or self.stopping.is_set():
             return
-        run.job = self._job(run.job_id)
+        run.job = self._jobs_read.get(run.job_id)
         wish = Wish(run.wish)
         carriage = Carriage(run.pk, run.fence + 1, self.stopping, wish=wish, burnt=burnt)
         with self._carrying(carriage) as mine:
             if mine:
                 failpoint("run.begun")
                 await carry(run, writer=self.writer, carriage=carriage)
-
-    @desk.asked
-    def _job(self, job_id: int) -> Job:
-        """What a job was frozen to, read once for its many host runs; not for its state."""
-        job = self._frozen.get(job_id)
-        if job is None:
-            related = Job.objects.select_related("game", "release", "revision__recipe")
-            job = self._frozen[job_id] = related.get(pk=job_id)
-            while len(self._frozen) > FROZEN_JOBS:
-                self._frozen.pop(next(iter(self._frozen)), None)
-        return job
 
     @contextmanager
     def _carrying(self, carriage: Carriage) -> Iterator[bool]:
@@ -265,7 +233,7 @@ class Keeper:
             if not jobs:
                 break
             for job_id, ended in jobs.items():
-                with _tried_again("conduct a job"):
+                with desk.tried_again("conduct a job"):
                     ours: list[int] = []
                     left: list[int] = []
                     take = partial(self._take_next, job_id, ended, ours, left)
@@ -285,24 +253,24 @@ class Keeper:
         # Each apart: whatever is wrong with one of them, the leases must be renewed.
         while not self.stopping.wait(pause):
             pause, now = LOOK_EVERY, time.monotonic()
-            with _tried_again("look after host runs"):
+            with desk.tried_again("look after host runs"):
                 self._look()
-            with _tried_again("renew leases"):
+            with desk.tried_again("renew leases"):
                 if now - renewed >= RENEW_EVERY:
                     self._renew()
                     renewed = now
-            with _tried_again("reconcile"):
+            with desk.tried_again("reconcile"):
                 if now - self._reconciled >= RENEW_EVERY:
                     self._reconcile()
-            with _tried_again("measure the disk"):
+            with desk.tried_again("measure the disk"):
                 if now - measured >= MEASURE_EVERY:
                     measured = now
-                    _forget_workers()
+                    leases.forget_workers()
                     disk.look()
         connection.close()
 
     def _look(self) -> None:
-        self._read_wishes()
+        self._held_last = leases.heed_wishes(self._mine())
         self.conduct_soon(dict.fromkeys(conductor.jobs_to_wake(), 0))
         self._take_left()
         soaking.ring_due()
@@ -311,37 +279,8 @@ class Keeper:
         with self._lock:
             return dict(self._carriages)
 
-    def _read_wishes(self) -> None:
-        """By their owner: a list of a thousand ids costs more than its answer."""
-        mine = self._mine()
-        known = {pk: carriage.wish for pk, carriage in mine.items()}
-        told = ("pk", "fence", "wish")
-        rows = list(_held().values_list(*told)) if mine else []
-        self._held_last = {pk for pk, _fence, _wish in rows}
-        # Their claim is not committed yet, they have just ended, or somebody else has them.
-        if others := mine.keys() - self._held_last:
-            rows += HostRun.objects.filter(pk__in=others).values_list(*told)
-        for pk, fence, wish in rows:
-            carriage = mine.get(pk)
-            # Where its own thread was quicker, what was read may be older than that.
-            if carriage is None or carriage.wish != known[pk]:
-                continue
-            lost = fence > carriage.fence
-            if (carriage.wish, carriage.lost) != (wish, lost):
-                carriage.wish, carriage.lost = Wish(wish), lost
-                carriage.wake()
-
     def _renew(self) -> None:
-        clock.adjust()
-        now = clock.now()
-        if not Worker.objects.filter(owner=owner.me()).update(seen_at=now):
-            Worker.objects.get_or_create(owner=owner.me(), defaults={"seen_at": now})
-        # A claim that somebody else has taken since has another owner, and is not renewed; neither
-        # is one of ours that nobody carries any more.
-        running = _held()
-        if left := self._held_last - self._mine().keys():
-            running = running.exclude(pk__in=left)
-        change_host_runs(running, lease_until=now + timedelta(seconds=LEASE))
+        leases.renew(but=self._held_last - self._mine().keys())
 
     def reconcile_if_late(self) -> None:
         """For whoever has another timer than ours: ours may hang."""
@@ -351,119 +290,3 @@ class Keeper:
     def _reconcile(self) -> None:
         self._reconciled = time.monotonic()
         reconcile(take=self._take_unheard)
-
-
-def reconcile(*, take: bells.Take = list) -> None:
-    """Ring for what ought to be carried and is not: a bell was lost, or a worker has died.
-
-    Anybody may call it at any time: it only rings. ``take`` is offered them first.
-    """
-    now = clock.now()
-    _free_those_of_dead_owners()
-    failpoint("reconcile.freed")
-    lapsed = _lapsed(now)
-    # A clock that was set back leaves times that are to come: they are not waited for.
-    unrung = Q(rung_at__lt=now - RING_AGAIN) | Q(rung_at__gt=now + RING_AGAIN)
-    # One that was left (no ``rung_at``) needs no bell: whoever has a hand free looks for it.
-    unheard = Q(state=HostRunState.QUEUED) & unrung
-    recently = Q(rung_at__gt=now - timedelta(seconds=RENEW_EVERY / 2), rung_at__lt=now + RING_AGAIN)
-    left = HostRun.objects.filter(lapsed | unheard).exclude(recently)
-    marked = _marked(left, now)
-    failpoint("reconcile.marked")
-    with bells.offered(take):
-        bells.ring_host_runs(marked)
-        for job_id in _jobs_that_stand_still():
-            _conduct_alone(job_id)
-    calls.ring_due()
-    hosts.ring_for_looks()
-
-
-def _conduct_alone(job_id: int) -> None:
-    """A job that cannot be conducted keeps nobody from the others."""
-    try:
-        conductor.conduct(job_id)
-    except desk.AWAY:
-        raise
-    except Exception:
-        log.exception("could not conduct job %s", job_id)
-
-
-def _forget_workers() -> None:
-    Worker.objects.filter(seen_at__lt=clock.now() - FORGET_WORKERS).delete()
-
-
-def _held() -> QuerySet[HostRun]:
-    """Under way, and claimed by this worker."""
-    return HostRun.objects.filter(state=HostRunState.RUNNING, owner=owner.me())
-
-
-def _lapsed(now: datetime) -> Q:
-    """Under way, and carried by nobody."""
-    awake = Q(wake_at=None) | Q(wake_at__lte=now)
-    over = Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=now + LONGEST_LEASE)
-    return Q(state=HostRunState.RUNNING) & over & awake
-
-
-@desk.asked
-def _read(ids: Sequence[int]) -> tuple[dict[int, HostRun], dict[int, frozenset[str]]]:
-    """Host runs by their ids, and by job the credentials that too many of its hosts refuse."""
-    rows = HostRun.objects.select_related(*PLACE).prefetch_related(*KEYS).in_bulk(ids)
-    runs = rows.values()
-    if reached := [run.host for run in runs if run.host and run.host.via_id]:
-        prefetch_related_objects(reached, *VIA)
-    if taking_back := [run for run in runs if run.undoes_id]:
-        prefetch_related_objects(taking_back, "undoes")
-    return rows, refusals.burnt({run.job_id for run in runs})
-
-
-@desk.asked
-def _left(most: int) -> list[int]:
-    """Those that no worker had a hand for."""
-    left = Q(state=HostRunState.QUEUED) | _lapsed(clock.now())
-    ids = HostRun.objects.filter(left, rung_at=None).order_by("pk").values_list("pk", flat=True)
-    return list(ids[:most])
-
-
-@desk.asked
-def _mark(ids: Sequence[int]) -> list[int]:
-    """Of several workers that see the same one, one takes it: gives those that are ours."""
-    return _marked(HostRun.objects.filter(pk__in=ids, rung_at=None), clock.now())
-
-
-def _marked(left: QuerySet[HostRun], now: datetime) -> list[int]:
-    """Of several that see the same row, one rings for it. A row that somebody else has locked is
-    somebody else's; SQLite has one writer at a time, and no locks of rows."""
-    if not left.exists():
-        return []  # which is usual, and keeps no writer waiting
-    with transaction.atomic():
-        mine = left.order_by("pk").select_for_update(skip_locked=True)
-        ids = list(mine.values_list("pk", flat=True))
-        HostRun.objects.filter(pk__in=ids).update(rung_at=now)
-    return ids
-
-
-def _free_those_of_dead_owners() -> None:
-    """A worker that died on this machine is known to be dead: its lease need not run out."""
-    running = HostRun.objects.filter(state=HostRunState.RUNNING, lease_until__isnull=False)
-    for name in running.exclude(owner="").values_list("owner", flat=True).distinct():
-        if owner.is_dead(name):
-            change_host_runs(running.filter(owner=name), lease_until=None, rung_at=None)
-
-
-def _jobs_that_stand_still() -> list[int]:
-    """Open jobs of which nothing is queued or running: their bell was lost, or their time came."""
-    open_jobs = Job.objects.filter(state__in=JOB_OPEN)
-    moving = HostRun.objects.filter(state__in=[HostRunState.QUEUED, HostRunState.RUNNING])
-    return list(open_jobs.exclude(pk__in=moving.values("job")).values_list("pk", flat=True))
-
-
-@contextmanager
-def _tried_again(what: str) -> Iterator[None]:
-    """Nothing may end the thread that renews leases; its timer tries again."""
-    try:
-        yield
-    except (DatabaseError, InterfaceError) as error:
-        log.warning("could not %s, trying again: %s", what, error)
-        connection.close()
-    except Exception:
-        log.exception("could not %s, trying again", what)

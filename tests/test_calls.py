@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from deploy_tasks import bells, calls, clock, conductor, journal, keeper
+from deploy_tasks import bells, calls, clock, conductor, journal, reconciling
 from deploy_tasks.models import MOMENTS, Call, Game, Job, Moment, Pager
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories
@@ -135,9 +135,9 @@ def test_a_call_whose_bell_was_lost_is_rung_for_again(job: Job, rung: list[int])
     pager()
     halt(job)
     rung.clear()
-    keeper.reconcile()
+    reconciling.reconcile()
     assert rung == [Call.objects.get().pk]
     Call.objects.update(due_at=clock.now() + timedelta(minutes=1))
     rung.clear()
-    keeper.reconcile()
+    reconciling.reconcile()
     assert not rung

@@ -14,7 +14,18 @@ from django.conf import LazySettings
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from deploy_tasks import bells, clock, conductor, keeper, owner, refusals, tasks
+from deploy_tasks import (
+    bells,
+    calls,
+    clock,
+    conductor,
+    keeper,
+    owner,
+    reading,
+    reconciling,
+    refusals,
+    tasks,
+)
 from deploy_tasks.journal import Entry, writer
 from deploy_tasks.keeper import Keeper
 from deploy_tasks.models import Game, HostRun, Job
@@ -205,7 +216,7 @@ def test_the_journal_does_not_wait_for_rows_of_the_next_hosts(
 ) -> None:
     ids = queued(1)
     job = HostRun.objects.get(pk=ids[0]).job_id
-    read = keeper._read
+    read = reading.begin_with
     held: list[bool] = []
 
     def note(ids: list[int]) -> Any:
@@ -216,7 +227,7 @@ def test_the_journal_does_not_wait_for_rows_of_the_next_hosts(
         if threading.current_thread().name == "conductor" and not held:
             bells.ring_host_runs(ids)
 
-    monkeypatch.setattr(keeper, "_read", note)
+    monkeypatch.setattr(keeper, "begin_with", note)
     monkeypatch.setattr(conductor, "conduct", conduct)
     worker.conduct_soon({job: 1})
     until(lambda: carrying.begun == ids, "it begins")
@@ -352,7 +363,7 @@ def test_a_clock_that_was_set_back_holds_nothing_up(monkeypatch: pytest.MonkeyPa
     rows.filter(pk=heard).update(rung_at=now)
     soon = now + timedelta(seconds=12)
     rows.filter(pk=carried).update(state="running", owner="far:1:1", lease_until=soon, rung_at=now)
-    keeper.reconcile()
+    reconciling.reconcile()
     assert sorted(rung) == [lost, left]
     assert claimable(rows.get(pk=left))
     assert not claimable(rows.get(pk=carried))
@@ -367,11 +378,11 @@ def test_many_that_are_left_take_no_statement_each(monkeypatch: pytest.MonkeyPat
         ids = queued(hosts)
         HostRun.objects.filter(pk__in=ids).update(state="running", owner="gone", rung_at=None)
         with CaptureQueriesContext(connection) as queries:
-            keeper.reconcile()
+            reconciling.reconcile()
         assert rung[-hosts:] == ids
         asked.append(len(queries))
     assert asked[0] == asked[1]
-    keeper.reconcile()
+    reconciling.reconcile()
     assert len(rung) == 42, "they were rung for just now"
 
 
@@ -513,6 +524,6 @@ def test_a_job_that_cannot_be_conducted_keeps_nobody_from_the_others(
 
     rung: list[bool] = []
     monkeypatch.setattr(conductor, "conduct", conduct)
-    monkeypatch.setattr(keeper.calls, "ring_due", lambda: rung.append(True))
-    keeper.reconcile()
+    monkeypatch.setattr(calls, "ring_due", lambda: rung.append(True))
+    reconciling.reconcile()
     assert (sorted(conducted), rung) == (jobs, [True])

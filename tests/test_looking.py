@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from deploy_tasks import bells, hosts, keeper, looking, ssh, tasks, vault
+from deploy_tasks import bells, hosts, looking, reconciling, ssh, tasks, vault
 from deploy_tasks.looking.found import Found
 from deploy_tasks.models import (
     Credential,
@@ -283,20 +283,20 @@ class TestALostBell:
         return HostCheck.objects.create(host=factories.host(squid), asked_at=then, rung_at=then)
 
     def test_is_rung_again_once(self, asked: HostCheck, rung: list[int]) -> None:
-        keeper.reconcile()
-        keeper.reconcile()
+        reconciling.reconcile()
+        reconciling.reconcile()
         assert rung == [asked.host_id]
 
     def test_is_not_rung_again_at_once(self, asked: HostCheck, rung: list[int]) -> None:
         HostCheck.objects.update(rung_at=timezone.now())
-        keeper.reconcile()
+        reconciling.reconcile()
         assert rung == []
 
     def test_is_given_up_when_nobody_waits_any_more(
         self, asked: HostCheck, rung: list[int]
     ) -> None:
         HostCheck.objects.update(asked_at=timezone.now() - timedelta(minutes=4))
-        keeper.reconcile()
+        reconciling.reconcile()
         assert rung == []
 
     def test_that_comes_after_all_looks_once(

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from deploy_tasks import bells, conductor, floors, journal, keeper, orders
+from deploy_tasks import bells, conductor, floors, journal, orders, reconciling
 from deploy_tasks.errors import OrderRefused
 from deploy_tasks.models import AuditEntry, Call, Host, HostRun, Instance, Job, Machine
 from tests import factories, waiting
@@ -216,6 +216,6 @@ def test_of_several_reconcilers_one_rings_for_what_was_left(
         job = factories.job(game, hosts=40)
         job.host_runs.update(state="running", owner="gone", lease_until=None, rung_at=None)
         rung.clear()
-        at_once(*[keeper.reconcile] * 4)
+        at_once(*[reconciling.reconcile] * 4)
         left = job.host_runs.values_list("pk", flat=True)
         assert sorted(rung) == sorted(left), "each once, and none is forgotten"

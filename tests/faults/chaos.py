@@ -13,7 +13,7 @@ from django.db import OperationalError
 
 from demo import processes
 from demo.fleet import Fleet
-from deploy_tasks import keeper, orders
+from deploy_tasks import orders, reconciling
 from deploy_tasks.errors import InvalidInput, OrderRefused
 from deploy_tasks.failpoints import POINTS
 from deploy_tasks.models import Game, HostRun, Job
@@ -105,7 +105,7 @@ steps:
 
 #: What is waited for long is given up soon: seconds.
 HURRY = {
-    "deploy_tasks.keeper.LEASE": 3,
+    "deploy_tasks.leases.LEASE": 3,
     "deploy_tasks.runner.story.LEASE": 3,
     "deploy_tasks.runner.story.LONGEST_NAP": 0.3,
     "deploy_tasks.runner.passage.AWAY_FOR": 0.3,
@@ -347,7 +347,7 @@ class Chaos:
 
     def ring(self) -> None:
         HostRun.objects.filter(job=self.job).update(rung_at=None)
-        keeper.reconcile()
+        reconciling.reconcile()
 
     # What befalls links
 

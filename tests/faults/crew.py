@@ -24,7 +24,16 @@ from typing import Any, Self
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
-from deploy_tasks import bells, conductor, ending, failpoints, keeper, orders, soaking
+from deploy_tasks import (
+    bells,
+    conductor,
+    ending,
+    failpoints,
+    keeper,
+    orders,
+    reconciling,
+    soaking,
+)
 from deploy_tasks.keeper import Keeper
 from tests import waiting
 from webapp.env import BASE
@@ -113,7 +122,7 @@ class Nursery:
         settings: Mapping[str, float] | None = None,
     ) -> "Worker":
         """``order`` makes it a process that gives a `JobOrder`, and ends. ``settings`` are values
-        of modules: ``deploy_tasks.keeper.LEASE``."""
+        of modules: ``deploy_tasks.leases.LEASE``."""
         assert self._process.stdin
         assert self._process.stdout
         wanted = {
@@ -170,7 +179,7 @@ def hasten() -> Iterable[tuple[ModuleType, str, object]]:
     return (
         (keeper, "RENEW_EVERY", 0.3),
         (keeper, "LOOK_EVERY", 0.1),
-        (keeper, "RING_AGAIN", timedelta(seconds=1)),
+        (reconciling, "RING_AGAIN", timedelta(seconds=1)),
         (conductor, "LOOK_AGAIN", timedelta(seconds=0.3)),
         (soaking, "EVERY", timedelta(seconds=0.3)),
     )

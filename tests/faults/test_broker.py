@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection
 
 from demo.fleet import Fleet
-from deploy_tasks import bells, clock, conductor, keeper
+from deploy_tasks import bells, clock, conductor, reconciling
 from deploy_tasks.models import Game
 from tests.faults.crew import Crew
 from tests.faults.jobs import start, wait_for_end
@@ -143,7 +143,7 @@ def test_a_job_comes_to_its_end_without_a_broker(
     given = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_timeout": 0.3}
     app.conf.broker_transport_options = given
     monkeypatch.setattr(bells, "app", app)
-    monkeypatch.setattr(keeper, "RING_AGAIN", timedelta(seconds=0.2))
+    monkeypatch.setattr(reconciling, "RING_AGAIN", timedelta(seconds=0.2))
     crew.keeper.start()
     job = start(game, rollout={"canary": 0})
     wait_for_end(job, "succeeded")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from demo.fleet import Fleet, FleetHost
 from demo.keys import make_key
 from demo.processes import gone
-from deploy_tasks import desk, failpoints, keeper, orders, owner, revisions
+from deploy_tasks import desk, failpoints, keeper, orders, owner, reading, reconciling, revisions
 from deploy_tasks.journal import Entry, writer
 from deploy_tasks.models import Event, Game, HostRun, Job
 from deploy_tasks.runner import passage
@@ -88,7 +88,7 @@ def test_what_was_written_until_a_claim_is_not_done_again(
     thawed = nursery.worker()
     until(lambda: is_working(host), "it works")
     (host.home / "hold").touch()
-    read = job.host_runs.select_related(*keeper.PLACE).prefetch_related(*keeper.KEYS).get()
+    read = job.host_runs.select_related(*reading.PLACE).prefetch_related(*reading.KEYS).get()
     (host.home / "go").touch()
     told = read.attempts.filter(name="tidy", state="succeeded")
     until(told.exists, "all steps are told, and the version is asked for")
@@ -196,7 +196,7 @@ def test_workers_and_beats_that_all_look_at_once_carry_each_host_once(
         while not over.wait(0.02):
             # What it finds is rung for once more each time.
             HostRun.objects.update(rung_at=None)
-            keeper.reconcile()
+            reconciling.reconcile()
         connection.close()
 
     beats = [threading.Thread(target=beat) for _ in range(2)]

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from demo.fleet import Fleet
-from deploy_tasks.keeper import reconcile
 from deploy_tasks.models import Attempt, Game, HostRun
+from deploy_tasks.reconciling import reconcile
 from tests.faults.jobs import start
 from tests.runner.world import Worker, ended, log
 from tests.waiting import until

@@ -1,0 +1,44 @@
+"""Reads what host runs are carried with: at once, for those that begin together."""
+
+from collections.abc import Sequence
+
+from django.db.models import prefetch_related_objects
+
+from deploy_tasks import desk, refusals
+from deploy_tasks.models import HostRun, Job
+
+#: What a host run asks of its host, read at once for those that begin together …
+PLACE, KEYS = ("host__credential", "host__game"), ("host__keys", "host__game__key_rules")
+#: … and of the host that it is reached through: few are, and eight tables in one question cost
+#: twice as much.
+VIA = ("via__credential", "via__keys", "via__game__key_rules")
+FROZEN_JOBS = 64
+
+
+@desk.asked
+def begin_with(ids: Sequence[int]) -> tuple[dict[int, HostRun], dict[int, frozenset[str]]]:
+    """Host runs by their ids, and by job the credentials that too many of its hosts refuse."""
+    rows = HostRun.objects.select_related(*PLACE).prefetch_related(*KEYS).in_bulk(ids)
+    runs = rows.values()
+    if reached := [run.host for run in runs if run.host and run.host.via_id]:
+        prefetch_related_objects(reached, *VIA)
+    if taking_back := [run for run in runs if run.undoes_id]:
+        prefetch_related_objects(taking_back, "undoes")
+    return rows, refusals.burnt({run.job_id for run in runs})
+
+
+class FrozenJobs:
+    """What jobs were frozen to, each read once for its many host runs; not for their states."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Job] = {}
+
+    @desk.asked
+    def get(self, job_id: int) -> Job:
+        job = self._known.get(job_id)
+        if job is None:
+            related = Job.objects.select_related("game", "release", "revision__recipe")
+            job = self._known[job_id] = related.get(pk=job_id)
+            while len(self._known) > FROZEN_JOBS:
+                self._known.pop(next(iter(self._known)), None)
+        return job
