@@ -24,6 +24,7 @@ OLD = b"the game answers as release 6\n"
 
 @pytest.fixture
 def job() -> Job:
+    differs._compared.cache_clear()  # another test's attempts had the same numbers
     return factories.job(factories.game("squid", text=scenes.RECIPE))
 
 
@@ -162,6 +163,35 @@ def test_too_few_hosts_that_are_well_say_nothing(job: Job) -> None:
     host(job, "us-1", LINKED)
     host(job, "eu-1", INSIDE, failed=True)
     assert told(job) == []
+
+
+def test_of_many_causes_those_of_most_hosts_are_looked_into(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differs, "CAUSES", 1)
+    for n in range(2):
+        host(job, f"us-{n}", LINKED)
+    host(job, "eu-1", INSIDE, failed=True, last=b"it is odd\n")
+    for n in (2, 3):
+        host(job, f"eu-{n}", INSIDE, failed=True)
+    told = [(len(one["hosts"]), len(one["differs"])) for one in failures(job)["causes"]]
+    assert told == [(2, 1), (1, 0)]
+
+
+def test_of_many_steps_the_nearest_are_compared_and_few_told(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(2):
+        run = host(job, f"us-{n}", LINKED)
+        for step in range(4):
+            attempt(run, step, b"well\n")
+    run = host(job, "eu-1", INSIDE, failed=True)
+    for step in range(4):
+        attempt(run, step, b"odd\n")
+    assert [step for step, _printed, _lacks in told(job)] == ["space", "stage", "unpack"]
+    differs._compared.cache_clear()
+    monkeypatch.setattr(differs, "STEPS", 2)
+    assert [step for step, _printed, _lacks in told(job)] == ["stop", "switch"]
 
 
 def test_an_output_that_is_too_long_is_not_compared(
