@@ -20,7 +20,7 @@ from deploy_tasks.journal import Entry, Writer
 from deploy_tasks.models import Attempt, HostRun
 from deploy_tasks.recipes import Step
 from deploy_tasks.revisions import recipe_of
-from deploy_tasks.runner import Carriage, carry, claimable, left_over, passage, plans, work
+from deploy_tasks.runner import Carriage, carry, carrying, claimable, left_over, passage, plans
 from deploy_tasks.runner.following import End
 from deploy_tasks.runner.plans import LivePlan
 from deploy_tasks.runner.story import Later, LetGo, Story
@@ -226,10 +226,10 @@ def host(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     for place, name, instead in (
         (Carriage, "wait", wait),
         (left_over, "named", named),
-        (work, "Follower", Follower),
-        (work, "abandon", abandon),
-        (work, "pass_on", lambda *_: True),
-        (work.Work, "_program", lambda *_: None),
+        (carrying, "Follower", Follower),
+        (carrying, "abandon", abandon),
+        (carrying, "pass_on", lambda *_: True),
+        (carrying.Carrying, "_program", lambda *_: None),
         (passage, "Contact", Contact),
         (passage.target, "of_run", lambda _: None),
         (passage.unended, "end", lambda *_, **__: None),
