@@ -1,6 +1,6 @@
 // The page of a job: reads the list, then follows the stream, and paints what changed once a frame.
 
-import { tellAbove } from "./above.js";
+import { keepAbove } from "./above.js";
 import { Activity } from "./activity.js";
 import { Answers } from "./answers.js";
 import { Aside } from "./aside.js";
@@ -41,8 +41,8 @@ let looked = null;
 let link = null;
 let stepsKnown = false;
 let ticked = Date.now();
+let above = null;
 
-tellAbove(document.querySelector(".run"));
 const painter = new Painter(paint);
 const paintSoon = (changed) => painter.soon(changed);
 /** How the page is connected shows at once; how far behind it is, told four times a second, with all
@@ -245,9 +245,11 @@ function paint({ hosts, all }) {
   headline.paint(batches, asked.outlook);
   rail.paint(batches, model.job, !model.ended && !isBeforeSwitch(model.job));
   score.paint(counts, here.show);
+  orders.paint(asked.can, batches);
+  // Before what is to fit below it shows: else that would move at once.
+  above ??= keepAbove(document.querySelector(".run"));
   paintCauses();
   hanging.paint(model);
-  orders.paint(asked.can, batches);
   fleet.paint(names, { all });
   timeline.paint(fleet.listed(), { all });
   chosen.paint(asked.can, { hosts, all });
