@@ -488,6 +488,10 @@ def test_an_unknown_host_asks_a_person(tab: Tab, small: Job) -> None:
     run = run_in(small, HostRunState.RUNNING)
     HostRun.objects.filter(pk=run.pk).update(state=HostRunState.UNKNOWN)
     page = tab.open_job(small, f"?host={run.name}")
+    page.set_viewport_size({"width": 390, "height": 844})
+    fits = "form => form.scrollWidth <= form.clientWidth && form.clientWidth <= innerWidth"
+    expect(page.locator("#answer")).to_be_visible()
+    assert page.locator("#answer").evaluate(fits)
     page.locator("#answer-note").fill("looked at the console")
     page.get_by_role("button", name="Give up: it failed").click()
     expect(page.locator("#log [data-log=state]")).to_contain_text("failed")

@@ -6,6 +6,7 @@ fixed number of queries, however many hosts the job has.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from deploy_tasks.states import (
     AttemptKind,
     AttemptState,
     Gate,
+    HostRunState,
     JobState,
     Link,
 )
@@ -82,27 +84,42 @@ def hosts(job: Job) -> HostRunList:
         )
         .order_by("position", "pk")
         .values(
-            *(HostRunReport.__annotations__.keys() - {"link_reason"}),
+            *(HostRunReport.__annotations__.keys() - {"link_reason", "heard_at"}),
             *("pk", "still_down", "job__last_seq"),
         )
     )
     names = revisions.step_names(job.revision)
     found = list(rows)
-    away = _why_away(row["pk"] for row in found if row["link"] == Link.UNREACHABLE)
+    silent = _silent(
+        row["pk"]
+        for row in found
+        if row["state"] == HostRunState.UNKNOWN or row["link"] == Link.UNREACHABLE
+    )
     return {
         "as_of_seq": found[0]["job__last_seq"] if found else job.last_seq,
-        "hosts": [_host(row, names, away.get(row["pk"], "")) for row in found],
+        "hosts": [_host(row, names, silent.get(row["pk"], ("", None))) for row in found],
     }
 
 
-def _why_away(host_runs: Iterable[int]) -> dict[int, str]:
-    """Why they cannot be reached, by the last event that told it."""
-    # From the end of each host's own events, where it stands: before it comes all that was printed.
-    links = Event.objects.filter(host_run=OuterRef("pk"), kind=Event.Kind.LINK).order_by("-seq")
-    away = HostRun.objects.filter(pk__in=list(host_runs)).annotate(
-        told=Subquery(links.values("data")[:1])
+def _silent(host_runs: Iterable[int]) -> dict[int, tuple[str, str | None]]:
+    """Why they cannot be reached, by the last event that told it, and when they were last heard."""
+    # From the end of each host's own events, where they stand: before comes all that was printed.
+    last = Event.objects.filter(host_run=OuterRef("pk")).order_by("-seq")
+    begun = Attempt.objects.filter(host_run=OuterRef("pk"), started_at__isnull=False)
+    silent = HostRun.objects.filter(pk__in=list(host_runs)).annotate(
+        told=Subquery(last.filter(kind=Event.Kind.LINK).values("data")[:1]),
+        printed_at=Subquery(last.filter(kind=Event.Kind.OUTPUT).values("at")[:1]),
+        begun_at=Subquery(begun.order_by("-pk").values("started_at")[:1]),
     )
-    return {pk: (told or {}).get("reason", "") for pk, told in away.values_list("pk", "told")}
+    return {
+        pk: ((told or {}).get("reason", ""), _last(*heard))
+        for pk, told, *heard in silent.values_list("pk", "told", "printed_at", "begun_at")
+    }
+
+
+def _last(*moments: datetime | None) -> str | None:
+    known = [at for at in moments if at]
+    return iso(max(known)) if known else None
 
 
 def attempts(job: Job, host_name: str) -> AttemptList:
@@ -215,7 +232,9 @@ def _batches(tally: Tally, terms: Rollout) -> list[BatchReport]:
     ]
 
 
-def _host(row: dict[str, Any], names: Sequence[str], away: str) -> HostRunReport:
+def _host(
+    row: dict[str, Any], names: Sequence[str], silent: tuple[str, str | None]
+) -> HostRunReport:
     begun = row["started_at"] is not None
     return {
         "name": row["name"],
@@ -228,7 +247,8 @@ def _host(row: dict[str, Any], names: Sequence[str], away: str) -> HostRunReport
         "version": row["version"] or None,
         "previous": row["previous"],
         "link": row["link"] or None,
-        "link_reason": away,
+        "link_reason": silent[0] if row["link"] == Link.UNREACHABLE else "",
+        "heard_at": silent[1],
         "down": row["still_down"],
         "excluded": row["excluded"],
         "address": row["address"],

@@ -181,6 +181,7 @@ class TestReading:
                 "previous": None,
                 "link": None,
                 "link_reason": "",
+                "heard_at": None,
                 "down": False,
                 "excluded": False,
                 "address": waiting.host.address,
@@ -200,6 +201,7 @@ class TestReading:
                 "previous": "1.0",
                 "link": "connected",
                 "link_reason": "",
+                "heard_at": None,
                 "down": True,
                 "excluded": False,
                 "address": failed.host.address,
@@ -221,6 +223,24 @@ class TestReading:
             journal.append(job.pk, [News(Event.Kind.LINK, told, host_run=run.pk)])
         hosts = operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]
         assert [host["link_reason"] for host in hosts] == ["timed out", ""]
+        assert [host["heard_at"] for host in hosts] == [None, None]
+
+    def test_a_host_of_which_nobody_hears_says_when_it_was_heard_last(
+        self, operator: Caller, squid: Game
+    ) -> None:
+        job = factories.job(squid, hosts=3)
+        away, unknown, well = job.host_runs.order_by("position")
+        HostRun.objects.filter(pk=away.pk).update(link=Link.UNREACHABLE)
+        HostRun.objects.filter(pk=unknown.pk).update(state=HostRunState.UNKNOWN)
+        begun, printed = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (1, 2))
+        for run in (away, unknown, well):
+            run.attempts.create(uid=f"p{run.pk}", step=0, name="stop", number=1, started_at=begun)
+        for run in (away, well):
+            journal.append(job.pk, [News(Event.Kind.OUTPUT, {}, host_run=run.pk)])
+        job.events.update(at=printed)
+        hosts = operator.get(f"/jobs/{job.pk}/hosts").json()["hosts"]
+        told = ["2026-01-01T02:00:00.000Z", "2026-01-01T01:00:00.000Z", None]
+        assert [host["heard_at"] for host in hosts] == told
 
     @pytest.mark.skipif(connection.vendor != "sqlite", reason="counts what SQLite does")
     def test_why_it_is_out_of_reach_is_not_looked_for_in_all_that_it_printed(

@@ -54,6 +54,23 @@ test("its steps are bars, the one that runs until now, and a late one is told", 
   );
 });
 
+test("of a host of which nobody hears the bar ends when it was heard of, and the rest is unknown", () => {
+  const away = host("a", {
+    state: "running",
+    shown: "unreachable",
+    ended_at: null,
+    heard_at: at(30),
+    steps: new Map([step("stage", 0, 20), step("switch", 20, null, { state: "running" })]),
+  });
+  assert.deepEqual(passage(away, T + 90_000), { from: T, to: T + 30_000, until: T + 90_000 });
+  const [first, last] = segments(away, STEPS, { now: T + 90_000, usual: new Map() });
+  assert.deepEqual([first.to - T, first.unheard], [20_000, false]);
+  assert.deepEqual([last.to - T, last.seconds, last.unheard], [30_000, 10, true]);
+  const unknown = { ...away, state: "unknown", shown: "unknown", steps: new Map([step("switch", 20, 60, { state: "lost" })]) };
+  assert.equal(segments(unknown, STEPS, { now: T + 90_000, usual: new Map() })[0].to - T, 30_000);
+  assert.equal(passage({ ...unknown, heard_at: null }, T + 90_000).to, T, "nothing was ever heard of it");
+});
+
 test("hosts are sorted by when they began, how long they took, how badly they stand, or one step", () => {
   const hosts = [
     host("eu-10", { started_at: at(3), ended_at: at(10) }),

@@ -67,8 +67,9 @@ class JobPage(TypedDict):
 
 class HostRunReport(TypedDict):
     """One host in one job. ``attempt`` counts the attempts of ``step``, null before the first;
-    ``link_reason``: why it cannot be reached, while it cannot; ``address``: null where the host is
-    no longer in the inventory."""
+    ``link_reason``: why it cannot be reached, while it cannot; ``heard_at``: when it last told of
+    what it runs, where it is unknown or cannot be reached; ``address``: null where the host is no
+    longer in the inventory."""
 
     name: str
     state: str
@@ -81,6 +82,7 @@ class HostRunReport(TypedDict):
     previous: str | None
     link: str | None
     link_reason: str
+    heard_at: str | None
     down: bool
     excluded: bool
     address: str | None

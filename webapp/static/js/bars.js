@@ -7,7 +7,7 @@ import { svg } from "./dom.js";
 const NUMBERED = 14;
 
 /**
- * @param steps as gantt.js tells them @param passage {from, to} @param zero where the scale begins
+ * @param steps as gantt.js tells them @param passage {from, to, until} @param zero where the scale begins
  * @param span of the scale, both milliseconds @param pixels of the whole width @param chosen the
  * index of the step one is at, -1 for none
  */
@@ -18,6 +18,10 @@ export function bars(steps, { passage, zero, span, pixels, chosen }) {
     width: percent(place(to) - place(from)),
   });
   const drawn = [svg("rect", { class: "g-whole", ...part(passage), y: 10, height: 2 })];
+  if (passage.until) {
+    const [x1, x2] = [passage.to, passage.until].map((at) => percent(place(at)));
+    drawn.push(svg("line", { class: "g-unheard", x1, x2, y1: 11, y2: 11 }));
+  }
   steps.forEach((one, i) => {
     const at = part(one);
     const shape = look(one);
@@ -40,13 +44,13 @@ function percent(of) {
   return `${(100 * of).toFixed(3)}%`;
 }
 
-function look({ place, kind, state }) {
-  return `g-seg g-${place % 2 ? "odd" : "even"} ${kind === "undo" ? "undo" : state}`;
+function look({ place, kind, state, unheard }) {
+  return `g-seg g-${place % 2 ? "odd" : "even"} ${kind === "undo" ? "undo" : unheard ? "lost" : state}`;
 }
 
-function mark({ place, kind, state }, pixels) {
+function mark({ place, kind, state, unheard }, pixels) {
   if (state === "failed") return "×";
-  if (state === "lost") return "?";
+  if (state === "lost" || unheard) return "?";
   if (kind === "undo") return "↶";
   return pixels >= NUMBERED ? String(place + 1) : "";
 }

@@ -1,23 +1,32 @@
 // When each host went through each step: as bars on one scale. Pure values; times are milliseconds.
 
-import { HOST_ENDED } from "./states.js";
+import { HOST_ENDED, isGone } from "./states.js";
 
 /** Ways to put hosts in order; "step:<name>" is one more for each step. */
 export const SORTS = ["start", "longest", "worst", "name"];
 
 const WORST = ["failed", "rolled_back", "unknown", "unreachable", "slow", "running", "draining"];
 
-/** From its beginning to its end, or until now; null for a host that has not begun. */
-export function passage({ started_at: begun, ended_at: ended, state }, now) {
+/** From its beginning to its end, or until now; null for a host that has not begun. One of which
+ * nobody hears, until it was heard of: how it went on, `until` now, nobody knows. */
+export function passage(host, now) {
+  const { started_at: begun, ended_at: ended, state } = host;
   if (!begun) return null;
   const from = Date.parse(begun);
-  const to = ended ? Date.parse(ended) : HOST_ENDED.has(state) ? from : now;
-  return { from, to: Math.max(from, to) };
+  const to = ended ? Date.parse(ended) : HOST_ENDED.has(state) ? from : heard(host, now);
+  return { from, to: Math.max(from, to), ...(isGone(host) ? { until: now } : {}) };
+}
+
+/** Until when one knows what it runs. */
+function heard(host, now) {
+  if (!isGone(host)) return now;
+  return Date.parse(host.heard_at ?? host.started_at);
 }
 
 /**
- * What a host went through: `{step, place, from, to, state, n, kind, rc, seconds, late}` as it went,
- * what was taken back last. `late`: it took much longer than nearly all others, by `usual`: step -> {p50, p95}.
+ * What a host went through: `{step, place, from, to, state, n, kind, rc, seconds, late, unheard}` as it went,
+ * what was taken back last. `late`: it took much longer than nearly all others, by `usual`: step -> {p50, p95};
+ * `unheard`: it ran when the host was last heard of.
  */
 export function segments(host, steps, { now, usual }) {
   const found = [];
@@ -28,7 +37,8 @@ export function segments(host, steps, { now, usual }) {
     if (!known?.at) continue;
     const from = Date.parse(known.at);
     const runs = known.state === "running" && !HOST_ENDED.has(host.state);
-    const to = runs ? now : from + 1000 * (known.seconds ?? 0);
+    const unheard = isGone(host) && (runs || known.state === "lost");
+    const to = runs || unheard ? Math.max(from, heard(host, now)) : from + 1000 * (known.seconds ?? 0);
     const seconds = (to - from) / 1000;
     found.push({
       ...known,
@@ -36,6 +46,7 @@ export function segments(host, steps, { now, usual }) {
       from,
       to: Math.max(from, to),
       seconds,
+      unheard,
       late: known.kind !== "undo" && late(seconds, usual.get(step)),
     });
   }
@@ -80,7 +91,7 @@ function keys(by, now) {
 function took(host, step, now) {
   const known = host.steps.get(step) ?? host.undos?.get(step);
   if (known?.state === "running" && !HOST_ENDED.has(host.state))
-    return (now - Date.parse(known.at)) / 1000;
+    return (heard(host, now) - Date.parse(known.at)) / 1000;
   return known?.seconds;
 }
 

@@ -20,6 +20,7 @@ export const MOVES = {
       host.state = item.to;
       if (item.to === "running") host.started_at ??= item.at;
       host.ended_at = HOST_ENDED.has(item.to) ? item.at : null;
+      host.heard_at = item.to === "unknown" ? (host.heard_at ?? item.at) : null;
       if (HOST_ENDED.has(item.to)) host.activity = "";
     }
     changed.failed ||= item.excluded !== undefined;
@@ -67,6 +68,7 @@ export const MOVES = {
     if (!host) return;
     if (item.to !== host.link) host.link_at = item.at;
     host.link = item.to;
+    host.heard_at = item.to === "unreachable" ? (host.heard_at ?? item.at) : null;
     host.link_reason = item.reason ?? "";
     changed.hosts.add(host.name);
   },

@@ -229,8 +229,10 @@ export class Timeline {
     const parts = this.#steps(host);
     return (
       parts
-        .map(({ step, seconds, state }) =>
-          [step, span(seconds), state === "succeeded" ? "" : word(state)].filter(Boolean).join(" "),
+        .map(({ step, seconds, state, unheard }) =>
+          unheard
+            ? `${step} ${gettext("running when last heard of")}`
+            : [step, span(seconds), state === "succeeded" ? "" : word(state)].filter(Boolean).join(" "),
         )
         .join(", ") || word(host.shown)
     );
