@@ -4,11 +4,10 @@
 freezes changes nothing in it.
 """
 
-from collections import Counter
 from copy import deepcopy
-from dataclasses import dataclass, field
 
-from tests.runner.told import Deed, Kind, Recipe
+from tests.runner.stand import Stand
+from tests.runner.told import Deed, Kind
 
 
 class Ends(Exception):
@@ -19,101 +18,7 @@ class Ends(Exception):
         self.state = state
 
 
-@dataclass
-class Model:
-    recipe: Recipe
-    #: How often scripts fail before they go well.
-    broken: Counter[tuple[int, Kind]]
-    #: Steps whose ``done_if`` finds their work there.
-    there: set[int]
-    version: str = "1.0"
-    rolls_back: bool = False
-    lines: list[str] = field(default_factory=list)
-    #: Where it goes on.
-    at: int = 0
-    #: Launched, not skipped, and not undone since.
-    standing: set[int] = field(default_factory=set)
-    state: str = "waiting"
-    #: Last things that need not be done again.
-    over: set[int] = field(default_factory=set)
-    #: Done after everything was taken back: that is an end, and is not taken back itself.
-    final: set[int] = field(default_factory=set)
-    #: Something was taken back since it last went forward.
-    has_gone_back: bool = False
-    #: Of which the outcome is not known.
-    lost: tuple[int, Kind] | None = None
-    #: Since a person last said "again".
-    failures: Counter[int] = field(default_factory=Counter)
-    #: Must never be repeated, and did not go well.
-    spoilt: set[int] = field(default_factory=set)
-    #: Anything has begun.
-    launched: bool = False
-    undone: bool = False
-    #: The step that failed first.
-    blame: str = ""
-    #: How it is to end, once it is being wound up.
-    winding_up: str = ""
-    undoes: bool = False
-    wish: str = ""
-    cancelled: bool = False
-    given_up: bool = False
-    deed: Deed | None = None
-    #: So many lines there are in the moment of the deed.
-    deed_at: int = 0
-    #: Whether the script runs no further then, or no other one may begin behind it.
-    ended_by_deed: bool = False
-    heard_of_deed: bool = False
-
-    # What people ask for
-
-    def may_retry(self, begin: int | None) -> bool:
-        """Nothing is done a second time that must never be."""
-        begin = self.at if begin is None else begin
-        for n, step in enumerate(self.recipe.steps):
-            comes = n not in self.over if step.always else n >= begin and not self.rolls_back
-            if comes and step.repeat == "never" and n in self.standing | self.spoilt:
-                return False
-        return True
-
-    def retry(self, begin: int | None) -> None:
-        self.at = self.at if begin is None else begin
-        self.failures.clear()
-        self.winding_up = self.wish = self.blame = ""
-        self.cancelled = self.undoes = False
-
-    def may_answer_not_run(self) -> bool:
-        return self.lost is not None and self.recipe.steps[self.lost[0]].repeat != "never"
-
-    def answer(self, answer: str) -> None:
-        assert self.lost
-        n, kind = self.lost
-        if answer == "give_up":
-            self.state, self.given_up, self.blame = "failed", True, ""
-            if self.recipe.steps[n].repeat == "never":
-                self.spoilt.add(n)
-        elif answer == "it_ran":
-            self._went_well(n, kind)
-        self.lost = None
-
-    def cancel(self, *, undo: bool) -> None:
-        self.wish = "cancel" if undo else "cancel and leave"
-        self.cancelled = True
-
-    def resume(self) -> None:
-        self.wish = ""
-
-    def may_roll_back(self) -> bool:
-        steps = [self.recipe.steps[n] for n in self.standing]
-        for_good = (one for one in steps if one.disruptive or one.repeat == "never")
-        rests = self.state in ("succeeded", "failed", "cancelled")
-        return rests and any(one.undo for one in steps) and all(one.undo for one in for_good)
-
-    def roll_back(self) -> None:
-        self.rolls_back = True
-        self.over, self.spoilt, self.final = set(), set(), set()
-        self.launched = self.undone = False
-        self.retry(None)
-
+class Model(Stand):
     # What workers do
 
     def carry(self, deed: Deed | None) -> None:
@@ -123,7 +28,10 @@ class Model:
             others = deepcopy(self)
             others.carry(None)
             if coming := len(others.lines) - len(self.lines):
-                self.deed_at = len(self.lines) + 1 + deed.at % coming
+                at = len(self.lines) + deed.at % coming
+                name, kind = others.lines[at].split()
+                is_short = any((name, "short wait") == (s.name, s.form) for s in self.recipe.steps)
+                self.deed_at = 0 if is_short and kind == "do" else at + 1
         if self.given_up:
             self.given_up = False
             return
@@ -161,7 +69,7 @@ class Model:
                 self._heed()
             how = self._run(n, "do")
             if how in ("well", "skipped"):
-                self._went_well(n, "do")
+                self.went_well(n, "do")
                 return
             if how == "lost":
                 if step.repeat != "safe":
@@ -184,17 +92,6 @@ class Model:
         if self.wish:
             raise Ends("paused" if self.wish == "pause" else "cancelled")
 
-    def _went_well(self, n: int, kind: Kind) -> None:
-        if kind == "undo":
-            self.standing.discard(n)
-            self.over.discard(n)
-            self.undone = True
-            self.at = min(self.at, n)
-        elif self.recipe.steps[n].always:
-            self.over.add(n)
-        else:
-            self.at = max(self.at, n + 1)
-
     def _back(self) -> None:
         for n in sorted(self.standing, reverse=True):
             if not self.recipe.steps[n].undo or n in self.final:
@@ -211,7 +108,7 @@ class Model:
                     raise Ends("unknown")
             if how != "well":
                 raise Ends("cancelled" if how == "ended" and self.rolls_back else "failed")
-            self._went_well(n, "undo")
+            self.went_well(n, "undo")
 
     def _last_things(self, *, whatever: bool = False) -> None:
         """``whatever`` happened: each of them, also where one fails."""
@@ -271,6 +168,8 @@ class Model:
             self.final.clear()
         elif n not in self.standing and (self.has_gone_back or self.rolls_back):
             self.final.add(n)
+        if kind == "do" and step.form == "upload":
+            return "well"
         if kind == "do" and step.done_if and n in self.there:
             return "skipped"
         if kind == "do":
@@ -308,20 +207,3 @@ class Model:
             self.heard_of_deed = is_way or goes_back
             self.ended_by_deed = is_way and kind == "do" and step.interrupt == "now"
         return "ended" if self.ended_by_deed else "goes on"
-
-    # How it has to be shown
-
-    @property
-    def job_state(self) -> str:
-        if self.state == "succeeded":
-            return "succeeded"
-        return "cancelled" if self.cancelled or self.state == "cancelled" else "failed"
-
-    @property
-    def is_down(self) -> bool | None:
-        """None: both can be said."""
-        felt = next((n for n, one in enumerate(self.recipe.steps) if one.disruptive), None)
-        if self.state in ("succeeded", "rolled_back") or felt is None:
-            return False
-        stands = any(n >= felt and not self.recipe.steps[n].always for n in self.standing)
-        return True if stands and not self.rolls_back else None

@@ -1,7 +1,11 @@
 """Plays a story with real workers on a real host, and beside it its model, which has to agree."""
 
+import os
+import signal
+import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from django.db.models import F
@@ -11,12 +15,14 @@ from demo.processes import gone
 from deploy_tasks import desk, failpoints, orders, owner
 from deploy_tasks.errors import LostClaim, OrderRefused
 from deploy_tasks.models import Game, HostRun
+from deploy_tasks.orders.answering import Answer
 from deploy_tasks.runner.story import LetGo
+from deploy_tasks.ssh import Session
 from deploy_tasks.states import HOST_ENDED, JOB_ENDED, Pause
 from tests.faults.host.slow import kill_runner
 from tests.faults.jobs import mira, start, sweep
 from tests.runner.model import Model
-from tests.runner.told import PLAY, Deed, Gone, Story, Turn, text_of
+from tests.runner.told import PLAY, PROBE, Deed, Gone, Story, Turn, text_of
 from tests.runner.world import Worker, count
 from tests.waiting import until
 
@@ -28,6 +34,8 @@ class Player:
         self.game, self.host, self.workers, self.story = game, host, workers, story
         self.model = Model(story.recipe, Counter(story.broken), set(story.there))
         self.ghosts: set[int] = set()
+        #: Every connection that was made, in order.
+        self.links: list[Session] = []
 
     def play(self) -> None:
         self._make_ready()
@@ -46,6 +54,7 @@ class Player:
         sweep(self.host)
         home = self.host.home
         (home / "play").write_text(PLAY)
+        (home / "probe").write_text(PROBE)
         (home / "version").write_text("1.0\n")
         for (n, kind), times in self.story.broken.items():
             (home / f"broken.{self._name(n)}.{kind}").write_text(f"{times}\n")
@@ -74,11 +83,10 @@ class Player:
                 model.cancel(undo=True)
                 orders.cancel(job, by=mira())
             answer = turn.answer
-            given = {"by": mira(), "hosts": [self.host.name], "answer": answer}
             if answer == "it_did_not_run" and not model.may_answer_not_run():
-                self._is_refused(lambda: orders.answer(job, **given))
-                answer = given["answer"] = "it_ran"
-            self._turn(turn, lambda: model.answer(answer), lambda: orders.answer(job, **given))
+                self._is_refused(lambda: self._answer("it_did_not_run"))
+                answer = "it_ran"
+            self._turn(turn, lambda: model.answer(answer), lambda: self._answer(answer))
         elif model.state == "paused" and turn.cancels:
             self._turn(turn, lambda: model.cancel(undo=True), lambda: orders.cancel(job, by=mira()))
         elif model.state == "paused":
@@ -138,6 +146,9 @@ class Player:
 
     def _arm(self, gone: Gone) -> None:
         def go() -> None:
+            if gone.how == "cut":
+                self._cut()
+                return
             if gone.how == "stopped":
                 raise LetGo
             runs = HostRun.objects.filter(pk=self.run.pk)
@@ -162,7 +173,9 @@ class Player:
         until(lambda: self._buried() and len(count(self.host)) >= len(so_far), f"{deed} begins")
         assert count(self.host) == so_far
         if deed.what == "kill":
-            kill_runner(self.run, self.host)
+            self._kill()
+        elif deed.what == "cut":
+            self._cut()
         elif deed.what == "another worker":
             self.workers[-1].stop()
             self.workers.append(Worker())
@@ -174,13 +187,11 @@ class Player:
         """Ordered while a script runs, until that has heard of it, or nobody is to tell it."""
         plan = self.host.home / ".patchwave/runs" / self.run.plan
         _number, script, *_ = (plan / "now").read_text().split()
-        if deed.what == "pause" and self.model.cancelled:
-            self._is_refused(lambda: orders.pause(self.job, by=mira(), after=Pause.STEP))
-        elif deed.what == "pause":
-            orders.pause(self.job, by=mira(), after=Pause.STEP)
-        else:
-            undo, force = deed.what != "cancel and leave", deed.what == "force"
-            orders.cancel(self.job, by=mira(), undo=undo, force=force)
+        if deed.unheard:
+            self.workers[-1].stop()
+        self._order(deed)
+        if deed.unheard:
+            self.workers.append(Worker())
         if self.model.ended_by_deed:
             until(lambda: self._buried() and gone(int(script)), "it is ended")
         elif self.model.heard_of_deed:
@@ -188,6 +199,38 @@ class Player:
             until(lambda: self._buried() and told.exists(), "its host heard of it")
         else:
             until(lambda: self._buried() and self._has_heard(), "its worker heard of it")
+
+    def _order(self, deed: Deed) -> None:
+        """Nobody can order what crosses it."""
+        self._is_refused(lambda: orders.retry(self.job, by=mira()))
+        if deed.what == "pause" and self.model.cancelled:
+            self._is_refused(lambda: orders.pause(self.job, by=mira(), after=Pause.STEP))
+        elif deed.what == "pause":
+            orders.pause(self.job, by=mira(), after=Pause.STEP)
+        else:
+            undo, force = deed.what != "cancel and leave", deed.what == "force"
+            orders.cancel(self.job, by=mira(), undo=undo, force=force)
+        self._is_refused(lambda: orders.retry(self.job, by=mira()))
+        if self.model.state != "unknown":
+            self._is_refused(lambda: self._answer("it_ran"))
+
+    def _answer(self, answer: Answer) -> None:
+        orders.answer(self.job, by=mira(), hosts=[self.host.name], answer=answer)
+
+    def _kill(self) -> None:
+        """Its plan's runner and what that runs: also what a wait asks."""
+        probe = self.host.home / ".patchwave/runs" / self.run.plan / "probe"
+        asked = int(probe.read_text().split()[0]) if probe.exists() else 0
+        kill_runner(self.run, self.host)
+        if asked:
+            with suppress(ProcessLookupError):
+                os.kill(asked, signal.SIGKILL)
+
+    def _cut(self) -> None:
+        with suppress(OSError):
+            link = self.links[-1]._wire._socket
+            if link:
+                link.shutdown(socket.SHUT_RDWR)
 
     def _has_heard(self) -> bool:
         run = self.run

@@ -6,13 +6,15 @@ that the story names: what has to come of that is certain, and is played by a mo
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from demo.fleet import Fleet
-from deploy_tasks import failpoints
+from deploy_tasks import failpoints, ssh
 from deploy_tasks.models import Game, Host, HostRun, Job
 from tests.runner.playing import Player
 from tests.runner.told import Deed, Gone, Recipe, Step, Story, Turn
@@ -25,8 +27,10 @@ STORIES = int(os.environ.get("STORIES", "300"))
 POINTS = (
     *("claim.told", "previous.asked", "plan.committed", "launch.opened", "launch.sent"),
     *("launch.answered", "log.read", "log.told", "plan.through", "wish.sent"),
+    *("upload.wanted", "upload.sent", "claim.committed", "let-go.before"),
     *("undo.begun", "version.asked", "end.before"),
 )
+BREAKABLE = ("run", "short wait")
 rarely = st.sampled_from([False, False, False, True])
 often = st.sampled_from([True, True, True, False])
 ASKED = ("cancel", "cancel and leave", "force", "pause")
@@ -36,12 +40,15 @@ ASKED = ("cancel", "cancel and leave", "force", "pause")
 def recipes(draw: st.DrawFn) -> Recipe:
     names = "abcdef"[: draw(st.integers(2, 6))]
     steps = tuple(draw(a_step(name)) for name in names)
-    current = draw(rarely) and not all(step.always for step in steps)
+    current = draw(rarely) and any(not one.always and one.form != "upload" for one in steps)
     return Recipe(steps, draw(st.sampled_from(["stop", "undo"])), current)
 
 
 @st.composite
 def a_step(draw: st.DrawFn, name: str) -> Step:
+    form = draw(st.sampled_from(["run", "run", "run", "wait", "short wait", "upload"]))
+    if form == "upload":
+        return Step(name, always=draw(rarely), form="upload")
     repeat = draw(st.sampled_from(["ask", "safe", "never"]))
     return Step(
         name,
@@ -53,6 +60,7 @@ def a_step(draw: st.DrawFn, name: str) -> Step:
         undo=draw(st.booleans()),
         disruptive=draw(rarely),
         interrupt=draw(st.sampled_from(["now", "after"])),
+        form=form,  # type: ignore[arg-type]
     )
 
 
@@ -63,11 +71,13 @@ def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
     is_steady = any(step.always and step.undo for step in recipe.steps)
     deed = None
     if draw(often):
-        what = ["kill"] if is_steady else ["kill", "another worker"]
-        deed = Deed(draw(st.integers(0, 9)), draw(st.sampled_from([*what, *ASKED])))
+        what = ["kill", "cut"] if is_steady else ["kill", "cut", "another worker"]
+        unheard = not is_steady and draw(rarely)
+        deed = Deed(draw(st.integers(0, 9)), draw(st.sampled_from([*what, *ASKED])), unheard)
     gone = None
-    if not is_steady and draw(rarely):
-        how = draw(st.sampled_from(["dead", "stopped", "frozen"]))
+    if draw(rarely):
+        ways = ["cut"] if is_steady else ["dead", "stopped", "frozen", "cut"]
+        how = draw(st.sampled_from(ways))
         gone = Gone(draw(st.sampled_from(POINTS)), draw(st.integers(1, 3)), how)
     return Turn(
         mends=draw(st.booleans()),
@@ -82,15 +92,17 @@ def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
 @st.composite
 def stories(draw: st.DrawFn) -> Story:
     recipe = draw(recipes())
-    places = [(n, "do") for n in range(len(recipe.steps))]
+    places = [(n, "do") for n, step in enumerate(recipe.steps) if step.form in BREAKABLE]
     places += [(n, "undo") for n, step in enumerate(recipe.steps) if step.undo]
     broken = draw(
         st.dictionaries(st.sampled_from(places), st.integers(1, 3), min_size=1, max_size=4)
+        if places
+        else st.just({})
     )
     return Story(
         recipe,
         broken,  # type: ignore[arg-type]
-        draw(st.frozensets(st.sampled_from([n for n, _ in places]), max_size=2)),
+        draw(st.frozensets(st.sampled_from(range(len(recipe.steps))), max_size=2)),
         tuple(draw(st.lists(turns(recipe), min_size=1, max_size=4))),
         draw(st.none() | turns(recipe)),
     )
@@ -100,12 +112,14 @@ def stories(draw: st.DrawFn) -> Story:
 def tell(
     game: Game, fleet: Fleet, workers: list[Worker], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Story], None]]:
+    ssh_connect = ssh.connect
     soon = {"ASK_AFTER": 0.3, "ASK_AGAIN": 0.5, "CONFIRM_AFTER": 0.1}
     for name, seconds in soon.items():
         monkeypatch.setattr(f"deploy_tasks.runner.following.{name}", seconds)
 
     def play(story: Story) -> None:
         player = Player(game, fleet.hosts[0], workers, story)
+        monkeypatch.setattr(ssh, "connect", partial(_noted, player.links, ssh_connect))
         try:
             player.play()
         except BaseException:
@@ -115,6 +129,13 @@ def tell(
 
     yield play
     failpoints.disarm()
+
+
+def _noted(
+    links: list[ssh.Session], connect: Callable[..., ssh.Session], *args: Any, **more: Any
+) -> ssh.Session:
+    links.append(connect(*args, **more))
+    return links[-1]
 
 
 def _clear_away(workers: list[Worker]) -> None:

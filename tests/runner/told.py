@@ -11,9 +11,19 @@ while [ -e "hold.$((line))" ]; do sleep .02; done
 left=$(cat "broken.$step.$kind" 2>/dev/null || echo 0)
 if [ "$left" -gt 0 ]; then echo $((left - 1)) >"broken.$step.$kind"; exit 3; fi
 """
+#: The same of what a wait asks: of several probes of an attempt the first one counts.
+PROBE = """\
+if [ "$(cat "asked.$step" 2>/dev/null)" != "$PPID" ]; then
+  echo "$PPID" >"asked.$step"
+  (. ./play) && echo good >"found.$step" || echo bad >"found.$step"
+fi
+test "$(cat "found.$step")" = good
+"""
 Kind = Literal["do", "undo"]
+#: A wait that is patient does not fail, and one that is not can be held up by nothing.
+Form = Literal["run", "wait", "short wait", "upload"]
 #: What befalls a step while its script runs.
-What = Literal["kill", "cancel", "cancel and leave", "force", "pause", "another worker"]
+What = Literal["kill", "cancel", "cancel and leave", "force", "pause", "another worker", "cut"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +37,12 @@ class Step:
     undo: bool = False
     disruptive: bool = False
     interrupt: str = "now"
+    form: Form = "run"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Where it has ``current``, its last step that is no last thing brings the version."""
+    """Where it has ``current``, its last script that is no last thing brings the version."""
 
     steps: tuple[Step, ...]
     on_failure: str = "stop"
@@ -39,22 +50,24 @@ class Recipe:
 
     @property
     def switch(self) -> int | None:
-        plain = [n for n, step in enumerate(self.steps) if not step.always]
-        return plain[-1] if plain and self.current else None
+        scripts = [n for n, one in enumerate(self.steps) if not one.always and one.form != "upload"]
+        return scripts[-1] if scripts and self.current else None
 
 
 @dataclass(frozen=True)
 class Deed:
-    """``at``: which of the scripts that run from now on, counted from 0 and round and round."""
+    """``at``: which of the scripts that run from now on, counted from 0 and round and round.
+    ``unheard``: no worker is there when it is ordered."""
 
     at: int
     what: What
+    unheard: bool = False
 
 
 @dataclass(frozen=True)
 class Gone:
     """A worker is gone where it comes to a failpoint: it is dead, has stopped, or is frozen, and
-    what it had still to say is not heard any more."""
+    what it had still to say is not heard any more. Or its link to the host is cut there."""
 
     point: str
     times: int
@@ -109,6 +122,13 @@ def _step(recipe: Recipe, n: int) -> str:
     keys += [name for name in ("disruptive: true",) if step.disruptive]
     keys += [f"retries: {{times: {step.retries}, delay: 10ms}}"] if step.retries else []
     keys += [f"done_if: test -e did.{step.name}"] if step.done_if else []
-    keys += [f"run: '{run}'"]
+    if step.form == "run":
+        keys += [f"run: '{run}'"]
+    elif "wait" in step.form:
+        at_most = "20s" if step.form == "wait" else "500ms"
+        often = f"every: 10ms, stable_for: 10ms, at_most: {at_most}"
+        keys += [f"wait: {{run: '{run.replace('./play', './probe')}', {often}}}"]
+    else:
+        keys += ["upload: artifact"]
     keys += [f"undo: '{play.format('undo')}; rm -f did.{step.name}{takes}'"] if step.undo else []
     return f"  - {{{', '.join(keys)}}}"

@@ -1,0 +1,130 @@
+"""How a host run stands for the model, and what people may ask of it then."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.runner.told import Deed, Kind, Recipe
+
+
+@dataclass
+class Stand:
+    recipe: Recipe
+    #: How often scripts fail before they go well.
+    broken: Counter[tuple[int, Kind]]
+    #: Steps whose ``done_if`` finds their work there.
+    there: set[int]
+    version: str = "1.0"
+    rolls_back: bool = False
+    lines: list[str] = field(default_factory=list)
+    #: Where it goes on.
+    at: int = 0
+    #: Launched, not skipped, and not undone since.
+    standing: set[int] = field(default_factory=set)
+    state: str = "waiting"
+    #: Last things that need not be done again.
+    over: set[int] = field(default_factory=set)
+    #: Done after everything was taken back: that is an end, and is not taken back itself.
+    final: set[int] = field(default_factory=set)
+    #: Something was taken back since it last went forward.
+    has_gone_back: bool = False
+    #: Of which the outcome is not known.
+    lost: tuple[int, Kind] | None = None
+    #: Since a person last said "again".
+    failures: Counter[int] = field(default_factory=Counter)
+    #: Must never be repeated, and did not go well.
+    spoilt: set[int] = field(default_factory=set)
+    #: Anything has begun.
+    launched: bool = False
+    undone: bool = False
+    #: The step that failed first.
+    blame: str = ""
+    #: How it is to end, once it is being wound up.
+    winding_up: str = ""
+    undoes: bool = False
+    wish: str = ""
+    cancelled: bool = False
+    given_up: bool = False
+    deed: Deed | None = None
+    #: So many lines there are in the moment of the deed.
+    deed_at: int = 0
+    #: Whether the script runs no further then, or no other one may begin behind it.
+    ended_by_deed: bool = False
+    heard_of_deed: bool = False
+
+    # What people ask for
+
+    def may_retry(self, begin: int | None) -> bool:
+        """Nothing is done a second time that must never be."""
+        begin = self.at if begin is None else begin
+        for n, step in enumerate(self.recipe.steps):
+            comes = n not in self.over if step.always else n >= begin and not self.rolls_back
+            if comes and step.repeat == "never" and n in self.standing | self.spoilt:
+                return False
+        return True
+
+    def retry(self, begin: int | None) -> None:
+        self.at = self.at if begin is None else begin
+        self.failures.clear()
+        self.winding_up = self.wish = self.blame = ""
+        self.cancelled = self.undoes = False
+
+    def may_answer_not_run(self) -> bool:
+        return self.lost is not None and self.recipe.steps[self.lost[0]].repeat != "never"
+
+    def answer(self, answer: str) -> None:
+        assert self.lost
+        n, kind = self.lost
+        if answer == "give_up":
+            self.state, self.given_up, self.blame = "failed", True, ""
+            if self.recipe.steps[n].repeat == "never":
+                self.spoilt.add(n)
+        elif answer == "it_ran":
+            self.went_well(n, kind)
+        self.lost = None
+
+    def cancel(self, *, undo: bool) -> None:
+        self.wish = "cancel" if undo else "cancel and leave"
+        self.cancelled = True
+
+    def resume(self) -> None:
+        self.wish = ""
+
+    def may_roll_back(self) -> bool:
+        steps = [self.recipe.steps[n] for n in self.standing]
+        for_good = (one for one in steps if one.disruptive or one.repeat == "never")
+        rests = self.state in ("succeeded", "failed", "cancelled")
+        return rests and any(one.undo for one in steps) and all(one.undo for one in for_good)
+
+    def roll_back(self) -> None:
+        self.rolls_back = True
+        self.over, self.spoilt, self.final = set(), set(), set()
+        self.launched = self.undone = False
+        self.retry(None)
+
+    def went_well(self, n: int, kind: Kind) -> None:
+        if kind == "undo":
+            self.standing.discard(n)
+            self.over.discard(n)
+            self.undone = True
+            self.at = min(self.at, n)
+        elif self.recipe.steps[n].always:
+            self.over.add(n)
+        else:
+            self.at = max(self.at, n + 1)
+
+    # How it has to be shown
+
+    @property
+    def job_state(self) -> str:
+        if self.state == "succeeded":
+            return "succeeded"
+        return "cancelled" if self.cancelled or self.state == "cancelled" else "failed"
+
+    @property
+    def is_down(self) -> bool | None:
+        """None: both can be said."""
+        felt = next((n for n, one in enumerate(self.recipe.steps) if one.disruptive), None)
+        if self.state in ("succeeded", "rolled_back") or felt is None:
+            return False
+        stands = any(n >= felt and not self.recipe.steps[n].always for n in self.standing)
+        return True if stands and not self.rolls_back else None
