@@ -5,7 +5,7 @@ differs from host to host is folded away.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 
 from deploy_tasks.visible import spelled
 
@@ -64,12 +64,13 @@ _HINTS = (
 _TROUBLE = re.compile(
     r"error|exception|traceback|fatal|panic|\bfail|cannot|can't|could not|couldn't|unable|denied"
     r"|refused|not found|no such|not permitted|timed? ?out|killed|abort|invalid|in use|mismatch"
-    r"|missing|corrupt|unreachable|illegal|unexpected|bad ",
+    r"|missing|corrupt|unreachable|illegal|expected|bad |not (?:yet )?valid|expired",
     re.IGNORECASE,
 )
 #: Of these words those that say what is wrong, and not merely that something is.
 _PRECISE = re.compile(
-    r"denied|refused|no such|not (?:found|permitted)|in use|missing|corrupt|illegal|cannot|can't",
+    r"denied|refused|no such|not (?:found|permitted)|in use|missing|corrupt|illegal|cannot|can't"
+    r"|not (?:yet )?valid|expired",
     re.IGNORECASE,
 )
 #: Speaks of trouble that is told elsewhere, or of none at all.
@@ -79,13 +80,16 @@ _IDLE = re.compile(
     re.IGNORECASE,
 )
 
-#: Says that it is over, with which status at most, and nothing of why.
+#: Says that it is over, with which status or after how many tries at most, and nothing of why.
 _CLOSING = re.compile(
     r"\b(?:exit(?:ing|ed)?|quit(?:ting)?|end(?:ed|ing)|terminat(?:ed|ing)|abort(?:ed|ing)?"
     r"|stopp(?:ed|ing)|start(?:ed)?|died|crashed|shutting down|shut down|giving up|gave up)"
-    r"(?: (?:now|the server|with))*(?:\W+(?:exit )?(?:status|code))?\W*\d*\W*$",
+    r"(?: (?:now|the server|with))*(?:\W+(?:exit )?(?:status|code))?\W*\d*\W*$"
+    r"|\bafter \d+ (?:tries|attempts|retries)\W*$|\bsee (?:above|(?:the )?logs?)\b",
     re.IGNORECASE,
 )
+#: What our own waits say last.
+_IN_VAIN = re.compile(r"^gave up after [\d.]+ s: the last probe ended with exit status \d+$")
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -103,19 +107,36 @@ _DIFFERS = (
 _FOLDED = re.compile(r"…(?:[ .,:/_-]?…)+")
 
 
-def telling(output: str) -> str:
-    """The line of an output's end that tells most of why it ended so; empty where none does."""
+def telling(output: str, *, usual: Container[str] = (), names: Iterable[str] = ()) -> str:
+    """The line of an output's end that tells most of why it ended so; empty where none does.
+
+    None does whose `shape` is ``usual``; ``names`` are those of the host that printed it.
+    """
+    lines = _telling(output)
+    return next((line for line in lines if not usual or shape(line, names) not in usual), "")
+
+
+def last(output: str) -> str:
+    """The last line, for want of one that tells anything."""
+    printed = _printed(output)
+    return next((line for line in printed if not _IN_VAIN.search(line)), next(iter(printed), ""))
+
+
+def troubles(output: str) -> set[str]:
+    """Lines that speak of trouble, whatever it means."""
+    return set(_telling(output))
+
+
+def _telling(output: str) -> Iterator[str]:
+    """Lines that tell why, those that tell most first."""
     lines = _lines(output)
     open_ended = [line for line in lines if not _CLOSING.search(line)]
     for tells, among in (
         *((tells, lines) for tells in (_PLAIN, _DEAD)),
-        *((tells, open_ended) for tells in (_NAMED, _AWAY, _TROUBLE)),
+        *((tells, open_ended) for tells in (_NAMED, _AWAY, _PRECISE, _TROUBLE)),
         *((tells, lines) for tells in (_NAMED, _TROUBLE)),
     ):
-        for line in among:
-            if tells.search(line):
-                return line
-    return next(iter(_printed(output)), "")
+        yield from filter(tells.search, among)
 
 
 def named(output: str) -> list[str]:
@@ -177,7 +198,12 @@ def cause(line: str, *, names: Iterable[str] = ()) -> str:
         return _WORDS[said.group().lower()]
     if said := _LOADER.search(line):
         return said.group()[:LONGEST]
-    return folded(nameless(_OPENING.sub("", line), names)) or line[:LONGEST]
+    return shape(line, names) or line[:LONGEST]
+
+
+def shape(line: str, names: Iterable[str]) -> str:
+    """Of a line without all that differs from host to host."""
+    return folded(nameless(_OPENING.sub("", line), names))
 
 
 def folded(line: str) -> str:

@@ -9,7 +9,7 @@ from deploy_tasks import causes
     ("output", "line"),
     [
         ("", ""),
-        ("one\ntwo\n\n", "two"),
+        ("one\ntwo\n\n", ""),
         (
             "tar: paper.jar: Cannot write: No space left on device\n"
             "tar: Exiting with failure status due to previous errors\n",
@@ -24,7 +24,7 @@ from deploy_tasks import causes
             "a.c:3: error: no ;\nmake: *** [all] Error 2\nmake: Leaving directory\n",
             "a.c:3: error: no ;",
         ),
-        ("checked: 0 errors\nthe disk is odd\n", "the disk is odd"),
+        ("checked: 0 errors\nthe disk is odd\n", ""),
         ("sh: ./ctl: not found\ncleaning up\n", "sh: ./ctl: not found"),
         ("10%\r20%\rfailed\n", "failed"),
         # The check cannot reach the game; why, the game has said before.
@@ -62,6 +62,21 @@ from deploy_tasks import causes
             "cannot open world/level.dat",
         ),
         ("error: a is bad\nOut of memory, exiting\n", "Out of memory, exiting"),
+        (
+            "INFO  try 3/3\nINFO    tls: certificate is not yet valid: local time 2024-02-02\n"
+            "ERROR manifest failed after 3 tries\n",
+            "INFO    tls: certificate is not yet valid: local time 2024-02-02",
+        ),
+        (
+            "INFO  network.toml: open for writing: permission denied\nat config.Writer:41\n"
+            "ERROR update failed, see above\n",
+            "INFO  network.toml: open for writing: permission denied",
+        ),
+        (
+            "INFO  044_ranks: schema 41, expected 43\nmigration ended with code 3\n",
+            "INFO  044_ranks: schema 41, expected 43",
+        ),
+        ("ERROR manifest failed after 3 tries\n", "ERROR manifest failed after 3 tries"),
         ("loading\nFATAL main  not started, status 78\n", "FATAL main  not started, status 78"),
         ("FATAL: exiting: no licence\nstopping\n", "FATAL: exiting: no licence"),
         (
@@ -163,3 +178,34 @@ def test_a_cause_is_never_empty_and_never_long() -> None:
 
 def test_a_line_that_tells_turns_no_direction() -> None:
     assert causes.plain("error: \u202egnp.exe\u2066") == r"error: \u202egnp.exe\u2066"
+
+
+def test_what_is_usual_tells_nothing() -> None:
+    output = "bad: 41 chunks at eu-1\nfetched anew\n"
+    usual = {causes.shape("bad: 3 chunks at us-7", ["us-7"])}
+    assert causes.telling(output, usual=usual, names=["eu-1"]) == ""
+    # The words of the system are those of many lines.
+    output = "telemetry: Connection refused\nport 7777: Connection refused\n"
+    usual = {causes.shape("telemetry: Connection refused", [])}
+    assert causes.telling(output, usual=usual) == "port 7777: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("", ""),
+        ("one\ntwo\n\n", "two"),
+        ("checked: 0 errors\nthe disk is odd\n", "the disk is odd"),
+        (
+            "it says 7.1.3, want 7.2.0\n"
+            "gave up after 90.5 s: the last probe ended with exit status 1\n",
+            "it says 7.1.3, want 7.2.0",
+        ),
+        (
+            "gave up after 9 s: the last probe ended with exit status 1\n",
+            "gave up after 9 s: the last probe ended with exit status 1",
+        ),
+    ],
+)
+def test_the_last_line_is_what_the_host_said_where_it_said_anything(output: str, line: str) -> None:
+    assert causes.last(output) == line

@@ -33,6 +33,10 @@ def fail(job: Job, name: str, output: bytes = b"", **more: object) -> Attempt:
     run = HostRun.objects.create(
         job=job, name=name, state=HostRunState.FAILED, holds_host=False, step=2, **given
     )
+    return unpacked(run, AttemptState.FAILED, status, output)
+
+
+def unpacked(run: HostRun, state: AttemptState, status: object, output: bytes) -> Attempt:
     attempt = Attempt.objects.create(
         host_run=run,
         uid=f"{run.pk}.1",
@@ -40,10 +44,11 @@ def fail(job: Job, name: str, output: bytes = b"", **more: object) -> Attempt:
         name="unpack",
         number=1,
         script_sha256="0" * 64,
-        state=AttemptState.FAILED,
+        state=state,
         exit_status=status,
     )
-    scenes.add_output(job, attempt, *(output[at : at + 8192] for at in range(0, len(output), 8192)))
+    pieces = (output[at : at + 8192] for at in range(0, len(output), 8192))
+    scenes.add_output(run.job, attempt, *pieces)
     return attempt
 
 
@@ -196,12 +201,28 @@ def test_only_the_end_of_a_long_output_is_looked_at(job: Job) -> None:
     assert failures(job)["causes"][0]["sample"] == "the map is odd"
 
 
+def test_what_hosts_print_that_are_well_is_not_why_one_failed(job: Job) -> None:
+    usual = b"WARN %d chunks had a bad checksum, fetched anew\n"
+    for n in range(3):
+        well = HostRun(job=job, name=f"us-{n}", state=HostRunState.SUCCEEDED, holds_host=False)
+        well.save()
+        unpacked(well, AttemptState.SUCCEEDED, 0, usual % n)
+    fail(job, "eu-1", b"cannot see the map\n" + usual % 5)
+    limit = "step “unpack” ran into its time limit"
+    fail(job, "eu-2", usual % 6 + b"chunk 9 of 400\n", exit_status=143, error=limit)
+    told = {one["hosts"][0]["name"]: one["sample"] for one in failures(job)["causes"]}
+    assert told == {
+        "eu-1": "cannot see the map",
+        "eu-2": limit,
+    }
+
+
 def test_many_failures_cost_few_queries(job: Job) -> None:
     for n in range(30):
         fail(job, f"eu-{n}", b"No space left on device\n")
     with CaptureQueriesContext(connection) as queries:
         failures(job)
-    assert len(queries) == 4
+    assert len(queries) == 5
 
 
 def test_the_api_tells_causes_to_those_who_may_see_the_job(squid: Game, job: Job) -> None:
@@ -226,7 +247,7 @@ def test_pages_of_hosts_tell_the_same_cause_and_ask_for_it_once(job: Job) -> Non
         ("No space left on device", "unpack"),
         ("bind: port 25565 is taken", "unpack"),
     ]
-    assert (len(queries), len(known)) == (4, 2)
+    assert (len(queries), len(known)) == (6, 2)
     with CaptureQueriesContext(connection) as queries:
         assert whys(runs) == known
     assert len(queries) == 0

@@ -10,12 +10,11 @@ from deploy_tasks import causes
 from deploy_tasks.states import AttemptState
 from webapp import printed, stood
 from webapp.stood import Attempted
+from webapp.usual import Usual
 
 #: Hosts that are looked into, and steps of each: the rest is told by its sign.
 HOSTS = 500
 STEPS = 5
-#: Hosts of a job that are well, with which they are compared.
-WELL = 3
 
 
 class Sign(NamedTuple):
@@ -36,16 +35,15 @@ class Told(NamedTuple):
     place: int
 
 
-def named(signs: Sequence[Sign]) -> dict[int, Told]:
+def named(signs: Sequence[Sign], usual: Usual) -> dict[int, Told]:
     """By host run, of those that had named it: in the newest step that does.
 
-    What hosts of the same job print that are well is no cause. Costs three queries, and one for
-    each slice of hosts and each step that one looks back.
+    What is ``usual`` is no cause. Costs a query, and one for each slice of hosts and each step that
+    one looks back.
     """
     looked = signs[:HOSTS]
     if not looked:
         return {}
-    usual = _usual({sign.job for sign in looked})
     before = {sign.run: sign.step for sign in looked}
     done: defaultdict[int, list[Attempted]] = defaultdict(list)
     for one in _stood(before):
@@ -62,7 +60,7 @@ def named(signs: Sequence[Sign]) -> dict[int, Told]:
         for sign, one in left:
             output = ends.get(one.pk, "")
             for line in causes.named(output):
-                if (sign.job, one.step, causes.cause(line, names=sign.names)) not in usual:
+                if causes.shape(line, sign.names) not in usual.get((sign.job, one.step), ()):
                     found[sign.run] = Told(line, causes.above(output, line), one.name, one.step)
                     break
     return found
@@ -71,16 +69,3 @@ def named(signs: Sequence[Sign]) -> dict[int, Told]:
 def _stood(runs: Iterable[int]) -> Iterator[Attempted]:
     """The steps of host runs that stand and printed anything, the newest first."""
     return (one for one in stood.attempts(runs) if one.state == AttemptState.SUCCEEDED and one.size)
-
-
-def _usual(jobs: Iterable[int]) -> set[tuple[int, int, str]]:
-    """What hosts that are well have printed of trouble: job, step and cause."""
-    well = stood.well(jobs, WELL)
-    told = list(_stood(well))
-    ends = printed.ends([one.pk for one in told])
-    return {
-        (job, one.step, causes.cause(line, names=names))
-        for one in told
-        for job, names in [well[one.run]]
-        for line in causes.named(ends.get(one.pk, ""))
-    }

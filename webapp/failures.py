@@ -16,9 +16,12 @@ from deploy_tasks.states import AttemptKind, AttemptState, HostRunState
 from webapp import earlier, facts, printed
 from webapp.differs import Failed, differs
 from webapp.shapes import CauseReport, FailureList, FailureReport, UndoReport
+from webapp.usual import Usual, usual
 
 ROLLED_BACK = HostRunState.ROLLED_BACK
 FAILED = (HostRunState.FAILED, ROLLED_BACK)
+#: Exit statuses of a script that was ended, such as by its time limit: SIGKILL and SIGTERM.
+ENDED = (128 + 9, 128 + 15)
 #: Before the names of steps, in what is said of a host.
 BY_HAND = "left to undo by hand: "
 #: In which step hosts failed, in which that is told, and what.
@@ -63,8 +66,9 @@ class Why:
 def failures(job: Job) -> FailureList:
     """``{as_of_seq, causes: […]}``, most hosts first. Rows are read after ``as_of_seq``.
 
-    Costs four queries, and one for each slice of hosts that failed; a bounded number more where
-    steps tell but a sign, see webapp/earlier.py, or nothing, see webapp/differs.py.
+    Costs five queries, and one for each slice of hosts that failed; a bounded number more where
+    hosts are well, see webapp/usual.py, and where steps tell but a sign, see webapp/earlier.py, or
+    nothing, see webapp/differs.py.
     """
     runs = HostRun.objects.filter(job=job, state__in=FAILED).order_by("position", "pk")
     still_down = ExpressionWrapper(floors.still_down(), BooleanField())
@@ -199,15 +203,17 @@ def _whys(runs: Sequence[_Failed], theirs: Q) -> dict[int, Why]:
     broken, undos = _broken(theirs)
     read = [one for one in broken.values() if one.exit_status is not None]
     ends = printed.ends([one.pk for one in [*read, *undos.values()]])
-    found = {run.pk: _why(run, broken.get(run.pk), ends) for run in runs}
+    common = usual({run.job for run in runs})
+    found = {run.pk: _why(run, broken.get(run.pk), ends, common) for run in runs}
     for run, undo in undos.items():
         if run in found:
-            line = causes.telling(ends.get(undo.pk, ""))
+            output = ends.get(undo.pk, "")
+            line = causes.telling(output) or causes.last(output)
             found[run] = replace(found[run], undo=Undo(undo.name, line))
     unnamed = [run for run in runs if not causes.is_named(found[run.pk].line)]
     signs = _signs(unnamed, broken, found)
     names = {sign.run: sign.names for sign in signs}
-    for pk, told in earlier.named(signs).items():
+    for pk, told in earlier.named(signs, common).items():
         found[pk] = replace(
             found[pk],
             cause=causes.cause(told.line, names=names[pk]),
@@ -225,10 +231,14 @@ def _whys(runs: Sequence[_Failed], theirs: Q) -> dict[int, Why]:
     return found
 
 
-def _why(run: _Failed, attempt: "_Broken | None", ends: Mapping[int, str]) -> Why:
+def _why(run: _Failed, attempt: "_Broken | None", ends: Mapping[int, str], common: Usual) -> Why:
     # Without an exit status it was we who ended it, and we say why.
     output = ends.get(attempt.pk, "") if attempt else ""
-    said = causes.telling(output)
+    told = common.get((run.job, attempt.step), set()) if attempt else set()
+    said = causes.telling(output, usual=told, names=run.names)
+    # What was printed last tells nothing of a script that was ended by somebody else.
+    if not said and not (attempt and attempt.exit_status in ENDED):
+        said = causes.last(output)
     line = said or causes.plain(run.error)
     step = attempt.name if attempt else None
     cause = causes.cause(line, names=run.names)

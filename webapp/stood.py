@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, Window
+from django.db.models.functions import Mod, RowNumber
 
 from deploy_tasks.models import Attempt, HostRun
 from deploy_tasks.states import AttemptKind, HostRunState
@@ -42,12 +42,14 @@ def attempts(runs: Iterable[int]) -> Iterator[Attempted]:
 
 
 def well(jobs: Iterable[int], few: int) -> Mapping[int, tuple[int, tuple[str, ...]]]:
-    """So many of each job: host run -> job, names."""
-    nth = Window(RowNumber(), partition_by="job", order_by="pk")
+    """So many of each job, from all over it, for neighbours may be alike in more than being well:
+    host run -> job, names."""
+    at = Window(RowNumber(), partition_by="job", order_by="pk")
     rows = (
         HostRun.objects.filter(job__in=list(jobs), state=HostRunState.SUCCEEDED)
-        .annotate(nth=nth)
-        .filter(nth__lte=few)
+        .annotate(place=(at - 1) * few, of=Window(Count("pk"), partition_by="job"))
+        .annotate(within=Mod("place", "of"))
+        .filter(within__lt=few)
         .values_list("pk", "job", "name", "host__address")
     )
     return {pk: (job, (name, address or "")) for pk, job, name, address in rows}
