@@ -8,6 +8,7 @@ import pytest
 from demo.fleet import Fleet, FleetHost
 from deploy_tasks import orders
 from deploy_tasks.models import Game, HostRun, Job
+from deploy_tasks.states import Pause
 from tests.faults.jobs import mira, start
 from tests.runner.world import Worker, count, ended
 from tests.waiting import until
@@ -108,3 +109,29 @@ def test_a_retry_does_what_failed_also_where_something_behind_it_was_taken_back(
     orders.retry(job, by=mira())
     over(job, "succeeded")
     assert count(host)[6:] == ["stop", "work"]
+
+
+def test_a_host_that_was_paused_after_a_step_goes_back_with_its_halted_job(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    text = RECIPE + "  - {name: start, run: echo start >>count}\n"
+    game.recipe.revisions.create(number=7, text=text, sha256="7" * 64)
+    stopped, broken = fleet.hosts[:2]
+    for host in (stopped, broken):
+        (host.home / "slow").touch()
+    (broken.home / "broken").touch()
+    job = start(game, stopped, broken, rollout={"on_halt": "rollback", "max_failed": 0})
+    until(lambda: "work" in count(stopped) and "work" in count(broken), "they work")
+    orders.pause(job, by=mira(), after=Pause.STEP)
+    until(lambda: job.host_runs.filter(activity="pausing").count() == 2, "both were told")
+    (stopped.home / "slow").unlink()
+    until(lambda: job.host_runs.filter(state="paused").exists(), "one stands still")
+    (broken.home / "slow").unlink()
+    until(lambda: Job.objects.filter(rolls_back=job, state="succeeded").exists(), "it is back")
+    until(ended(job, "cancelled"), "and called off")
+    assert dict(job.host_runs.values_list("name", "state")) == {
+        stopped.name: "rolled_back",
+        broken.name: "failed",
+    }
+    for host in (stopped, broken):
+        assert [one for one in count(host) if "undo" in one] == ["undo-work", "undo-stop"]
