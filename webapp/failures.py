@@ -273,8 +273,8 @@ class _Broken(NamedTuple):
 
 def _broken(theirs: Q) -> tuple[dict[int, _Broken], dict[int, _Broken]]:
     """By host run: the attempt that failed at the step where it stands, or at a later one that was
-    undone since; and the undo that failed after it."""
-    here, undo = Q(step=F("host_run__step")), Q(kind=AttemptKind.UNDO)
+    undone since; and the undo that failed after it. In a rollback an undo is what failed."""
+    here, undo = Q(step=F("host_run__step")), Q(kind=AttemptKind.UNDO, host_run__undoes=None)
     rows = (
         Attempt.objects.filter(theirs, host_run__state__in=FAILED, state=AttemptState.FAILED)
         .filter(undo | Q(step__gte=F("host_run__step")))

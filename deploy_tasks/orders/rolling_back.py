@@ -97,6 +97,7 @@ def _undoing(run: HostRun) -> dict[str, Any]:
         "undoes_id": run.pk,
         "lock": run.lock,
         "previous": run.previous,
+        "step": run.step,
     }
 
 
@@ -119,8 +120,9 @@ def _refuse_what_still_runs(job: Job) -> None:
 
 
 def _to_take_back(job: Job) -> list[HostRun]:
-    """Host runs that have ended, and of which something stands. Raises OrderRefused for one that
-    cannot go back, also of those that the job itself takes back."""
+    """Host runs that have ended, and of which something stands; at the step that is undone first.
+    Raises OrderRefused for one that cannot go back, also of those that the job itself takes back.
+    """
     touched = job.host_runs.filter(Q(state__in=ENDED_WITH_WORK) | STOPPED).order_by("position")
     runs = {run.pk: run for run in touched.select_related("host__machine")}
     attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
@@ -132,7 +134,9 @@ def _to_take_back(job: Job) -> list[HostRun]:
         steps = standing(attempts[pk])
         if reason := irreversible(recipe, steps, previous=run.previous or ""):
             raise OrderRefused(f"{run.name}: {reason}")
-        if run.state in ENDED_WITH_WORK and any(recipe.steps[n].undo for n in steps):
+        undone = [n for n in steps if recipe.steps[n].undo]
+        if run.state in ENDED_WITH_WORK and undone:
+            run.step = undone[0]
             found.append(run)
     if not found:
         raise NothingStands(_("nothing stands on any host that could be taken back"))

@@ -12,6 +12,7 @@ from deploy_tasks.states import Pause
 from tests.faults.jobs import mira, start
 from tests.runner.world import Worker, count, ended
 from tests.waiting import until
+from webapp.failures import failures
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 
@@ -109,6 +110,20 @@ def test_a_retry_does_what_failed_also_where_something_behind_it_was_taken_back(
     orders.retry(job, by=mira())
     over(job, "succeeded")
     assert count(host)[6:] == ["stop", "work"]
+
+
+def test_a_rollback_stands_at_the_step_that_it_undoes_and_names_why_it_failed(
+    begin: Callable[..., Job], host: FleetHost
+) -> None:
+    text = RECIPE.replace("undo: echo undo-stop >>count", "undo: echo no way back; exit 3")
+    job = begin(text)
+    over(job, "succeeded")
+    back, _ = orders.rollback(job, by=mira())
+    assert back.host_runs.get().step == 3
+    assert over(back, "failed").step == 0
+    (cause,) = failures(back)["causes"]
+    (told,) = cause["hosts"]
+    assert (cause["step"], cause["cause"], told["again"]) == ("stop", "no way back", "stop")
 
 
 def test_a_host_that_was_paused_after_a_step_goes_back_with_its_halted_job(
