@@ -125,6 +125,14 @@ def test_nothing_is_told_beside_a_cause_that_is_clear(job: Job) -> None:
     assert told(job) == []
 
 
+def test_a_step_that_ran_into_its_limit_is_unlike_others_in_what_it_printed(job: Job) -> None:
+    for n in range(2):
+        host(job, f"us-{n}", LINKED)
+    run = host(job, "eu-1", LINKED, failed=True, last=b"asking\nby proxy 10.31.0.4\nasking\n")
+    run.attempts.filter(name="health").update(exit_status=143)
+    assert told(job) == [("health", ["by proxy 10.31.0.4"], [])]
+
+
 def test_an_answer_that_did_not_come_is_no_clear_cause(job: Job) -> None:
     for n in range(2):
         host(job, f"us-{n}", LINKED)

@@ -79,11 +79,11 @@ def test_a_host_that_is_no_longer_in_the_inventory_has_nothing_in_common(job: Jo
     assert shared(job) == []
 
 
-def test_hosts_with_a_clear_cause_are_not_looked_into(job: Job) -> None:
+def test_hosts_with_a_clear_cause_may_have_it_for_something_they_share(job: Job) -> None:
     failed(job, labels={"region": "eu"})
     well(job)
     HostRun.objects.update(error="fatal: No space left on device")
-    assert shared(job) == []
+    assert shared(job) == [("label", "region", "eu")]
 
 
 def test_many_hosts_cost_two_queries(job: Job) -> None:

@@ -222,7 +222,7 @@ def test_many_failures_cost_few_queries(job: Job) -> None:
         fail(job, f"eu-{n}", b"No space left on device\n")
     with CaptureQueriesContext(connection) as queries:
         failures(job)
-    assert len(queries) == 5
+    assert len(queries) == 6
 
 
 def test_the_api_tells_causes_to_those_who_may_see_the_job(squid: Game, job: Job) -> None:

@@ -2,6 +2,7 @@
 hosts of the same job that are well. A cause that no line names as trouble shows nowhere else.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -184,13 +185,14 @@ class _Beside:
         return told
 
     def _before(self, own: Attempted, line: str) -> dict[_Key, _Said]:
-        """Of the step that failed: the first lines, of those before the one that tells of it. What
-        comes then, or does not, is because it failed; so is all of it where others are silent."""
+        """Of the step that failed: the first lines, of those before the one that tells of it where
+        one does. What comes then, or does not, is because it failed; so is all of it where others
+        are silent."""
         usual = self._printed(self._usual(own.step))
         lines = self._read(own) if all(usual) else None
         if lines is None:
             return {}
-        at = next((one.number for one in lines if one.text == line), 0)
+        at = next((one.number for one in lines if one.text == line), math.inf)
         found = differing.differs(lines, usual)
         early = [(said, one) for said, one in found.printed.items() if one.number < at]
         return {("printed", said): one for said, one in early[:LINES]}

@@ -66,7 +66,7 @@ class Why:
 def failures(job: Job) -> FailureList:
     """``{as_of_seq, causes: […]}``, most hosts first. Rows are read after ``as_of_seq``.
 
-    Costs five queries, and one for each slice of hosts that failed; a bounded number more where
+    Costs six queries, and one for each slice of hosts that failed; a bounded number more where
     hosts are well, see webapp/usual.py, and where steps tell but a sign, see webapp/earlier.py, or
     nothing, see webapp/differs.py.
     """
@@ -77,6 +77,7 @@ def failures(job: Job) -> FailureList:
     known = _whys([run for run, _down in failed], Q(host_run__job=job))
     untouched = _untouched(job) if failed else set()
     found: dict[_Alike, CauseReport] = {}
+    groups: defaultdict[_Alike, list[int]] = defaultdict(list)
     unlike: defaultdict[_Alike, list[Failed]] = defaultdict(list)
     for run, down in failed:
         why = known[run.pk]
@@ -107,12 +108,12 @@ def failures(job: Job) -> FailureList:
             "excluded": run.excluded,
         }
         together["hosts"].append(host)
+        groups[alike].append(run.pk)
         if why.is_open:
             unlike[alike].append(Failed(run.pk, run.name, run.names, why.step, why.line))
     for alike, differences in differs(job.pk, unlike).items():
         found[alike]["differs"] = differences
-    opaque = {alike: [one.run for one in runs] for alike, runs in unlike.items()}
-    for alike, shared in facts.shared(job, opaque).items():
+    for alike, shared in facts.shared(job, groups).items():
         found[alike]["shared"] = shared
     ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
     return {"as_of_seq": job.last_seq, "causes": ordered}

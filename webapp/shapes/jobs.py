@@ -157,7 +157,7 @@ class CauseReport(TypedDict):
     right before it, where that names trouble too. ``step`` is null where no step had failed.
     ``found_in``: the step that printed the lines, null where none did; another
     than ``step`` where that one tells but a ``sign``. ``differs``: where none tells of a cause, how
-    they are unlike hosts that are well, by step; ``shared``: then, what is so of all these hosts,
+    they are unlike hosts that are well, by step; ``shared``: what is so of all these hosts,
     and of none that is well."""
 
     step: str | None

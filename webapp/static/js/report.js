@@ -38,8 +38,8 @@ export function then({ step, found_in: found, sign }) {
     : fill(gettext("“%(found)s” ended well; then: %(sign)s"), values);
 }
 
-/** How they are unlike hosts that are well, where no line tells of a cause: what is `said` of all of
- * them, then by step, with the place in a log where it shows, see place.js. */
+/** How they are unlike hosts that are well: what is `said` of all of them; then, where no line tells of
+ * a cause, by step, with the place in a log where it shows, see place.js. */
 export function unlike({ hosts, differs = [], shared = [] }) {
   const told = fill(gettext("All %(n)s, and no host that is well: %(facts)s"), {
     n: number(hosts.length),
