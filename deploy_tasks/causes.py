@@ -107,6 +107,20 @@ _DIFFERS = (
 _FOLDED = re.compile(r"…(?:[ .,:/_-]?…)+")
 
 
+#: Lines of a log that are marked: they look like errors to whoever names a cause, and to a person.
+_DENIED = re.compile("permission denied|command not found|cannot open", re.IGNORECASE)
+_HARMLESS = re.compile(r"\b(?:WARN|WARNING|INFO|DEBUG)\b")
+#: For the browser, ``[pattern, flags]``: a line is marked by any that is ``wrong``, and by none
+#: that is ``harmless``.
+MARKS = {
+    kind: [[one.pattern, "i" if one.flags & re.IGNORECASE else ""] for one in patterns]
+    for kind, patterns in {
+        "wrong": (_PLAIN, _AWAY, _DEAD, _NAMED, _DENIED),
+        "harmless": (_IDLE, _HARMLESS),
+    }.items()
+}
+
+
 def telling(output: str, *, usual: Container[str] = (), names: Iterable[str] = ()) -> str:
     """The line of an output's end that tells most of why it ended so; empty where none does.
 

@@ -1,8 +1,14 @@
 """Which line tells why, and which lines tell the same."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from deploy_tasks import causes
+
+MARKED = json.loads((Path(__file__).parent / "mark_cases.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -209,3 +215,21 @@ def test_what_is_usual_tells_nothing() -> None:
 )
 def test_the_last_line_is_what_the_host_said_where_it_said_anything(output: str, line: str) -> None:
     assert causes.last(output) == line
+
+
+def test_the_browser_marks_lines_by_our_patterns_and_by_no_others() -> None:
+    assert MARKED["marks"] == causes.MARKS, "these are what tests/js/wrong.test.mjs judges by"
+
+    def looks(line: str, kind: str) -> bool:
+        line = causes.plain(line)
+        flags = {"": 0, "i": re.IGNORECASE}
+        return any(re.search(text, line, flags[flag]) for text, flag in causes.MARKS[kind])
+
+    for line in [*MARKED["wrong"], *MARKED["harmless"]]:
+        marked = looks(line, "wrong") and not looks(line, "harmless")
+        assert marked == (line in MARKED["wrong"]), line
+
+
+def test_every_line_that_names_a_cause_is_marked() -> None:
+    for line in filter(causes.is_named, [*MARKED["wrong"], *MARKED["harmless"]]):
+        assert line in MARKED["wrong"]

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from deploy_tasks import revisions
+from deploy_tasks import causes, revisions
 from deploy_tasks.models import Attempt, Event, Job
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import JOB_ENDED, AttemptKind, AttemptState
@@ -37,6 +37,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
         "steps": revisions.step_names(job.revision),
         "activity": activity(job),
         "cancelled": job.cancelled,
+        "marks": causes.MARKS,
         "urls": {
             "job": api,
             "hosts": f"{api}/hosts",

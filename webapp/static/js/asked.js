@@ -53,7 +53,10 @@ export class Asked {
     this.#once("again", 200 + Math.random() * 300, async () => {
       const report = await this.#read(this.#urls.job);
       this.can = report?.can ?? [];
-      if (report) this.#model.loadJob(report);
+      if (report) {
+        retoldIn(report);
+        this.#model.loadJob(report);
+      }
       this.#on.onTold({});
     });
   }

@@ -1,10 +1,11 @@
 // The sentence at the top, in the title of the page and for the ear; and what explains it.
 
 import { element, setText } from "./dom.js";
+import { beyond } from "./halted.js";
 import { named } from "./names.js";
 import { left } from "./report.js";
 import { isBeforeSwitch, pieces } from "./verdict.js";
-import { fill, gettext, moment, ngettext, number, until } from "./words.js";
+import { fill, gettext, moment, until } from "./words.js";
 
 /** Read aloud, the sentence must not change faster than it is spoken. */
 const SPOKEN_EVERY = 15_000; // milliseconds
@@ -48,7 +49,7 @@ export class Headline {
     const { job, hosts } = this.model;
     const downs = [...hosts.values()].filter(({ down }) => down).map(({ name }) => name);
     const over = this.model.ended || isLetGo(this.model, now);
-    const reason = over ? "" : beyond(job, this.model.failing, this.model.gates);
+    const reason = over ? "" : beyond(job, this.model);
     const opens = job.start_at ? ahead(job, now) : "";
     const up = left(this.failed());
     const explained = JSON.stringify([reason, opens, downs, up]);
@@ -81,35 +82,6 @@ export class Headline {
 /** Nobody holds it any more, and no worker has looked: what its reason tells is past. */
 function isLetGo({ job, gates }, now) {
   return job.state === "paused" && !job.pause && !gates.size && !isBeforeSwitch(job, now);
-}
-
-/** What the reason of a job tells beyond the sentence: which counts those that failed and may, and
- * says where a person is waited for. */
-function beyond({ reason, limit }, failed, gates) {
-  const then = parseInt(/\d+/.exec(reason)?.[0] ?? 0);
-  const spent = ngettext(
-    "%(failed)s host failed, at most %(budget)s may",
-    "%(failed)s hosts failed, at most %(budget)s may",
-    then,
-  );
-  const counted = fill(spent, { failed: then, budget: limit });
-  if (then < failed && reason.startsWith(counted)) return since(then, failed - then) + reason.slice(counted.length);
-  const said = [
-    fill(spent, { failed, budget: limit }),
-    ...[...gates.keys()].map((n) => fill(gettext("batch %(n)s is done; the next one waits to be promoted"), { n })),
-    gettext("staged; the switch has not begun"),
-  ].find((sentence) => reason.startsWith(sentence));
-  return said ? reason.slice(said.length).replace(/^[;；]\s*/, "") : reason;
-}
-
-/** Why more have failed than when it halted. */
-function since(then, more) {
-  const text = ngettext(
-    "%(then)s had failed when it halted; %(more)s that was under way has failed since",
-    "%(then)s had failed when it halted; %(more)s that were under way have failed since",
-    more,
-  );
-  return fill(text, { then: number(then), more: number(more) });
 }
 
 /** What happens at the time that was set, in the reader's own; "" once it has come. */

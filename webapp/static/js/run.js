@@ -27,6 +27,7 @@ import { Steps } from "./steps.js";
 import { Timeline } from "./timeline.js";
 import { Variables } from "./variables.js";
 import { isBeforeSwitch } from "./verdict.js";
+import { judgeBy } from "./wrong.js";
 
 const TICK = 1000; // milliseconds
 /** Ticks so far apart: this machine slept, and nobody told us. */
@@ -35,6 +36,7 @@ const SLEPT = 5 * TICK;
 const byId = (id) => document.getElementById(id);
 const page = JSON.parse(byId("page").textContent);
 retoldIn(page.job, ...page.activity);
+judgeBy(page.marks);
 const model = new JobModel(page);
 const here = place.read();
 let looked = null;

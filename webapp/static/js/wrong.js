@@ -3,16 +3,17 @@
 
 import { bare } from "./ansi.js";
 
-/** What names itself an error, and what the system says; as in deploy_tasks/causes.py. */
-const NAMED =
-  /[A-Za-z](?:Error|Exception)\b|\b(?:ERROR|SEVERE|FATAL|CRITICAL)\b|\b(?:error|fatal|panic)(?:: | while )/;
-const SYSTEM =
-  /no space left|quota exceeded|read-only file system|input\/output error|address already in use|cannot allocate|out of memory|too many open files|segmentation fault|permission denied|command not found|cannot open/i;
-const HARMLESS = /\b(?:WARN|WARNING|INFO|DEBUG)\b|\b(?:0|no|without) (?:errors?|failures?)\b/i;
+let wrong = [];
+let harmless = [];
+
+/** @param marks `{wrong, harmless}`: patterns, as deploy_tasks/causes.py gives them */
+export function judgeBy(marks) {
+  [wrong, harmless] = [marks.wrong, marks.harmless].map((all) => all.map(([text, flags]) => new RegExp(text, flags)));
+}
 
 export function looksWrong(text) {
   const said = bare(text);
-  return (NAMED.test(said) || SYSTEM.test(said)) && !HARMLESS.test(said);
+  return wrong.some((one) => one.test(said)) && !harmless.some((one) => one.test(said));
 }
 
 /** The place of the first such line of an attempt behind a place; null where none has been read. */
