@@ -90,10 +90,19 @@ class Stand:
         self.wish = ""
 
     def may_roll_back(self) -> bool:
+        can_go_back = any(self.recipe.steps[n].undo for n in self.standing)
+        return self._rests and can_go_back and not self.is_for_good
+
+    @property
+    def is_for_good(self) -> bool:
+        """Something was done that nobody knows to take back."""
         steps = [self.recipe.steps[n] for n in self.standing]
-        for_good = (one for one in steps if one.disruptive or one.repeat == "never")
-        rests = self.state in ("succeeded", "failed", "cancelled")
-        return rests and any(one.undo for one in steps) and all(one.undo for one in for_good)
+        harm = (one for one in steps if one.disruptive or one.repeat == "never")
+        return self._rests and not all(one.undo for one in harm)
+
+    @property
+    def _rests(self) -> bool:
+        return self.state in ("succeeded", "failed", "cancelled")
 
     def roll_back(self) -> None:
         self.rolls_back = True

@@ -37,8 +37,8 @@ ASKED = ("cancel", "cancel and leave", "force", "pause")
 
 
 @st.composite
-def recipes(draw: st.DrawFn) -> Recipe:
-    names = "abcdef"[: draw(st.integers(2, 6))]
+def recipes(draw: st.DrawFn, most: int = 6) -> Recipe:
+    names = "abcdef"[: draw(st.integers(2, most))]
     steps = tuple(draw(a_step(name)) for name in names)
     current = draw(rarely) and any(not one.always and one.form != "upload" for one in steps)
     return Recipe(steps, draw(st.sampled_from(["stop", "undo"])), current)
@@ -124,7 +124,7 @@ def tell(
             player.play()
         except BaseException:
             note(f"{story}\nexpected: {player.model.lines} {player.model.state}")
-            _clear_away(workers)
+            clear_away(workers)
             raise
 
     yield play
@@ -138,7 +138,7 @@ def _noted(
     return links[-1]
 
 
-def _clear_away(workers: list[Worker]) -> None:
+def clear_away(workers: list[Worker]) -> None:
     """What a story has left that did not go well."""
     failpoints.disarm()
     HostRun.objects.update(state="failed", holds_host=False, wish="", owner="", lease_until=None)
