@@ -40,7 +40,25 @@ AWAY = (
     "No route to host",
     "Network is unreachable",
 )
-_PLAIN, _AWAY = (re.compile("|".join(map(re.escape, one)), re.IGNORECASE) for one in (PLAIN, AWAY))
+
+
+class _Hinted:
+    """A pattern that is looked for only where a line has one of its hints, in small letters: most
+    have none, and that is told at a tenth of the cost."""
+
+    def __init__(self, pattern: str, hints: Iterable[str], flags: int = 0) -> None:
+        self._compiled, self._hints = re.compile(pattern, flags), tuple(hints)
+        self.pattern, self.flags = pattern, self._compiled.flags
+
+    def search(self, line: str) -> re.Match[str] | None:
+        small = line.lower()
+        return self._compiled.search(line) if any(one in small for one in self._hints) else None
+
+
+_PLAIN, _AWAY = (
+    _Hinted("|".join(map(re.escape, one)), [text.lower() for text in one], re.IGNORECASE)
+    for one in (PLAIN, AWAY)
+)
 _SYSTEM = re.compile(f"{_PLAIN.pattern}|{_AWAY.pattern}", re.IGNORECASE)
 _WORDS = {text.lower(): text for text in PLAIN + AWAY}
 #: What the loader, the kernel and the shell say of a program that did not begin, or was ended.
@@ -48,7 +66,10 @@ _LOADER = re.compile(
     r"error while loading shared libraries: [^:]+: [^:]+|version [`'\"]\S+?['\"] not found"
     r"|undefined symbol: \S+|Exec format error"
 )
-_DEAD = re.compile(rf"{_LOADER.pattern}|(?:^|\d )Killed(?:$| {{2}})|\(core dumped\)")
+_DEAD = _Hinted(
+    rf"{_LOADER.pattern}|(?:^|\d )Killed(?:$| {{2}})|\(core dumped\)",
+    ("while loading", "version", "undefined symbol", "exec format", "killed", "core dumped"),
+)
 #: A program that names what it died of, or calls it an error, and does not merely warn.
 _NAMED = re.compile(
     r"^(?!.*\b(?:WARN|WARNING|INFO|DEBUG)\b)"
@@ -74,18 +95,46 @@ _PRECISE = re.compile(
     re.IGNORECASE,
 )
 #: Speaks of trouble that is told elsewhere, or of none at all.
-_IDLE = re.compile(
+_IDLE = _Hinted(
     r"\b(?:0|no|without) (?:errors?|failures?|failed)\b|previous errors?|complete log of this run"
     r"|\bleaving directory\b|\*\*\* ",
+    (
+        "0 err",
+        "0 fail",
+        "no err",
+        "no fail",
+        "out err",
+        "out fail",
+        "previous err",
+        "complete log",
+        "leaving dir",
+        "*** ",
+    ),
     re.IGNORECASE,
 )
 
 #: Says that it is over, with which status or after how many tries at most, and nothing of why.
-_CLOSING = re.compile(
+_CLOSING = _Hinted(
     r"\b(?:exit(?:ing|ed)?|quit(?:ting)?|end(?:ed|ing)|terminat(?:ed|ing)|abort(?:ed|ing)?"
     r"|stopp(?:ed|ing)|start(?:ed)?|died|crashed|shutting down|shut down|giving up|gave up)"
     r"(?: (?:now|the server|with))*(?:\W+(?:exit )?(?:status|code))?\W*\d*\W*$"
     r"|\bafter \d+ (?:tries|attempts|retries)\W*$|\bsee (?:above|(?:the )?logs?)\b",
+    (
+        "exit",
+        "quit",
+        "end",
+        "terminat",
+        "abort",
+        "stopp",
+        "start",
+        "died",
+        "crash",
+        "shut",
+        "giving",
+        "gave",
+        "after",
+        "see ",
+    ),
     re.IGNORECASE,
 )
 #: What our own waits say last.

@@ -233,3 +233,26 @@ def test_the_browser_marks_lines_by_our_patterns_and_by_no_others() -> None:
 def test_every_line_that_names_a_cause_is_marked() -> None:
     for line in filter(causes.is_named, [*MARKED["wrong"], *MARKED["harmless"]]):
         assert line in MARKED["wrong"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lines"),
+    [
+        (causes._PLAIN, causes.PLAIN),
+        (causes._AWAY, causes.AWAY),
+        (causes._DEAD, [line for line in MARKED["wrong"] if "lib" in line or "Killed" in line]),
+        (causes._DEAD, ["version `GLIBC_2' not found", "Exec format error", "(core dumped)"]),
+        (causes._IDLE, ["0 Errors", "No failures", "without error", "Previous error", "*** a"]),
+        (causes._IDLE, ["0 failed", "A complete log of this run", "make: Leaving directory 'x'"]),
+        (causes._CLOSING, ["Exiting", "quit", "ended", "terminated", "Aborted", "stopped 3"]),
+        (causes._CLOSING, ["not started", "died", "crashed", "Shutting down", "giving up"]),
+        (causes._CLOSING, ["gave up", "no, after 3 tries", "see above", "see the logs"]),
+    ],
+)
+def test_no_line_is_lost_for_want_of_a_hint(pattern: causes._Hinted, lines: list[str]) -> None:
+    for line in lines:
+        for said in (line, line.upper()):
+            assert bool(pattern.search(said)) == bool(
+                re.search(pattern.pattern, said, pattern.flags)
+            )
+        assert pattern.search(line), line

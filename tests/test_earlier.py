@@ -94,6 +94,17 @@ def test_what_a_host_prints_that_is_well_is_no_cause(job: Job) -> None:
     assert (told["found_in"], told["cause"]) == ("stop", "error: the world is locked")
 
 
+def test_half_a_line_at_the_beginning_of_an_end_is_no_cause(job: Job) -> None:
+    well = HostRun(job=job, name="eu-9", state=HostRunState.SUCCEEDED, holds_host=False, step=6)
+    well.save()
+    line = b"[net ERROR]: link %d is down, error: no gateway (ignored)\n"
+    noise = b"".join(line % n for n in range(200))
+    printed(job, well, (4, noise))
+    for n in range(20):
+        refused(job, f"eu-{n}", (4, noise + b"x" * n + b"\n"))
+    assert [one["cause"] for one in failures(job)["causes"]] == ["Connection refused"]
+
+
 def test_what_was_printed_before_it_was_done_again_is_no_cause(job: Job) -> None:
     refused(job, "eu-1", (4, NO_LIBRARY), (4, b"ready\n"))
     assert [one["found_in"] for one in failures(job)["causes"]] == ["health"]

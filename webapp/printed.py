@@ -30,4 +30,11 @@ def _some(attempts: Sequence[int], size: int) -> Iterator[tuple[int, str]]:
     for attempt, output in last.order_by("offset").values_list("attempt", "output"):
         pieces[attempt].append(bytes(output or b""))
     for attempt, all_of_them in pieces.items():
-        yield attempt, b"".join(all_of_them)[-size:].decode("utf-8", "replace")
+        yield attempt, _end(b"".join(all_of_them), size).decode("utf-8", "replace")
+
+
+def _end(output: bytes, size: int) -> bytes:
+    """Whole lines, where there are any: half a line tells something else."""
+    end = output[-size:]
+    _half, _, lines = end.partition(b"\n") if len(output) > size else (b"", b"", end)
+    return lines or end
