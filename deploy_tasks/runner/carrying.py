@@ -47,8 +47,8 @@ class Carrying:
         self._follower: commands.Follower = "tail"
         #: Plans that the host has taken and not begun.
         self._not_begun = 0
-        #: The wish that the host knows of.
-        self._told_wish = Wish.NONE
+        #: The wish that the host knows of, and whether it has just not taken another.
+        self._told_wish, self._takes_no_wish = Wish.NONE, False
 
     def use(self, variables: Variables, mask: Mask) -> None:
         """What scripts are given from here on, and what of it must not be told."""
@@ -56,7 +56,8 @@ class Carrying:
 
     def begin(self, planned: Entry) -> None:
         """With a new plan, of which the host knows nothing. ``planned`` stores its ids."""
-        self._planned, self._told_wish = planned, Wish.NONE
+        self._planned = planned
+        self._told_wish, self._takes_no_wish = Wish.NONE, False
 
     @property
     def launched(self) -> bool:
@@ -79,6 +80,7 @@ class Carrying:
                 self._mask,
                 wish=partial(self.wish_for, plan.way),
                 told_wish=self._told_wish,
+                tells_later=self._takes_no_wish,
                 upload=upload,
             )
             try:
@@ -186,8 +188,7 @@ class Carrying:
             self._told_wish = wish
             if not self.is_end(plan.way):
                 self._story.activity("cancelling" if wish.cancels else "pausing")
-        else:
-            self._story.carriage.wait(PAUSE)
+        self._takes_no_wish = not is_told
         return End.WISH
 
     def _take_refusal(self, plan: LivePlan, follower: Follower, upload: Upload) -> End:

@@ -3,6 +3,7 @@
 The byte offset of the log is the only cursor, for the first follow and for every re-attach.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -51,6 +52,9 @@ SEND_LIMIT = 30.0
 ANSWER_LIMIT = 45.0
 #: For its answer to a wish. A host that gives none is shown as out of reach, and told again.
 TELL_LIMIT = 15
+#: Where the host does not take a wish, its plan is followed for so long, and how its runner is is
+#: asked, before the host is told again.
+TELL_AGAIN = 10.0
 #: Bytes kept of what came on standard error.
 NOISE = 65_536
 #: Bytes of an artifact that are brought without a word.
@@ -101,7 +105,8 @@ class End(StrEnum):
 
 
 class Follower:
-    """``wish`` is what a person wishes of this plan, ``told_wish`` what the host knows of that.
+    """``wish`` is what a person wishes of this plan, ``told_wish`` what the host knows of that;
+    ``tells_later``: it has just not taken what it does not know.
 
     ``upload`` brings the artifact, for a plan that begins only then.
     """
@@ -114,10 +119,12 @@ class Follower:
         *,
         wish: Callable[[], Wish],
         told_wish: Wish,
+        tells_later: bool = False,
         upload: Upload | None = None,
     ) -> None:
         self._plan, self._story = plan, story
         self._wish, self._told_wish = wish, told_wish
+        self._tell_at = math.inf if tells_later else -math.inf
         self._upload, self._mask = upload, mask
         self._carriage = story.carriage
         self.teller = Teller(plan, story, mask)
@@ -219,7 +226,8 @@ class Follower:
         ask_at = began + ASK_AFTER
         while True:
             self._carriage.look()
-            if self._wish() != self._told_wish:
+            is_told = self._wish() == self._told_wish
+            if not is_told and time.monotonic() >= self._tell_at:
                 return End.WISH
             if self._reader.header and self._noise and self._doubts is None:
                 # It may be the complaint of a follower that cannot follow, and is about to end.
@@ -227,8 +235,10 @@ class Follower:
             next_at = ask_at if self._reader.header else began + answer_within
             if not self._reader.header and time.monotonic() >= next_at:
                 raise TimeoutError(_("the host gave no answer within %s s") % round(answer_within))
-            vigil = self._vigil if self._reader.header and not self._doubts else None
-            data = await channel.listen(max(next_at - time.monotonic(), 0.0), vigil)
+            is_calm = is_told and self._reader.header and not self._doubts
+            until = next_at if is_told else min(next_at, self._tell_at)
+            vigil = self._vigil if is_calm else None
+            data = await channel.listen(max(until - time.monotonic(), 0.0), vigil)
             if data:
                 ask_at = time.monotonic() + ASK_AFTER
                 end = self._take(data)
@@ -292,6 +302,7 @@ class Follower:
 
     def _answered(self, header: frames.Header) -> End | None:
         self._plan.seen = self._plan.seen or header.word in ("launched", "exists")
+        self._tell_at = min(self._tell_at, time.monotonic() + TELL_AGAIN)
         if header.word in UPLOAD_REFUSALS:
             return self._refused(str(UPLOAD_REFUSALS[header.word]))
         if header.word in REFUSALS:

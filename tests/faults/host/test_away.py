@@ -8,7 +8,7 @@ import pytest
 
 from demo.fleet import Fleet, FleetHost
 from demo.processes import gone
-from deploy_tasks import clock, failpoints, orders
+from deploy_tasks import clock, commands, failpoints, orders
 from deploy_tasks.models import Game, HostRun, Job
 from deploy_tasks.runner import contact, story
 from tests.faults.crew import Crew
@@ -43,6 +43,22 @@ def test_a_cancel_waits_for_a_host_that_is_away(own_fleet: Fleet, away: HostRun)
     own_fleet.start(host.group)
     wait_for_end(run.job, "cancelled")
     assert_world_ok(own_fleet, run.job)
+
+
+def test_a_host_that_takes_no_cancel_is_followed_all_the_same(
+    game: Game, host: FleetHost, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one whose home cannot be written to any more. What it does is not missed."""
+    run = start_and_wait(game, host)
+    silent = commands.Program("exec sh", b"{\nexit 75\n}\n")
+    monkeypatch.setattr(commands, "cancel", lambda *_, **__: silent)
+    asked: list[None] = []
+    failpoints.at("wish.sent", lambda: asked.append(None))
+    orders.cancel(run.job, by=mira(), undo=False)
+    until(lambda: asked, "it is told")
+    (host.home / "go").touch()
+    wait_for_end(run.job, "succeeded")
+    assert_world_ok(fleet, run.job)
 
 
 def test_a_cancel_does_not_end_the_game_that_a_step_has_started(

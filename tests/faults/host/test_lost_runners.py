@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -11,6 +13,7 @@ from demo.processes import gone
 from deploy_tasks import failpoints, orders, owner
 from deploy_tasks.models import Event, Game, HostRun
 from deploy_tasks.runner import following, story
+from deploy_tasks.states import Pause
 from tests.faults.crew import Crew
 from tests.faults.host.slow import (
     followers,
@@ -224,6 +227,24 @@ def test_a_directory_that_is_taken_away_unseen_is_a_loss_and_never_a_fresh_start
     orders.answer(run.job, by=mira(), hosts=[host.name], answer="it_did_not_run")
     wait_for_end(run.job, "succeeded")
     assert_world_ok(own_fleet, run.job, repeated={"work"})
+
+
+@pytest.mark.parametrize(
+    "wish", [orders.cancel, partial(orders.pause, after=Pause.STEP)], ids=["cancel", "pause"]
+)
+def test_a_wish_for_a_plan_whose_directory_was_taken_away_is_a_loss(
+    wish: Callable[..., object], game: Game, host: FleetHost, fleet: Fleet
+) -> None:
+    """The host cannot take it, and is not told for ever."""
+    run = start_and_wait(game, host)
+    subprocess.run(["rm", "-rf", host.home / ".patchwave"], check=True)
+    wish(run.job, by=mira())
+    wait_until_unknown(run)
+    assert "its files are gone from the host" in run.reason
+    (host.home / "go").touch()
+    orders.answer(run.job, by=mira(), hosts=[host.name], answer="give_up")
+    wait_for_end(run.job, "cancelled" if wish is orders.cancel else "failed")
+    assert_world_ok(fleet, run.job)
 
 
 def test_retries_are_counted_over_all_workers(
