@@ -1,7 +1,18 @@
 """Errors that tell a person what happened. Our own mistakes are outside these families."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+#: What a system call says where this machine has no file, memory or buffer left.
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+
+
+def is_out_of_room(error: Exception) -> bool:
+    """Whether this machine has no thread, file or memory left: no mistake, and not for long."""
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    return isinstance(error, MemoryError) or str(error) == "can't start new thread"
 
 
 class InvalidInput(Exception):

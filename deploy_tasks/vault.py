@@ -21,7 +21,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 from nacl.secret import SecretBox
 
-from deploy_tasks.errors import HostFailed
+from deploy_tasks.errors import HostFailed, is_out_of_room
 
 #: A key of its own, and what proves that the box is whole (bytes).
 OVERHEAD = 48
@@ -56,7 +56,9 @@ def open_sealed(key_id: str, box: bytes, *, identity: str) -> bytes:
     """The secret. Only a worker can. Raises SecretLocked."""
     try:
         key = PrivateKey(_read(settings.PRIVATE_KEYS / f"{key_id}.key"), HexEncoder)
-    except OSError:
+    except OSError as error:
+        if is_out_of_room(error):
+            raise
         raise SecretLocked(
             _("the key %(key)s that opens %(identity)s is not on this worker")
             % {"key": key_id, "identity": identity}

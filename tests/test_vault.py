@@ -1,3 +1,4 @@
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def test_the_web_process_seals_with_public_keys_alone(keys: Path) -> None:
         private.unlink()
     key_id, box = vault.seal(b"hunter2", identity="credential:rcon")
     with pytest.raises(vault.SecretLocked, match=f"{key_id} .* is not on this worker"):
+        vault.open_sealed(key_id, box, identity="credential:rcon")
+
+
+def test_a_key_for_which_no_file_can_be_opened_is_not_called_missing(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    key_id, box = vault.seal(b"hunter2", identity="credential:rcon")
+    monkeypatch.setattr(vault, "_read", full)
+    with pytest.raises(OSError, match="Too many open files"):
         vault.open_sealed(key_id, box, identity="credential:rcon")
 
 

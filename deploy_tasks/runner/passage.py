@@ -9,7 +9,7 @@ from typing import NoReturn
 from django.utils.translation import gettext as _
 
 from deploy_tasks import clock, commands, desk, floors, owner, query, recipes, revisions
-from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim
+from deploy_tasks.errors import HostFailed, InvalidInput, LostClaim, is_out_of_room
 from deploy_tasks.failpoints import failpoint
 from deploy_tasks.journal import Entry, Writer
 from deploy_tasks.masking import Mask
@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 #: whatever a person wishes meanwhile: steps are taken back, or are left.
 UNDOING, LEAVING = "undoing", "leaving"
 WINDING_UP = (UNDOING, LEAVING)
-#: Seconds after which a host run goes on that had a question to a database that was away.
+#: Seconds after which a host run goes on that had a question to a database that was away, or
+#: found no room on this machine.
 AWAY_FOR = 2.0
 #: A host run that goes on so much later than it wanted has not been looked after.
 OVERSLEPT = timedelta(seconds=30)
@@ -68,7 +69,11 @@ async def carry(run: HostRun, *, writer: Writer, carriage: Carriage) -> None:
         # Nothing is wrong with the host: whoever is free goes on, as after a worker's death.
         log.warning("host run %s, %s: the database is away: %s", run.pk, run.name, error)
         story.let_go(for_seconds=AWAY_FOR)
-    except Exception:
+    except Exception as error:
+        if is_out_of_room(error):
+            log.warning("host run %s, %s: no room on this machine: %s", run.pk, run.name, error)
+            story.let_go(for_seconds=AWAY_FOR)
+            return
         # A mistake of ours. Nothing is guessed: the host stays as it is, and a person is told.
         error_id = secrets.token_hex(4)
         log.exception("error %s in host run %s, %s", error_id, run.pk, run.name)
