@@ -19,7 +19,8 @@ log_grows() {
 } 2>/dev/null
 report() {
   # It has ended by itself, as a tail that does not know its options: the reader asks for another.
-  if ! alive "$follower"; then exit; fi
+  # Or the plan was taken away under us: whoever comes next is told so.
+  if ! alive "$follower" || [ ! -e st ]; then exit; fi
   runner=$(state_of_runner 2>/dev/null)
   case $runner in dead|rebooted|"") if log_grows; then runner=writing; fi;; esac
   read -r up _ </proc/uptime

@@ -230,12 +230,19 @@ def test_a_directory_that_is_taken_away_unseen_is_a_loss_and_never_a_fresh_start
 
 
 @pytest.mark.parametrize(
-    "wish", [orders.cancel, partial(orders.pause, after=Pause.STEP)], ids=["cancel", "pause"]
+    "wish",
+    [orders.cancel, partial(orders.pause, after=Pause.STEP), lambda *_, **__: None],
+    ids=["cancel", "pause", "none"],
 )
 def test_a_wish_for_a_plan_whose_directory_was_taken_away_is_a_loss(
-    wish: Callable[..., object], game: Game, host: FleetHost, fleet: Fleet
+    wish: Callable[..., object],
+    game: Game,
+    host: FleetHost,
+    fleet: Fleet,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The host cannot take it, and is not told for ever."""
+    """The host cannot take it, and is not told for ever. Without one it is found by asking."""
+    monkeypatch.setattr(following, "ASK_AFTER", 0.5)
     run = start_and_wait(game, host)
     subprocess.run(["rm", "-rf", host.home / ".patchwave"], check=True)
     wish(run.job, by=mira())
