@@ -133,7 +133,9 @@ export function stoppedAt(hosts) {
 function fromWhere(names) {
   const steps = counted(names);
   if (steps.length === 1) return from(steps[0][0]);
-  return shortened(steps.map(([step, n]) => [`${number(n)} ${from(step)}`, n]));
+  return shortened(
+    steps.map(([step, n]) => [fill(gettext("%(n)s %(from)s"), { n: number(n), from: from(step) }), n]),
+  );
 }
 
 function from(step) {
