@@ -5,7 +5,6 @@ every job's limits hold for them, and who has to wait is told why.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -99,7 +98,7 @@ def _queue(job: Job, ids: list[int], *come_from: HostRunState, **changes: Any) -
         return
     changes = {"held": False, "rung_at": clock.now(), **changes}
     moved = journal.move_host_runs(job, ids, come_from, HostRunState.QUEUED, **changes)
-    transaction.on_commit(partial(bells.ring_host_runs, moved), robust=True)
+    transaction.on_commit(lambda: bells.ring_host_runs(moved), robust=True)
 
 
 def _tell_waits(job: Job, wanting: Iterable[HostRun], waits: Mapping[int, str]) -> None:

@@ -1,7 +1,7 @@
 """Orders: all or nothing, once for a key, one active job per host, refused in plain words."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.contrib.auth.models import User
@@ -652,3 +652,15 @@ def test_a_cancel_needs_no_audit_and_is_written_down_later(game: Game, mira: Use
     start(mira)
     told = list(AuditEntry.objects.order_by("number").values_list("action", "game"))
     assert told == [("start_job", "squid"), ("cancel_job", "squid"), ("start_job", "squid")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_stands_also_where_its_bell_breaks(
+    game: Game, mira: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(job_id: int) -> NoReturn:
+        raise RuntimeError("a bell that breaks")
+
+    job = start(mira)
+    monkeypatch.setattr(bells, "ring_job", broken)
+    assert orders.cancel(job, by=mira).cancelled

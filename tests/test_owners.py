@@ -34,5 +34,10 @@ def test_one_owner(word: str, owner: str | tuple[str, ...]) -> None:
     assert {user for user in users if not user.startswith(owner)} == set()
 
 
+def test_what_follows_a_commit_has_a_name() -> None:
+    # By that Django tells of what failed there; of what has none it fails itself.
+    assert not [path for path in SOURCES if re.search(r"on_commit\(\s*partial", path.read_text())]
+
+
 def _name(path: Path) -> str:
     return str(path.relative_to(BASE))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -48,7 +47,7 @@ class News:
 def append(job_id: int, news: Sequence[News]) -> None:
     """Add events to a job's story, inside the caller's transaction; announced when committed."""
     to = store({job_id: news})[job_id]
-    transaction.on_commit(partial(announce, job_id, to), robust=True)
+    transaction.on_commit(lambda: announce(job_id, to), robust=True)
 
 
 def store(news_of: dict[int, Sequence[News]]) -> dict[int, int]:

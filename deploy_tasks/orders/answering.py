@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from typing import Any, Literal
 
 from django.contrib.auth.models import User
@@ -61,7 +60,7 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
         journal.move_host_runs(job, ids, UNKNOWN, HostRunState.QUEUED, **fenced)
     # What the last plan came to is decided: nobody asks about it again.
     HostRun.objects.filter(pk__in=[pk for pk, found in lost.items() if found]).update(plan="")
-    transaction.on_commit(partial(bells.ring_host_runs, list(steps)), robust=True)
+    transaction.on_commit(lambda: bells.ring_host_runs(list(steps)), robust=True)
     end_halt(job)
     return rung(job)
 

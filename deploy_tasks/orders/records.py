@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -154,7 +153,7 @@ def ring(job: Job) -> None:
     """Have the job looked at as soon as this is committed; a second later where its bell is lost,
     whatever else of it is under way."""
     Job.objects.filter(pk=job.pk).update(wake_at=clock.now())
-    transaction.on_commit(partial(bells.ring_job, job.pk), robust=True)
+    transaction.on_commit(lambda: bells.ring_job(job.pk), robust=True)
 
 
 def rung(job: Job) -> Job:
