@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from tests.runner.model import Model
+from tests.runner.told import Deed
 
 FAILED = ("failed", "rolled_back")
 
@@ -35,6 +36,8 @@ class FleetModel:
     excluded: set[int] = field(default_factory=set)
     max_failed: int | None = None
     cancelled: bool = False
+    #: What befalls a script of which host, if that comes to one.
+    deed: tuple[int, Deed] | None = None
 
     def __post_init__(self) -> None:
         self.max_failed = self.terms.max_failed
@@ -81,8 +84,11 @@ class FleetModel:
     def _go_on(self) -> None:
         for place, batch in enumerate(self.batches):
             if begin := self.waiting(batch):
-                for n in begin[:1] if self.terms.alone else begin:
-                    self.hosts[n].carry(None)
+                begin = begin[:1] if self.terms.alone else begin
+                for n in begin:
+                    self.hosts[n].carry(self.deed[1] if self.deed and self.deed[0] == n else None)
+                if any(self.hosts[n].cancelled for n in begin):
+                    self.cancel()
                 return
             if place not in self.open and self._asks(place):
                 self.state = "paused"
@@ -112,7 +118,8 @@ class FleetModel:
         return [n for n in again if n not in self.excluded]
 
     def _may_be_retried(self, n: int) -> bool:
-        return self.hosts[n].state in (*FAILED, "cancelled")
+        is_there = any(n in batch for batch in self.batches)
+        return is_there and self.hosts[n].state in (*FAILED, "cancelled")
 
     def may_retry(self, again: list[int]) -> bool:
         return (bool(again) or self.state == "halted") and all(
@@ -167,6 +174,6 @@ class FleetModel:
             self.hosts[n].roll_back()
             self.hosts[n].state = "waiting"
         terms = replace(self.terms, max_failed=self.max_failed)
-        other = FleetModel(terms, self.hosts, terms.cut(back))
+        other = FleetModel(terms, self.hosts, terms.cut(back), deed=self.deed)
         other.run()
         return other

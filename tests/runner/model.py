@@ -5,6 +5,7 @@ freezes changes nothing in it.
 """
 
 from copy import deepcopy
+from typing import NoReturn
 
 from tests.runner.stand import Stand
 from tests.runner.told import Deed, Kind
@@ -84,8 +85,11 @@ class Model(Stand):
             if self.failures[n] > step.retries:
                 if step.optional:
                     return
-                self.blame = self.blame or step.name
-                raise Ends("failed")
+                self._fail(f"“{step.name}”")
+
+    def _fail(self, why: str) -> NoReturn:
+        self.blame = self.blame or why
+        raise Ends("failed")
 
     def _heed(self) -> None:
         """Between two steps of the way."""
@@ -99,15 +103,17 @@ class Model(Stand):
             if self.rolls_back:
                 self._heed()
             elif self.wish == "cancel and leave":
-                raise Ends("failed")
+                self._fail(f"by hand: {self.recipe.steps[n].name}")
             # From here on nobody can say that it stands.
             self.at = min(self.at, n)
             while (how := self._run(n, "undo")) == "lost":
                 if self.recipe.steps[n].repeat != "safe":
                     self.lost = (n, "undo")
                     raise Ends("unknown")
+            if how == "ended" and self.rolls_back:
+                raise Ends("cancelled")
             if how != "well":
-                raise Ends("cancelled" if how == "ended" and self.rolls_back else "failed")
+                self._fail(f"“{self.recipe.steps[n].name}”")
             self.went_well(n, "undo")
 
     def _last_things(self, *, whatever: bool = False) -> None:

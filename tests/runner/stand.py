@@ -36,7 +36,7 @@ class Stand:
     #: Anything has begun.
     launched: bool = False
     undone: bool = False
-    #: The step that failed first.
+    #: What its error tells first.
     blame: str = ""
     #: How it is to end, once it is being wound up.
     winding_up: str = ""

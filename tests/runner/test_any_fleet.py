@@ -2,69 +2,41 @@
 documents say, beside a model, and so does each of its hosts."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from demo.fleet import Fleet
-from deploy_tasks import failpoints, orders, owner
-from deploy_tasks.errors import LostClaim, OrderRefused
-from deploy_tasks.models import Event, Game, Host, HostRun, Job, Machine
-from deploy_tasks.runner.story import LetGo
-from deploy_tasks.states import HOST_ENDED, JOB_ENDED, HostRunState
-from tests.faults.jobs import mira, start, sweep
-from tests.runner.fleet_model import FleetModel, Terms
-from tests.runner.model import Model
+from deploy_tasks import failpoints
+from deploy_tasks.models import Game, Host, HostRun, Job, Machine
+from deploy_tasks.states import HOST_ENDED
+from tests.runner.fleet_model import Terms
+from tests.runner.fleet_playing import CANCELS, HOSTS, Player, Story, Turn
 from tests.runner.test_any_story import POINTS, clear_away, often, rarely, recipes
-from tests.runner.told import PLAY, PROBE, Kind, Recipe, text_of
-from tests.runner.world import Worker, count
-from tests.waiting import until
+from tests.runner.told import Deed, Recipe, text_of
+from tests.runner.world import Worker
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 
-HOSTS = 4
 STORIES = int(os.environ.get("STORIES", "150"))
-
-
-@dataclass(frozen=True)
-class Turn:
-    """``act``: which of the orders that are possible, or of the others, is given, round and round;
-    ``gone``: where a worker is gone meanwhile, and how; and after how many scripts a worker is
-    stopped for another."""
-
-    act: int
-    is_possible: bool
-    host: int
-    mends: bool
-    gone: tuple[str, int, str] | None
-    another: int | None
-
-
-@dataclass(frozen=True)
-class Story:
-    recipe: Recipe
-    terms: Terms
-    broken: dict[int, dict[tuple[int, Kind], int]]
-    turns: tuple[Turn, ...]
 
 
 @st.composite
 def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
     # Of a last thing that can be taken back a new worker cannot always tell at which end it was.
     is_steady = any(step.always and step.undo for step in recipe.steps)
-    gone = another = None
-    if not is_steady and draw(often):
+    gone = deed = None
+    if not is_steady and draw(st.booleans()):
         point = draw(st.sampled_from([*POINTS, "conduct.decided", "end.committed"]))
         gone = (point, draw(st.integers(1, 5)), draw(st.sampled_from(["dead", "stopped"])))
-    if not is_steady and draw(rarely):
-        another = draw(st.integers(1, 8))
+    elif draw(often):
+        what = draw(st.sampled_from([*CANCELS, "cancel" if is_steady else "another worker"]))
+        deed = Deed(draw(st.integers(0, 9)), what, not is_steady and draw(rarely))
     host = draw(st.integers(0, HOSTS - 1))
     act, is_possible = draw(st.integers(0, 6)), draw(often)
-    return Turn(act, is_possible, host, draw(st.booleans()), gone, another)
+    return Turn(act, is_possible, host, draw(st.booleans()), gone, deed)
 
 
 @st.composite
@@ -87,183 +59,6 @@ def fleet_stories(draw: st.DrawFn) -> Story:
     return Story(
         recipe, terms, broken, tuple(draw(st.lists(turns(recipe), min_size=2, max_size=6)))
     )
-
-
-class Player:
-    def __init__(self, game: Game, fleet: Fleet, workers: list[Worker], story: Story) -> None:
-        self.game, self.workers, self.story = game, workers, story
-        self.hosts = fleet.hosts[:HOSTS]
-        recipe, broken = story.recipe, story.broken
-        models = [Model(recipe, Counter(broken.get(n, {})), set()) for n in range(HOSTS)]
-        self.model = FleetModel(story.terms, models, story.terms.cut(list(range(HOSTS))))
-        #: A worker was gone without a word.
-        self.is_haunted = False
-
-    def play(self) -> None:
-        self._make_ready()
-        first, *others = self.story.turns
-        self._turn(first, self.model.run, self._start)
-        for turn in others:
-            self._act(turn)
-
-    def _make_ready(self) -> None:
-        text = text_of(self.story.recipe)
-        if self.story.terms.alone == "lock":
-            text += "\nvars: {root: {type: path, default: /srv}}\nlock: root"
-        for n, host in enumerate(self.hosts):
-            sweep(host)
-            (host.home / "play").write_text(PLAY)
-            (host.home / "probe").write_text(PROBE)
-            (host.home / "version").write_text("1.0\n")
-            for (step, kind), times in self.story.broken.get(n, {}).items():
-                name = self.story.recipe.steps[step].name
-                (host.home / f"broken.{name}.{kind}").write_text(f"{times}\n")
-        number = self.game.recipe.newest().number + 1
-        self.game.recipe.revisions.create(number=number, text=text, sha256=f"{number:064}")
-
-    # Orders
-
-    def _start(self) -> None:
-        terms = self.story.terms
-        rollout = {
-            "canary": terms.canary,
-            "batches": [terms.batch, "repeat"],
-            "parallel": 1 if terms.alone == "width" else HOSTS,
-            "max_failed": terms.max_failed,
-            "max_failed_in_batch": terms.max_failed_in_batch,
-            "gate": terms.gate,
-        }
-        self.job = start(self.game, *self.hosts, rollout=rollout)
-
-    def _act(self, turn: Turn) -> None:
-        model, name, given = self.model, self.hosts[turn.host].name, {"by": mira()}
-        if turn.mends:
-            for host, its in zip(self.hosts, model.hosts, strict=True):
-                its.broken.clear()
-                for path in host.home.glob("broken.*"):
-                    path.unlink()
-        is_over = model.state in JOB_ENDED
-        orders_of = {
-            "retry": (
-                model.may_retry(model.retryable()),
-                lambda: model.retry(model.retryable()),
-                lambda: orders.retry(self.job, **given),
-            ),
-            "retry one": (
-                model.may_retry([turn.host]),
-                lambda: model.retry([turn.host]),
-                lambda: orders.retry(self.job, hosts=[name], **given),
-            ),
-            "exclude": (
-                model.may_exclude(turn.host),
-                lambda: model.exclude(turn.host),
-                lambda: orders.exclude(self.job, hosts=[name], **given),
-            ),
-            "allow": (
-                not is_over,
-                lambda: model.allow(HOSTS),
-                lambda: orders.change(self.job, max_failed=HOSTS, **given),
-            ),
-            "promote": (
-                model.state == "paused",
-                model.promote,
-                lambda: orders.promote(self.job, **given),
-            ),
-            "cancel": (not is_over, model.cancel, lambda: orders.cancel(self.job, **given)),
-            "roll back": (model.may_roll_back(), self._take_back, self._roll_back),
-        }
-        some = [one[1:] for one in orders_of.values() if one[0] == turn.is_possible]
-        if not some:
-            return
-        decide, order = some[turn.act % len(some)]
-        if turn.is_possible:
-            self._turn(turn, decide, order)
-            return
-        with pytest.raises(OrderRefused):
-            order()
-        self._compare()
-
-    def _take_back(self) -> None:
-        self.model = self.model.roll_back()
-
-    def _roll_back(self) -> None:
-        back, _ = orders.rollback(self.job, by=mira())
-        self.job = back
-
-    # What happens then
-
-    def _turn(self, turn: Turn, decide: Callable[[], None], order: Callable[[], object]) -> None:
-        decide()
-        failpoints.disarm()
-        if turn.gone:
-            self._arm(*turn.gone)
-        so_far = self._scripts()
-        order()
-        if turn.another:
-            wanted = so_far + turn.another
-            until(lambda: self._scripts() >= wanted or self._rests(), "it goes on")
-            self.workers[-1].stop()
-            self.workers.append(Worker())
-        until(self._rests, f"it rests: {self.model.state}, {[h.state for h in self.model.hosts]}")
-        failpoints.disarm()
-        self._compare()
-
-    def _scripts(self) -> int:
-        return sum(len(count(host)) for host in self.hosts)
-
-    def _arm(self, point: str, times: int, how: str) -> None:
-        def go() -> None:
-            if point == "conduct.decided":
-                raise RuntimeError("the conductor is gone")
-            if how == "stopped" and point != "end.committed":
-                raise LetGo
-            self.is_haunted = True
-            raise LostClaim("gone")
-
-        failpoints.at(point, go, times=times)
-
-    def _bury(self) -> None:
-        """A worker that is gone without a word is known to be dead."""
-        rows = HostRun.objects.filter(state=HostRunState.RUNNING, owner=owner.me())
-        ids = set(rows.values_list("pk", flat=True))
-        carried = {pk for worker in self.workers for pk in worker.keeper._carriages}
-        if self.is_haunted and (ghosts := ids - carried):
-            # Our id, at another time.
-            dead = f"{owner.me().rpartition(':')[0]}:1"
-            rows.filter(pk__in=ghosts).update(owner=dead, rung_at=None)
-
-    def _rests(self) -> bool:
-        self._bury()
-        self.job.refresh_from_db()
-        under_way = self.job.host_runs.filter(state__in=["queued", "running"])
-        assert not under_way.filter(holds_host=False).exists(), "nobody else may have it"
-        return self.job.state == self.model.state and not under_way.exists()
-
-    def _compare(self) -> None:
-        model = self.model
-        runs = {run.name: run for run in self.job.host_runs.all()}
-        for n, host in enumerate(self.hosts):
-            assert count(host) == model.hosts[n].lines, host.name
-        there = [n for batch in model.batches for n in batch]
-        found = {n: runs[self.hosts[n].name].state for n in there}
-        assert found == {n: model.hosts[n].state for n in there}
-        assert self.job.state == model.state, self.job.reason
-        for run in runs.values():
-            waits = run.state not in HOST_ENDED and self.job.state != "halted"
-            assert run.holds_host == waits, (run.name, run.state)
-        if self.story.terms.alone:
-            self._nobody_was_under_way_beside_another()
-
-    def _nobody_was_under_way_beside_another(self) -> None:
-        told = Event.objects.filter(job=self.job, kind="host").order_by("seq")
-        under_way: set[int | None] = set()
-        for one, data in told.values_list("host_run", "data"):
-            to = (data or {}).get("to")
-            if to == "running":
-                under_way.add(one)
-            elif to in HOST_ENDED:
-                under_way.discard(one)
-            assert len(under_way) <= 1
 
 
 @pytest.fixture
