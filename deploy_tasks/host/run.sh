@@ -187,6 +187,8 @@ look_after_script() {
     write probe 0
   fi
   if [ "$ending" = "$number" ]; then
+    # Somebody may have stopped it: it could not note the end.
+    if [ "$parent" = "$runner" ]; then kill -s CONT "$runner"; fi
     if [ "$now" -ge "$kill_at" ]; then kill_session "$script"
     elif [ "$asked" != "$number" ]; then
       look_at_session "$script"

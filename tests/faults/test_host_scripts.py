@@ -226,6 +226,16 @@ def test_the_script_of_a_killed_runner_is_an_orphan_and_ends_by_itself(
     plan.leave()
 
 
+def test_a_runner_that_was_stopped_notes_the_end_of_a_cancelled_step(
+    launch: Launch, host: HostShell
+) -> None:
+    plan = launch(host, Script(HELD, 60)).wait_until_begun()
+    os.kill(plan.runner, signal.SIGSTOP)
+    (plan.path / "cancel").touch()
+    assert ends(plan.follow()) == [(1, 143, "cancelled")]
+    plan.leave()
+
+
 def test_the_limit_of_an_orphan_is_kept(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 2)).wait_until_begun()
     os.kill(plan.runner, signal.SIGKILL)
