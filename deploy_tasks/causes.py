@@ -144,7 +144,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _OPENING = re.compile(
     r"^(?:\[[^\]]{0,60}\]:? ?|\d{4}-\d\d-\d\d[T ]\S{5,20} |\d\d:\d\d:\d\d\S{0,8} "
-    r"|(?:ERROR|FATAL|SEVERE):? )+"
+    r"|(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|FATAL|CRITICAL):?\s+)+"
 )
 #: Web addresses, directories, hexadecimal, numbers; an exit status means the same everywhere.
 _DIFFERS = (
@@ -266,7 +266,12 @@ def cause(line: str, *, names: Iterable[str] = ()) -> str:
 
 def shape(line: str, names: Iterable[str]) -> str:
     """Of a line without all that differs from host to host."""
-    return folded(nameless(_OPENING.sub("", line), names))
+    return folded(nameless(opened(line), names))
+
+
+def opened(line: str) -> str:
+    """Without its time and its level."""
+    return _OPENING.sub("", line)
 
 
 def folded(line: str) -> str:

@@ -64,6 +64,8 @@ def test_a_directory_in_the_place_of_a_link_is_found_in_the_panel(tab: Tab, tmp_
     inside, linked = (f"'{link}' -> 'releases/1.21.8'" for link in ("current/1.21.8", "current"))
     expect(unlike).to_contain_text(f"in “switch” it printed “{inside}”, not “{linked}”")
     expect(unlike.locator("span")).to_be_visible()
+    expect(cause.locator("[data-does=retry]")).to_have_text("Retry 3 from “switch”")
+    expect(cause.locator("[data-does=retry-only]")).to_have_text("Only from “health”")
     unlike.get_by_role("button", name="Show it").click()
     expect(page.locator("#log .pointed")).to_contain_text(inside)
     expect(page.locator("#log .pointed")).to_be_in_viewport()

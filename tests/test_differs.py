@@ -74,6 +74,7 @@ def test_a_directory_in_the_place_of_a_link_is_told_though_no_line_speaks_of_tro
         host(job, f"us-{n}", b"switching\n" + LINKED)
         host(job, f"eu-{n}", b"switching\n" + INSIDE, failed=True)
     (cause,) = failures(job)["causes"]
+    assert cause["unlike_since"] == "switch"
     assert cause["differs"] == [
         {
             "step": "switch",
@@ -89,6 +90,18 @@ def test_a_directory_in_the_place_of_a_link_is_told_though_no_line_speaks_of_tro
             "of": 3,
         }
     ]
+
+
+@pytest.mark.parametrize(("repeat", "since"), [("safe", "switch"), ("never", None)])
+def test_a_retry_may_go_back_to_the_first_step_in_which_they_differ(
+    repeat: str, since: str | None
+) -> None:
+    text = scenes.RECIPE.replace("{name: switch,", f"{{name: switch, repeat: {repeat},")
+    strict = factories.job(factories.game("strict", text=text))
+    for n in range(2):
+        host(strict, f"us-{n}", LINKED)
+        host(strict, f"eu-{n}", INSIDE, failed=True)
+    assert [one["unlike_since"] for one in failures(strict)["causes"]] == [since]
 
 
 def test_a_host_that_is_silent_where_others_speak_is_told(job: Job) -> None:

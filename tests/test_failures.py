@@ -201,6 +201,17 @@ def test_only_the_end_of_a_long_output_is_looked_at(job: Job) -> None:
     assert failures(job)["causes"][0]["sample"] == "the map is odd"
 
 
+def test_what_all_have_printed_alike_is_told_as_it_is(job: Job) -> None:
+    fail(job, "eu-1", b"14:47:15 INFO  it says 7.1, want 7.2\n")
+    fail(job, "eu-2", b"14:47:16 INFO  it says 7.1, want 7.2\n")
+    fail(job, "eu-3", b"port 1 is taken\n")
+    fail(job, "eu-4", b"port 2 is taken\n")
+    assert [(one["cause"], one["told"]) for one in failures(job)["causes"]] == [
+        ("it says …, want …", "it says 7.1, want 7.2"),
+        ("port … is taken", "port … is taken"),
+    ]
+
+
 def test_what_hosts_print_that_are_well_is_not_why_one_failed(job: Job) -> None:
     usual = b"WARN %d chunks had a bad checksum, fetched anew\n"
     for n in range(3):

@@ -88,11 +88,13 @@ def failures(job: Job) -> FailureList:
             {
                 "step": why.step,
                 "cause": why.cause,
+                "told": "",
                 "sample": why.line,
                 "above": why.above,
                 "found_in": why.found_in,
                 "sign": why.sign,
                 "differs": [],
+                "unlike_since": None,
                 "shared": [],
                 "hosts": [],
             },
@@ -113,10 +115,31 @@ def failures(job: Job) -> FailureList:
             unlike[alike].append(Failed(run.pk, run.name, run.names, why.step, why.line))
     for alike, differences in differs(job.pk, unlike).items():
         found[alike]["differs"] = differences
+        found[alike]["unlike_since"] = _unlike_since(job, found[alike])
     for alike, shared in facts.shared(job, groups).items():
         found[alike]["shared"] = shared
+    for cause in found.values():
+        cause["told"] = _told(cause)
     ordered = sorted(found.values(), key=lambda one: -len(one["hosts"]))
     return {"as_of_seq": job.last_seq, "causes": ordered}
+
+
+def _told(cause: CauseReport) -> str:
+    """The line as all of them have printed it, or what is left of it for all of them."""
+    said = {causes.opened(host["line"]) for host in cause["hosts"]}
+    alike = len(said) == 1 and "…" in cause["cause"]
+    return said.pop()[: causes.LONGEST] if alike else cause["cause"]
+
+
+def _unlike_since(job: Job, cause: CauseReport) -> str | None:
+    """The first step in which they are unlike others, where a retry may go back there."""
+    names = revisions.step_names(job.revision)
+    begins = [names.index(one["again"]) if one["again"] else len(names) for one in cause["hosts"]]
+    place = min((names.index(one["step"]) for one in cause["differs"]), default=len(names))
+    if place >= min(begins) or job.rolls_back_id:
+        return None
+    over = revisions.recipe_of(job.revision).steps[place : max(begins)]
+    return names[place] if all(one.repeat != "never" for one in over) else None
 
 
 def again(job: Job, step: int) -> str | None:

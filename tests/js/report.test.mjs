@@ -24,6 +24,19 @@ test("what broke is told as text: how many hosts, why, in which step, which, and
   ]);
 });
 
+test("a line that all have printed alike is told as it is, and not once more", () => {
+  const cause = {
+    step: "health",
+    cause: "server reports …, want …",
+    told: "server reports 7.1, want 7.2",
+    sample: "14:47:15 INFO server reports 7.1, want 7.2",
+    hosts: [{ name: "eu-1" }, { name: "eu-2" }],
+  };
+  assert.deepEqual(report({ ...about, causes: [cause], doubts: [], away: [] }).split("\n").slice(3), [
+    "2 × server reports 7.1, want 7.2 in “health”: eu-1, eu-2",
+  ]);
+});
+
 test("who does not answer stands apart from what failed", () => {
   const killed = { state: "unknown", reason: "whether step “stop” ran to its end is not known: it was killed" };
   const doubts = [{ step: "stop", hosts: [{ name: "eu-4", ...killed }] }];

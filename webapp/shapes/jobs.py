@@ -153,20 +153,24 @@ class FactReport(TypedDict):
 
 class CauseReport(TypedDict):
     """Hosts with the same trouble in the same step. ``cause``: their lines with all that differs
-    from host to host folded to ``…``; ``sample``: the line of the first, ``above``: the one printed
+    from host to host folded to ``…``; ``told``: the line without its time where all of them have
+    printed the same, else the cause; ``sample``: the line of the first, ``above``: the one printed
     right before it, where that names trouble too. ``step`` is null where no step had failed.
-    ``found_in``: the step that printed the lines, null where none did; another
-    than ``step`` where that one tells but a ``sign``. ``differs``: where none tells of a cause, how
-    they are unlike hosts that are well, by step; ``shared``: what is so of all these hosts,
-    and of none that is well."""
+    ``found_in``: the step that printed the lines, null where none did; another than ``step`` where
+    that one tells but a ``sign``. ``differs``: where none tells of a cause, how they are unlike
+    hosts that are well, by step; ``unlike_since``: the first of these steps, where it comes before
+    that with which a retry begins, and one may go back there. ``shared``: what is so of all these
+    hosts, and of none that is well."""
 
     step: str | None
     cause: str
+    told: str
     sample: str
     above: str
     found_in: str | None
     sign: str
     differs: list[DifferenceReport]
+    unlike_since: str | None
     shared: list[FactReport]
     hosts: list[FailureReport]
 

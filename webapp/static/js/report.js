@@ -10,8 +10,8 @@ import { fill, gettext, ngettext, number, span } from "./words.js";
 const KINDS = 2;
 
 /** What failed. What differs from host to host is worth its place where there is but one. */
-export function failed({ cause, sample, hosts }) {
-  const words = retold(cause);
+export function failed({ cause, told = cause, sample, hosts }) {
+  const words = retold(told);
   return spelledOut(hosts.length === 1 && words.includes("…") ? sample : words);
 }
 
@@ -19,9 +19,12 @@ export function inStep(step) {
   return step ? ` ${fill(gettext("in “%(step)s”"), { step })}` : "";
 }
 
-/** What the first of the hosts printed of it, or what is said of that one. */
-export function lines({ above, sample }) {
-  return [above, sample].filter(Boolean).map((line) => spelledOut(retold(line)));
+/** What the first of the hosts printed of it, or what is said of that one, where that says more. */
+export function lines(failure) {
+  const { cause, told = cause, sample, above } = failure;
+  const said = [above, told === cause ? sample : ""].filter(Boolean);
+  const what = failed(failure);
+  return said.map((line) => spelledOut(retold(line))).filter((line) => line !== what);
 }
 
 /** The step whose output tells why. */
@@ -164,7 +167,7 @@ export function report({ said, url, causes, doubts, away }) {
     const what = failed(cause);
     const downs = cause.hosts.filter((host) => host.down).length;
     const stand = [downs ? down(downs) : "", left(cause.hosts)].filter(Boolean);
-    const also = lines(cause).filter((line) => line !== what);
+    const also = lines(cause);
     const apart = unlike(cause).map(({ said }) => said);
     const more = [...also, ...apart, then(cause), ...notUndone(cause.hosts)].filter(Boolean);
     return [entry([what + toldIn(cause), ...stand].join(gettext(", ")), cause.hosts), ...more.map((said) => `  ${said}`)];
