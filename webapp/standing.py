@@ -3,7 +3,6 @@
 from django.db.models import (
     Case,
     Exists,
-    F,
     IntegerField,
     OuterRef,
     Q,
@@ -12,6 +11,7 @@ from django.db.models import (
     TextChoices,
     When,
 )
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from deploy_tasks.models import Host, HostKey, HostRun
@@ -68,15 +68,17 @@ def last_runs(hosts: QuerySet[Host]) -> QuerySet[HostRun]:
 
 
 def in_trouble(hosts: QuerySet[Host]) -> QuerySet[HostRun]:
-    """The last host run of each host that needs a person: down first, then failed, unknown."""
+    """The last host run of each host that needs a person: those that wait for an answer first, then
+    those that are down, then out of reach; of the others the newest first, as among them."""
     rank = Case(
-        When(down=True, then=0),
-        When(state=HostRunState.FAILED, then=1),
-        default=2,
+        When(state=HostRunState.UNKNOWN, then=0),
+        When(down=True, then=1),
+        When(SILENT, then=2),
+        default=3,
         output_field=IntegerField(),
     )
-    ended_last = F("ended_at").desc(nulls_last=True)
-    return last_runs(hosts).filter(IN_TROUBLE).order_by(rank, ended_last, "name")
+    newest = Coalesce("ended_at", "link_since").desc(nulls_last=True)
+    return last_runs(hosts).filter(IN_TROUBLE).order_by(rank, newest, "name")
 
 
 def seen_version() -> Subquery:

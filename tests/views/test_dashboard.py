@@ -1,16 +1,42 @@
 """The first page."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from deploy_tasks.models import Game, HostRun, Job
-from deploy_tasks.states import HostRunState, JobState
-from tests import factories
+from deploy_tasks.models import Attempt, Game, HostRun, Job
+from deploy_tasks.states import HOST_ENDED, AttemptState, HostRunState, JobState, Link
+from tests import factories, scenes
 from tests.views.pages import browser, text
 from webapp import broker
 
 pytestmark = pytest.mark.django_db
+
+
+def left(job: Job, name: str, state: HostRunState = HostRunState.FAILED, **more: Any) -> HostRun:
+    """How a job left a host of its own."""
+    host = factories.host(job.game, name)
+    holds = state not in HOST_ENDED
+    return HostRun.objects.create(
+        job=job, host=host, name=name, state=state, holds_host=holds, **more
+    )
+
+
+def printed(run: HostRun, output: bytes) -> None:
+    """By the step in which it failed."""
+    attempt = Attempt.objects.create(
+        host_run=run,
+        uid=run.name,
+        step=0,
+        name="stop",
+        number=1,
+        state=AttemptState.FAILED,
+        exit_status=1,
+    )
+    scenes.add_output(run.job, attempt, output)
 
 
 def test_the_dashboard_names_the_hosts_that_are_down_first(squid: Game, viewer: User) -> None:
@@ -35,14 +61,50 @@ def test_hosts_of_which_the_same_is_said_do_not_crowd_out_the_others(
 ) -> None:
     job = factories.job(squid, state=JobState.FAILED)
     ends = {"state": HostRunState.FAILED, "holds_host": False}
-    for n in range(30):
+    others = ["no space", "wrong sum", "no route", "no such user", "too old"]
+    for n, other in enumerate([""] * 25 + others):
         host = factories.host(squid, f"far-{n:02}")
-        error, down = ("it does not start", True) if n < 25 else (f"trouble {n}", False)
+        error, down = (other, False) if other else ("it does not start", True)
         HostRun.objects.create(job=job, host=host, name=host.name, error=error, down=down, **ends)
     said = text(browser(viewer).get("/"))
     assert said.count("it does not start") == 3
     assert f"and 22 more in job #{job.pk} for the same reason" in said
-    assert all(f"trouble {n}" in said for n in range(25, 30))
+    assert all(other in said for other in others)
+
+
+def test_hosts_are_folded_by_the_cause_that_is_shown_of_them(squid: Game, viewer: User) -> None:
+    """Though the same is said of their step."""
+    job = factories.job(squid, state=JobState.FAILED, ended_at=timezone.now())
+    for n in range(9):
+        line = b"no such host" if n % 2 else b"certificate is not yet valid"
+        run = left(
+            job, f"far-{n}", error="step “stop” ended with exit status 1", ended_at=job.ended_at
+        )
+        printed(run, line + b"\nstop failed after 3 tries\n")
+    said = text(browser(viewer).get("/"))
+    table = said[said.index("Needs a person") : said.index("Versions")]
+    assert (table.count("no such host"), table.count("not yet valid")) == (3, 3)
+    assert f"and 1 more in job #{job.pk} for the same reason" in table
+    assert f"and 2 more in job #{job.pk} for the same reason" in table
+
+
+def test_who_waits_for_an_answer_comes_first_then_causes_then_hosts(
+    squid: Game, viewer: User
+) -> None:
+    now = timezone.now()
+    job = factories.job(squid, state=JobState.HALTED)
+    left(job, "up-old", error="no space", ended_at=now - timedelta(hours=2))
+    left(job, "up-new", error="wrong sum", ended_at=now)
+    left(job, "silent", HostRunState.RUNNING, link=Link.UNREACHABLE, link_since=now)
+    left(job, "off-old", error="no route", down=True, ended_at=now - timedelta(hours=1))
+    left(job, "off-new", error="too old", down=True, ended_at=now)
+    left(job, "asked", HostRunState.UNKNOWN, reason="the worker died")
+    said = text(browser(viewer).get("/"))
+    places = ["Waits for an answer", "asked", "the worker died", "Failed in the last 24 hours"]
+    places += ["Needs a person", "off-new", "off-old", "silent", "up-new", "up-old", "Versions"]
+    at = 0
+    for place in places:
+        at = said.index(place, at)
 
 
 def test_updates_that_run_are_told_from_those_that_stand_still(squid: Game, viewer: User) -> None:

@@ -1,18 +1,19 @@
 """The first page: what is wrong, what runs, what was, and which versions are out there."""
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from deploy_tasks import disk, truth
 from deploy_tasks.models import Host, HostRun
-from deploy_tasks.states import JOB_OPEN, JobState
+from deploy_tasks.states import JOB_OPEN, HostRunState, JobState
 from deploy_tasks.truth import Truth
 from webapp import access, broker, failures, lately, reports
 from webapp.access import Right, takes
 from webapp.calls.reports import undelivered
+from webapp.failures import Why
 from webapp.first_steps import first_steps
 from webapp.live import live, render
 from webapp.standing import in_trouble
@@ -22,6 +23,8 @@ from webapp.versions import versions
 TROUBLED_SHOWN = 20
 #: Of those of one job of which the same is said.
 ALIKE_SHOWN = 3
+#: Of which it is asked whether the same is said; beyond them hosts are counted alone.
+COMPARED = 1000
 OPEN_SHOWN = 20
 RECENT_SHOWN = 8
 DRIFTED_SHOWN = 10
@@ -39,7 +42,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     recent = list(jobs.exclude(state__in=JOB_OPEN)[:RECENT_SHOWN])
     told = reports.jobs([*still_open, *recent], request.user)
     in_need = in_trouble(access.visible_hosts(request.user))
-    troubled, untold = _troubled(in_need)
+    compared = list(in_need.select_related(*TOLD)[:COMPARED])
+    whys = failures.whys(compared)
+    troubled = _folded(compared, whys)
     counts = in_need.aggregate(all=Count("pk"), down=Count("pk", filter=Q(down=True)))
     operated = access.games(request.user, access.Right.OPERATE)
     drifted = hosts_that_drifted(access.visible_hosts(request.user))
@@ -53,9 +58,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             "still": states[JobState.PAUSED] + states[JobState.HALTED],
             "ahead": states[JobState.WAITING],
             "recent": told[len(still_open) :],
-            "troubled": troubled,
-            "whys": failures.whys([run for run, _more in troubled]),
-            "more_troubled": untold,
+            "asked": [row for row in troubled if row[0].state == HostRunState.UNKNOWN],
+            "troubled": [row for row in troubled if row[0].state != HostRunState.UNKNOWN],
+            "whys": whys,
+            "more_troubled": counts["all"] - sum(1 + more for _run, more in troubled),
             "trouble_count": counts["all"],
             "down_count": counts["down"],
             "causes": lately.failed(access.visible_jobs(request.user)),
@@ -71,21 +77,22 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _troubled(in_need: QuerySet[HostRun]) -> tuple[list[tuple[HostRun, int]], int]:
-    """Rows, each with how many more there are alike that have none of their own; and how many hosts
-    no row tells of."""
-    alike: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for pk, *said in in_need.values_list("pk", "job", "state", "link", "down", "error", "reason"):
-        alike[tuple(said)].append(pk)
-    rows: dict[int, int] = {}
-    for ids in alike.values():
-        shown = ids[: min(ALIKE_SHOWN, TROUBLED_SHOWN - len(rows))]
-        rows |= dict.fromkeys(shown, 0)
-        if shown:
-            rows[shown[-1]] = len(ids) - len(shown)
-    runs = HostRun.objects.select_related(*TOLD).in_bulk(list(rows))
-    told = [(runs[pk], more) for pk, more in rows.items() if pk in runs]
-    return told, sum(map(len, alike.values())) - sum(1 + more for _run, more in told)
+def _folded(runs: Sequence[HostRun], whys: Mapping[int, Why]) -> list[tuple[HostRun, int]]:
+    """Rows, each with how many more there are alike that have none of their own."""
+    alike: defaultdict[Hashable, list[HostRun]] = defaultdict(list)
+    for run in runs:
+        alike[run.job_id, run.state, run.link, run.down, _said(run, whys.get(run.pk))].append(run)
+    rows: list[tuple[HostRun, int]] = []
+    for same in alike.values():
+        shown = same[: min(ALIKE_SHOWN, TROUBLED_SHOWN - len(rows))]
+        more = len(same) - len(shown)
+        rows += [(run, more if run is shown[-1] else 0) for run in shown]
+    return rows
+
+
+def _said(run: HostRun, why: Why | None) -> Hashable:
+    """What hosts have in common that stand as they do for the same reason."""
+    return (why.step, why.found_in, why.cause) if why else (run.error, run.reason)
 
 
 def hosts_that_drifted(hosts: QuerySet[Host]) -> list[tuple[Host, Truth]]:
