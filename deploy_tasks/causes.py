@@ -175,8 +175,14 @@ def telling(output: str, *, usual: Container[str] = (), names: Iterable[str] = (
 
     None does whose `shape` is ``usual``; ``names`` are those of the host that printed it.
     """
-    lines = _telling(output)
-    return next((line for line in lines if not usual or shape(line, names) not in usual), "")
+    common: set[str] = set()
+    for line in _telling(output):
+        if line in common:
+            continue
+        if not usual or shape(line, names) not in usual:
+            return line
+        common.add(line)
+    return ""
 
 
 def last(output: str) -> str:
