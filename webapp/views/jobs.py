@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from deploy_tasks import causes, revisions
+from deploy_tasks import causes, floors, revisions
 from deploy_tasks.models import Attempt, Event, Job
+from deploy_tasks.recipes.schema import Recipe
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.states import JOB_ENDED, AttemptKind, AttemptState
 from deploy_tasks.times import iso
@@ -35,6 +36,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     page = {
         "job": report,
         "steps": revisions.step_names(job.revision),
+        "rules": _rules(revisions.recipe_of(job.revision)),
         "activity": activity(job),
         "cancelled": job.cancelled,
         "marks": causes.MARKS,
@@ -59,6 +61,15 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
     told["broker"] = None if job.state in JOB_ENDED else broker.watch.trouble
     told["calls"] = calls_of(job, request.user)
     return render(request, "job.html", told)
+
+
+def _rules(recipe: Recipe) -> dict[str, Any]:
+    """Of each step what a person has to know who says what became of it."""
+    felt = floors.felt(recipe)
+    return {
+        step.name: {"repeat": step.repeat, "always": step.always, "felt": n in felt}
+        for n, step in enumerate(recipe.steps)
+    }
 
 
 def _again(request: HttpRequest, job: Job) -> str | None:

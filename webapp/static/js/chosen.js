@@ -1,6 +1,8 @@
 // The host that one looks at: its log beside the others, and the orders that are for it alone.
 
 import { Clip } from "./clip.js";
+import { setText } from "./dom.js";
+import { leadsTo } from "./doubt.js";
 import { LogPane } from "./log.js";
 import { Past } from "./past.js";
 import * as place from "./place.js";
@@ -143,11 +145,19 @@ export class Chosen {
     if (!host) return;
     this.#retrying.paint(this.name, can, this.#on.told([this.name])?.[0]);
     byId("leave-out").hidden = !can.includes("skip") || !LEFT_OUT.includes(host.state);
-    byId("answer").hidden = !can.includes("answer") || host.state !== "unknown";
+    this.#paintAnswer(can, host);
   }
 
   tick(now) {
     this.#log.tick(now);
+  }
+
+  #paintAnswer(can, { step, state }) {
+    const form = byId("answer");
+    form.hidden = !can.includes("answer") || state !== "unknown";
+    const { offered, refused } = leadsTo({ step, ...this.#page.rules[step] }, 1);
+    form.querySelector("[value=it_did_not_run]").hidden = !offered.includes("it_did_not_run");
+    setText(byId("answer-refused"), refused);
   }
 
   #takeOrders() {

@@ -108,7 +108,7 @@ const causes = new Causes(byId("causes"), {
 });
 const hanging = new Hanging(byId("hanging"), { onShow: showSlow, onPick: pick });
 const aside = new Aside({ model, orders });
-const answers = new Answers({ orders, url: page.urls.job });
+const answers = new Answers({ page, model, orders });
 const fleet = new Fleet(
   { model, here },
   {
