@@ -451,10 +451,12 @@ def unknown(job: Job) -> HostRun:
 def test_an_answer_that_it_ran_goes_on_with_the_next_step(game: Game, mira: User) -> None:
     job = start(mira, hosts=["eu-1"])
     run = unknown(job)
+    job.host_runs.update(down=True)
     assert job.state == "halted"
     orders.answer(job, by=mira, hosts=["eu-1"], answer="it_ran", note="saw it")
     run.refresh_from_db()
     assert (run.state, run.step, run.attempts.get().state) == ("queued", 1, "succeeded")
+    assert not run.down, "how it is, its end will tell"
     job.refresh_from_db()
     assert job.state == "running"
 

@@ -204,6 +204,7 @@ def _findings(job: Job, tally: Tally, *, limit: int | None) -> Findings:
         unreachable=tally.unreachable,
         down=tally.down,
         broken=tally.broken,
+        doubted=tally.doubted,
         slow=len(slow),
         excluded=tally.excluded.total(),
         limit=limit,

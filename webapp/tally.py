@@ -34,6 +34,7 @@ class Tally:
         self.unreachable = 0
         self.down = 0
         self.broken = 0  # of those that failed, down
+        self.doubted = 0  # of those that are unknown, down
         #: Those that can be left out; the same where hosts stage ahead of the switch.
         self.to_leave_out = self.to_leave_out_ahead = 0
         #: Those on which something may stand that can be taken back.
@@ -117,6 +118,8 @@ def _told(
         tally.down += down
         if state in HOST_FAILED:
             tally.broken += down
+        elif state == HostRunState.UNKNOWN:
+            tally.doubted += down
         tally.excluded[batch] += excluded
         if state not in HOST_ENDED:
             tally.unreachable += unreachable

@@ -17,14 +17,15 @@ from deploy_tasks.states import HOST_ACTIVE, HOST_ENDED, JOB_ENDED, HostRunState
 class Findings:
     """What is to be said beside the counts of states, all of this job: hosts that are out of
     reach, down, or much slower than usual; of those that failed, how many are down (``broken``) and
-    how many were set aside (``excluded``); how many may fail (``limit``; None: any number), and
-    about how many seconds are left (None: nobody knows); the number of the job that takes it
-    back; whether its hosts stage ahead of the switch, and whether a person has to say if it begins
-    with hosts that are not fit."""
+    how many were set aside (``excluded``); of those that are unknown, how many are down
+    (``doubted``); how many may fail (``limit``; None: any number), and about how many seconds are
+    left (None: nobody knows); the number of the job that takes it back; whether its hosts stage
+    ahead of the switch, and whether a person has to say if it begins with hosts that are unfit."""
 
     unreachable: int = 0
     down: int = 0
     broken: int = 0
+    doubted: int = 0
     slow: int = 0
     excluded: int = 0
     limit: int | None = None
@@ -206,18 +207,20 @@ def _findings(
     total = sum(batch.hosts for batch in batches)
     limited = _limited(found)
     failed = sum(batch.failed for batch in batches)
+    unknown = count(HostRunState.UNKNOWN)
     staged = 0 if first == HostRunState.STAGED else count(HostRunState.STAGED)
     further = [
         (0 if quiet else count(HostRunState.SKIPPED), _("%(count)d skipped")),
         (failed, _("%(count)d failed") + limited),
         (found.broken, _down_of(failed, found.broken)),
         (count(HostRunState.ROLLED_BACK), _("%(count)d of them rolled back")),
-        (count(HostRunState.UNKNOWN), _("%(count)d unknown")),
+        (unknown, _("%(count)d unknown")),
+        (found.doubted, _down_of(unknown, found.doubted)),
         (count(HostRunState.CANCELLED), _("%(count)d cancelled")),
         (0 if quiet else count(*HOST_ACTIVE), _("%(count)d running")),
         (staged, _("%(count)d staged")),
         (found.unreachable, _("%(count)d unreachable")),
-        (found.down - found.broken, _("%(count)d down")),
+        (found.down - found.broken - found.doubted, _("%(count)d down")),
         (found.slow, _("%(count)d slow")),
     ]
     said = [
@@ -231,7 +234,7 @@ def _findings(
 
 
 def _down_of(failed: int, down: int) -> str:
-    """They are counted once: of those that failed."""
+    """They are counted once: of those that failed, or are unknown."""
     if down < failed:
         return _("%(count)d of them down")
     return ngettext("which is down", "all of them down", failed)

@@ -56,7 +56,7 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
         decide(job, all_lost, AttemptState.SUCCEEDED, IT_RAN)
         steps |= _after(job, lost)
     for step, ids in _by_value(steps).items():
-        fenced: dict[str, Any] = {"fence": F("fence") + 1, "step": step}
+        fenced: dict[str, Any] = {"fence": F("fence") + 1, "step": step, "down": False}
         journal.move_host_runs(job, ids, UNKNOWN, HostRunState.QUEUED, **fenced)
     # What the last plan came to is decided: nobody asks about it again.
     HostRun.objects.filter(pk__in=[pk for pk, found in lost.items() if found]).update(plan="")

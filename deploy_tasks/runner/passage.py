@@ -287,10 +287,12 @@ class Passage:
         return _("left to undo by hand: %s") % ", ".join(step.name for step in left)
 
     def _leave_unknown(self, unknown: Unknown, *, activity: str = "") -> None:
-        self._story.end(HostRunState.UNKNOWN, reason=str(unknown), activity=activity)
+        down = self._is_down(HostRunState.UNKNOWN)
+        self._story.end(HostRunState.UNKNOWN, reason=str(unknown), activity=activity, down=down)
 
     def _is_down(self, state: HostRunState) -> bool:
-        """It ended badly after the first step that players feel, and that was not undone."""
+        """It ended badly, or nobody knows how, after the first step that players feel, and that
+        was not undone."""
         if state == HostRunState.ROLLED_BACK:
             return False
         felt = floors.felt(self._recipe)

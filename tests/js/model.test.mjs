@@ -88,6 +88,15 @@ test("a host failed in the step that broke, wherever its undo has led it since",
   assert.equal(tell(job.hosts.get("eu-1"))[0], "failed in unpack");
 });
 
+test("a host that was stopped, and of which nobody knows the outcome, is down", () => {
+  const job = model(host("eu-1", { state: "running", step: "health", started_at: AT }));
+  job.apply([{ s: 11, h: "eu-1", k: "host", to: "unknown", down: true, at: AT }]);
+  assert.deepEqual([job.troubles().down, job.troubles().doubted], [1, 1]);
+  assert.equal(tell(job.hosts.get("eu-1"))[0], "down: what became of health must be answered");
+  job.apply([{ s: 12, h: "eu-1", k: "host", to: "queued", at: AT }]);
+  assert.equal(job.troubles().down, 0, "it is answered for, and goes on");
+});
+
 test("a lost link shows, and is no outcome", () => {
   const job = model(host("eu-1", { state: "running", started_at: AT }));
   job.apply([{ s: 11, h: "eu-1", k: "link", to: "unreachable", reason: "no route", at: AT }]);

@@ -17,7 +17,7 @@ BREAKABLE = """\
 recipe: breakable
 steps:
   - {name: look, optional: true, run: "echo look >>count; test ! -e blind"}
-  - {name: stop, repeat: never, run: echo stop >>count}
+  - {name: stop, repeat: never, disruptive: true, run: echo stop >>count}
   - {name: work, run: "echo work >>count; test ! -e broken"}
   - {name: tidy, always: true, optional: true, run: "echo tidy >>count; test ! -e dusty"}
 """
@@ -85,8 +85,9 @@ def test_a_failure_is_a_failure_whatever_its_worker_was_about_when_it_was_gone(
 def test_a_last_thing_that_did_run_is_no_step_forward(game: Game, host: FleetHost) -> None:
     run = failed(game, host)
     run.attempts.filter(name="tidy").update(state="lost", reason="all was dark")
-    before_its_end(run, error=run.error)
+    before_its_end(run, error=run.error, down=False)
     until(lambda: run.job.host_runs.get().state == "unknown", "nobody can know")
+    assert run.job.host_runs.get().down, "nobody brought up what was stopped"
     orders.answer(run.job, by=mira(), hosts=[host.name], answer="it_ran")
     until(ended(run.job, "failed"), "the work has failed all the same")
     retried(run.job)

@@ -98,8 +98,10 @@ def test_who_waits_for_an_answer_comes_first_then_causes_then_hosts(
     left(job, "silent", HostRunState.RUNNING, link=Link.UNREACHABLE, link_since=now)
     left(job, "off-old", error="no route", down=True, ended_at=now - timedelta(hours=1))
     left(job, "off-new", error="too old", down=True, ended_at=now)
-    left(job, "asked", HostRunState.UNKNOWN, reason="the worker died")
+    left(job, "asked", HostRunState.UNKNOWN, reason="the worker died", down=True)
     said = text(browser(viewer).get("/"))
+    assert "3 hosts are down." in said
+    assert "1 unknown, which is down" in said
     places = ["Waits for an answer", "asked", "the worker died", "Failed in the last 24 hours"]
     places += ["Needs a person", "off-new", "off-old", "silent", "up-new", "up-old", "Versions"]
     at = 0

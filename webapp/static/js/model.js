@@ -165,20 +165,22 @@ export class JobModel {
     return [...found].sort(order).map(([value, hosts]) => ({ value, hosts }));
   }
 
-  /** Hosts that cannot be reached now, those that are down, and of those that failed, which are down
-   * and which were set aside. */
+  /** Hosts that cannot be reached now, those that are down; of those that failed, which are down
+   * and which were set aside; of those that are unknown, which are down. */
   troubles() {
     let unreachable = 0;
     let down = 0;
     let broken = 0;
+    let doubted = 0;
     let excluded = 0;
     for (const host of this.hosts.values()) {
       if (host.shown === "unreachable") unreachable += 1;
       if (host.down) down += 1;
       if (host.down && FAILED.has(host.state)) broken += 1;
+      if (host.down && host.state === "unknown") doubted += 1;
       if (host.excluded && FAILED.has(host.state)) excluded += 1;
     }
-    return { unreachable, down, broken, excluded };
+    return { unreachable, down, broken, doubted, excluded };
   }
 
   /** How many hosts failed and count as failed. */

@@ -73,7 +73,12 @@ export function tell(host, { now = Date.now(), why = "" } = {}) {
     case "unknown":
       return [
         step
-          ? fill(gettext("unknown: what became of %(step)s must be answered"), { step })
+          ? fill(
+              host.down
+                ? gettext("down: what became of %(step)s must be answered")
+                : gettext("unknown: what became of %(step)s must be answered"),
+              { step },
+            )
           : gettext("unknown"),
         host.error || host.reason,
       ];

@@ -7,7 +7,7 @@ import { duration, fill, gettext, ngettext } from "./words.js";
 /**
  * @param job state, cancelled, start_at, created_at, started_at, ended_at, rolled_back_by
  * @param batches [{n, counts, gate?}] @param situation counts of hosts that are `unreachable`, `down` and
- * `slow`; of those that failed, how many are down (`broken`) and were set aside (`excluded`); how many may fail (`limit`, null: any number); seconds `left` (null: who knows);
+ * `slow`; of those that failed, how many are down (`broken`) and were set aside (`excluded`); of those unknown, are down (`doubted`); how many may fail (`limit`, null: any number); seconds `left` (null: who knows);
  * `unfit`: a person has to say whether it begins with hosts that are not fit; `now`, milliseconds
  */
 export function verdict(job, batches, situation) {
@@ -16,7 +16,7 @@ export function verdict(job, batches, situation) {
     .join("");
 }
 
-const NOTHING = { unreachable: 0, down: 0, broken: 0, slow: 0, excluded: 0, limit: null, left: null, unfit: false };
+const NOTHING = { unreachable: 0, down: 0, broken: 0, doubted: 0, slow: 0, excluded: 0, limit: null, left: null, unfit: false };
 
 /** The sentence in pieces, `{text, tone}`; tone is "", "strong", "failed" or "slow". */
 export function pieces(job, batches, { now = Date.now(), ...given } = {}) {
@@ -165,23 +165,25 @@ function bounds(limit, excluded) {
 function findings(
   done,
   batches,
-  { first = "succeeded", unreachable, down, broken, slow, excluded, limit, left, quiet },
+  { first = "succeeded", unreachable, down, broken, doubted, slow, excluded, limit, left, quiet },
 ) {
   const over = (...states) => batches.reduce((sum, batch) => sum + count(batch.counts, states), 0);
   const total = batches.reduce((sum, batch) => sum + count(batch.counts), 0);
   const failed = over(...FAILED);
+  const unknown = over("unknown");
   const limited = [{ text: bounds(limit, excluded), tone: "" }].filter(({ text }) => text);
   const further = [
     [quiet ? 0 : over("skipped"), gettext("%(count)d skipped"), ""],
     [failed, gettext("%(count)d failed"), "failed", ...limited],
     [broken, downOf(failed, broken), "failed"],
     [over("rolled_back"), gettext("%(count)d of them rolled back"), ""],
-    [over("unknown"), gettext("%(count)d unknown"), "strong"],
+    [unknown, gettext("%(count)d unknown"), "strong"],
+    [doubted, downOf(unknown, doubted), "failed"],
     [over("cancelled"), gettext("%(count)d cancelled"), ""],
     [quiet ? 0 : over(...HOST_ACTIVE), gettext("%(count)d running"), ""],
     [first === "staged" ? 0 : over("staged"), gettext("%(count)d staged"), ""],
     [unreachable, gettext("%(count)d unreachable"), ""],
-    [down - broken, gettext("%(count)d down"), "failed"],
+    [down - broken - doubted, gettext("%(count)d down"), "failed"],
     [slow, gettext("%(count)d slow"), "slow"],
   ];
   return [
@@ -193,7 +195,7 @@ function findings(
   ];
 }
 
-/** They are counted once: of those that failed. */
+/** They are counted once: of those that failed, or are unknown. */
 function downOf(failed, down) {
   return down < failed ? gettext("%(count)d of them down") : ngettext("which is down", "all of them down", failed);
 }
