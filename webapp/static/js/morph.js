@@ -16,9 +16,9 @@ export function release() {
 /**
  * Change `old` into `fresh`, which is used up. Children are told apart by their id or data-key;
  * what is marked data-kept is the page's own. Nothing comes or goes before what a person points at
- * or is in. Gives whether something was held back for that.
+ * or is in, nor in what stands above it (`firm`). Gives whether something was held back for that.
  */
-export function morph(old, fresh) {
+export function morph(old, fresh, firm = false) {
   if (old.isEqualNode(fresh)) return false;
   if (old.nodeType !== Node.ELEMENT_NODE) {
     old.data = fresh.data;
@@ -26,18 +26,19 @@ export function morph(old, fresh) {
   }
   if (old.dataset.kept !== undefined) return false;
   dress(old, fresh);
-  return fill(old, fresh);
+  return fill(old, fresh, firm);
 }
 
-function fill(old, fresh) {
+function fill(old, fresh, firm) {
   const before = named(old.childNodes);
   const after = named(fresh.childNodes);
-  const still = holdsStill(old, before, after);
+  const used = pointedAt(old);
+  const still = firm ? elements(before) !== elements(after) : holdsStill(used, before, after);
   let held = still;
   let next = old.firstChild;
   for (const [name, node] of after) {
     const known = before.get(name);
-    if (known) held = morph(known, node) || held;
+    if (known) held = morph(known, node, firm || isAbove(known, used)) || held;
     if (still) continue;
     if (known && known === next) next = next.nextSibling;
     else old.insertBefore(known ?? document.adoptNode(node), next);
@@ -46,17 +47,29 @@ function fill(old, fresh) {
   return held;
 }
 
-/** Would the child that a person points at, or is in, get another place? */
-function holdsStill(old, before, after) {
-  if (performance.now() - moved > RESTS_AFTER) return false;
-  const used = [...old.children].find((child) => child.matches(":hover, :focus-within"));
+/** The child that a person points at, or is in. */
+function pointedAt(old) {
+  if (performance.now() - moved > RESTS_AFTER) return undefined;
+  return [...old.children].find((child) => child.matches(":hover, :focus-within"));
+}
+
+function isAbove(node, used) {
+  if (!used || node === used || node.nodeType !== Node.ELEMENT_NODE) return false;
+  return node.getBoundingClientRect().bottom <= used.getBoundingClientRect().top;
+}
+
+/** Would the child in use get another place? */
+function holdsStill(used, before, after) {
   if (!used) return false;
-  const upTo = (children) => {
-    const names = [...children].filter(([, node]) => node.nodeType === Node.ELEMENT_NODE);
-    const place = names.findIndex(([name]) => before.get(name) === used);
-    return names.slice(0, place + 1).map(([name]) => name);
-  };
-  return upTo(before).join() !== upTo(after).join();
+  const isUsed = (name) => before.get(name) === used;
+  return elements(before, isUsed) !== elements(after, isUsed);
+}
+
+/** The names of those that are elements, to the last one; none where that one is not there. */
+function elements(children, isLast) {
+  const all = [...children].filter(([, node]) => node.nodeType === Node.ELEMENT_NODE);
+  const names = all.map(([name]) => name);
+  return (isLast ? names.slice(0, names.findIndex(isLast) + 1) : names).join();
 }
 
 /** Children by name: their own, or their kind and place among those that have none. */
