@@ -165,3 +165,13 @@ def test_the_dashboard_counts_versions_and_what_is_to_go(squid: Game, viewer: Us
     said = text(browser(viewer).get("/"))
     assert "squid 3 2.0 1.0 1 2.0 1 not seen yet 2 – 2 to go" in said
     assert "2 to go" in said
+
+
+def test_no_number_of_failed_hosts_crowds_out_one_that_waits_for_an_answer(
+    squid: Game, viewer: User
+) -> None:
+    job = factories.job(squid, state=JobState.HALTED)
+    for n in range(25):
+        left(job, f"far-{n:02}", error="no" + " space" * n, down=True, ended_at=timezone.now())
+    left(job, "asked", HostRunState.UNKNOWN, reason="the worker died")
+    assert "the worker died" in text(browser(viewer).get("/"))
