@@ -88,6 +88,7 @@ def test_a_plan_is_told_in_a_screen() -> None:
         "excluded": [],
         "refusals": [{"reason": "no worker"}],
         "drifted": [],
+        "down": [{"host": "h3", "reason": "is down, and others wait for its place"}],
     }
     assert list(plan_lines(plan)) == [
         "squid 2.0 by recipe steps r1",
@@ -95,4 +96,5 @@ def test_a_plan_is_told_in_a_screen() -> None:
         "Steps: stage, stop (players feel it)",
         "Skipped: h20: already at it",
         "Refused: no worker",
+        "Down: h3: is down, and others wait for its place",
     ]
