@@ -356,7 +356,11 @@ def test_a_step_that_must_never_be_repeated_is_not(mira: User) -> None:
         orders.retry(job, by=mira)
 
 
-def test_what_a_retry_does_not_come_to_again_keeps_nobody_from_it(mira: User) -> None:
+@pytest.mark.parametrize("stopped_at", [0, 1])
+def test_what_a_retry_does_not_come_to_again_keeps_nobody_from_it(
+    mira: User, stopped_at: int
+) -> None:
+    """Also where the job was cancelled while it failed: the host stands at that step still."""
     text = """\
 recipe: once
 steps:
@@ -368,7 +372,7 @@ steps:
     factories.host(game, "eu-1")
     job = start(mira)
     finish(job, eu_1="failed")
-    HostRun.objects.update(step=1)
+    HostRun.objects.update(step=stopped_at)
     run = job.host_runs.get()
     for n, name in enumerate(("announce", "start")):
         Attempt.objects.create(
@@ -377,6 +381,7 @@ steps:
     with pytest.raises(OrderRefused, match="must never be repeated"):
         orders.retry(job, by=mira, from_step="announce")
     assert orders.retry(job, by=mira).state == "running"
+    assert job.host_runs.get().step == 1
 
 
 def test_a_retry_does_not_go_back_over_what_must_not_be_repeated(mira: User) -> None:
