@@ -341,14 +341,19 @@ def test_a_host_that_is_down_stays_counted_through_every_retry(game: Game, mira:
     assert (run.state, run.out) == ("waiting", True)
 
 
-def test_a_step_that_must_never_be_repeated_is_not(mira: User) -> None:
-    game = factories.game(
-        text="recipe: once\nsteps:\n  - {name: wipe, run: rm world, repeat: never}\n"
-    )
+def ended(by: User, recipe: str, state: str) -> Job:
+    """A job of one host that has ended so."""
+    game = factories.game(text=recipe)
     factories.release(game)
     factories.host(game, "eu-1")
-    job = start(mira)
-    finish(job, eu_1="failed")
+    job = start(by)
+    finish(job, eu_1=state)
+    return job
+
+
+def test_a_step_that_must_never_be_repeated_is_not(mira: User) -> None:
+    text = "recipe: once\nsteps:\n  - {name: wipe, run: rm world, repeat: never}\n"
+    job = ended(mira, text, "failed")
     Attempt.objects.create(
         host_run=job.host_runs.get(), uid="p.1", step=0, name="wipe", number=1, state="failed"
     )
@@ -367,11 +372,7 @@ steps:
   - {name: announce, run: say, repeat: never, optional: true}
   - {name: start, run: start}
 """
-    game = factories.game(text=text)
-    factories.release(game)
-    factories.host(game, "eu-1")
-    job = start(mira)
-    finish(job, eu_1="failed")
+    job = ended(mira, text, "failed")
     HostRun.objects.update(step=stopped_at)
     run = job.host_runs.get()
     for n, name in enumerate(("announce", "start")):
@@ -391,11 +392,7 @@ steps:
   - {name: wipe, run: rm world, repeat: never}
   - {name: start, run: start}
 """
-    game = factories.game(text=text)
-    factories.release(game)
-    factories.host(game, "eu-1")
-    job = start(mira)
-    finish(job, eu_1="failed")
+    job = ended(mira, text, "failed")
     HostRun.objects.update(step=1)
     with pytest.raises(OrderRefused, match="“wipe” stands on eu-1"):
         orders.retry(job, by=mira, from_step="wipe")
@@ -410,11 +407,7 @@ steps:
   - {name: wipe, run: rm world, repeat: never}
   - {name: start, run: start}
 """
-    game = factories.game(text=text)
-    factories.release(game)
-    factories.host(game, "eu-1")
-    job = start(mira)
-    finish(job, eu_1="rolled_back")
+    job = ended(mira, text, "rolled_back")
     run = job.host_runs.get()
     tried = [("stop", 0, "do", "succeeded"), ("wipe", 1, "do", "succeeded")]
     tried += [("start", 2, "do", "failed"), ("stop", 0, "undo", "succeeded")]

@@ -134,12 +134,9 @@ def _told(cause: CauseReport) -> str:
 def _unlike_since(job: Job, cause: CauseReport) -> str | None:
     """The first step in which they are unlike others, where a retry may go back there."""
     names = revisions.step_names(job.revision)
-    begins = [names.index(one["again"]) if one["again"] else len(names) for one in cause["hosts"]]
+    begins = {names.index(one["again"]) if one["again"] else len(names) for one in cause["hosts"]}
     place = min((names.index(one["step"]) for one in cause["differs"]), default=len(names))
-    if place >= min(begins) or job.rolls_back_id:
-        return None
-    over = revisions.recipe_of(job.revision).steps[place : max(begins)]
-    return names[place] if all(one.repeat != "never" for one in over) else None
+    return names[place] if all(_may_go_back(job, place, begin) for begin in begins) else None
 
 
 def again(job: Job, step: int) -> str | None:
@@ -151,10 +148,14 @@ def again(job: Job, step: int) -> str | None:
 
 def _back_to(job: Job, step: int, why: Why) -> str | None:
     """The step in which the cause stands, where a retry may go back to it."""
-    if job.rolls_back_id or why.place is None or why.place >= step:
-        return None
-    over = revisions.recipe_of(job.revision).steps[why.place : step]
-    return why.found_in if all(one.repeat != "never" for one in over) else None
+    may = why.place is not None and _may_go_back(job, why.place, step)
+    return why.found_in if may else None
+
+
+def _may_go_back(job: Job, place: int, step: int) -> bool:
+    """Whether a retry of what stands at ``step`` may begin at ``place``, before it."""
+    over = revisions.recipe_of(job.revision).steps[place:step]
+    return place < step and not job.rolls_back_id and all(one.repeat != "never" for one in over)
 
 
 def _undo(run: "_Failed", why: Why) -> UndoReport | None:
