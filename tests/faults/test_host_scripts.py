@@ -74,6 +74,10 @@ class Plan:
     def report(self) -> frames.RunnerReport:
         return report(self.process, self.nonce)
 
+    def told(self, word: str, what: str) -> frames.RunnerReport:
+        """That report itself: the next may say for a moment that the log is written still."""
+        return until(lambda: report if (report := self.report()).word == word else None, what)
+
     def attach(self) -> None:
         self.process.communicate(timeout=10)
         program = commands.attach(self.id, self.nonce, 0, follower=self.host.follower)
@@ -215,11 +219,11 @@ def test_the_script_of_a_killed_runner_is_an_orphan_and_ends_by_itself(
     plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
     script = plan.script
     os.kill(plan.runner, signal.SIGKILL)
-    until(lambda: plan.report().word == "orphan", "that is told")
+    plan.told("orphan", "that is told")
     plan.go_on()
     until(lambda: gone(script), "the script ends")
-    until(lambda: plan.report().word == "dead", "that is told")
-    assert [slot[:2] for slot in plan.report().slots] == [("S", "1")]
+    dead = plan.told("dead", "that is told")
+    assert [slot[:2] for slot in dead.slots] == [("S", "1")]
     log = plan.path / "log"
     until(lambda: log.read_bytes().endswith(b"began\nover\n"), "its relay has written all")
     assert not (host.home / "never").exists()
@@ -239,7 +243,7 @@ def test_a_runner_that_was_stopped_notes_the_end_of_a_cancelled_step(
 def test_the_limit_of_an_orphan_is_kept(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 2)).wait_until_begun()
     os.kill(plan.runner, signal.SIGKILL)
-    until(lambda: plan.report().word == "dead", "its watchdog ends it")
+    plan.told("dead", "its watchdog ends it")
     plan.leave()
 
 
@@ -247,7 +251,7 @@ def test_an_orphan_can_be_cancelled(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 60)).wait_until_begun()
     os.kill(plan.runner, signal.SIGKILL)
     assert b"H wished" in plan.run(commands.cancel(plan.id, plan.nonce))
-    until(lambda: plan.report().word == "dead", "its watchdog ends it")
+    plan.told("dead", "its watchdog ends it")
     plan.leave()
 
 
@@ -260,7 +264,7 @@ def test_a_runner_that_was_killed_with_all_it_had_is_dead(launch: Launch, host: 
     os.killpg(script, signal.SIGKILL)
     until(lambda: gone(script), "it is gone")
     plan.attach()
-    until(lambda: plan.report().word == "dead", "that is told")
+    plan.told("dead", "that is told")
     plan.leave()
 
 
@@ -292,17 +296,23 @@ def test_a_pid_that_was_given_again_is_not_taken_for_the_runner(
         text = (plan.path / name).read_text()
         (plan.path / name).write_text(re.sub(rf"\b{was}\b", str(os.getpid()), text))
     # Its relay may be at work still.
-    until(lambda: plan.report().word == "dead", "that is told")
+    plan.told("dead", "that is told")
     plan.go_on()
     plan.leave()
 
 
 def test_another_boot_is_told(launch: Launch, host: HostShell) -> None:
+    """After one nobody writes the log of a plan, whoever seems to."""
     plan = launch(host, Script(HELD, 60)).wait_until_begun()
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     text = (plan.path / "st").read_text()
     (plan.path / "st").write_text(text.replace(boot, "0" * len(boot)))
+    relay = plan.relay
+    for pid in relay:
+        os.kill(pid, signal.SIGSTOP)
     assert plan.report().word == "rebooted"
+    for pid in relay:
+        os.kill(pid, signal.SIGCONT)
     plan.go_on()
     plan.leave()
 
@@ -314,7 +324,7 @@ def test_a_runner_that_nobody_reaps_is_dead(launch: Launch, dash: HostShell) -> 
         plan = launch(dash, Script(HELD, 60)).wait_until_begun()
         kill = ["kill", "-9", str(plan.runner), str(plan.script)]
         subprocess.run([*inside, *kill], check=True)
-        until(lambda: plan.report().word == "dead", "that is told")
+        plan.told("dead", "that is told")
         plan.process.communicate(timeout=10)
 
 
@@ -337,7 +347,7 @@ def test_an_id_that_was_read_while_it_was_written_ends_nobody(
         wait_for_look(dash)
         file.write_bytes(before)
         plan.run(cancel)
-        until(lambda: plan.report().word == "dead", "its runner is through")
+        plan.told("dead", "its runner is through")
         assert ends(plan.follow()) == [(1, 143, "cancelled")]
 
 
@@ -444,8 +454,8 @@ def test_a_relay_that_is_killed_costs_output_and_no_exit_status(
     until(lambda: any(map(relays, plan.relay)), "its relay has begun, too")
     os.kill(next(filter(relays, plan.relay)), signal.SIGKILL)
     plan.go_on()
-    until(lambda: plan.report().word == "dead", "the runner is through")
-    assert plan.report().slots[-1][:3] == ("E", "1", "3")
+    dead = plan.told("dead", "the runner is through")
+    assert dead.slots[-1][:3] == ("E", "1", "3")
     plan.leave()
 
 
@@ -570,10 +580,9 @@ def test_exit_codes_arrive_from_a_full_disk(launch: Launch, small_disk: Path, sh
     plan = launch(host, Script(HELD, 60), Script("seq 1 100000; exit 5", 60)).wait_until_begun()
     fill(small_disk)
     plan.go_on()
-    until(lambda: plan.report().word == "dead", "the runner is through")
-    told = plan.report()
-    assert [slot[:3] for slot in told.slots if slot[0] == "E"] == [("E", "1", "0"), ("E", "2", "5")]
-    assert told.size == (plan.path / "log").stat().st_size
+    dead = plan.told("dead", "the runner is through")
+    assert [slot[:3] for slot in dead.slots if slot[0] == "E"] == [("E", "1", "0"), ("E", "2", "5")]
+    assert dead.size == (plan.path / "log").stat().st_size
     plan.leave()
 
 
@@ -587,8 +596,8 @@ def test_limits_and_cancels_are_kept_on_a_full_disk(
     fill(small_disk, and_files=True)
     if why == "cancelled":
         assert b"H wished" in plan.run(commands.cancel(plan.id, plan.nonce))
-    until(lambda: plan.report().word == "dead", "the runner is through")
-    (end,) = (slot for slot in plan.report().slots if slot[0] == "E")
+    dead = plan.told("dead", "the runner is through")
+    (end,) = (slot for slot in dead.slots if slot[0] == "E")
     assert (end[2], end[4]) == ("143", why)
     plan.leave()
 
@@ -601,8 +610,8 @@ def test_what_is_done_already_is_skipped_on_a_full_disk(
     plan = launch(host, Script(HELD, 60), Script("exit 9", 60, done_if="true")).wait_until_begun()
     fill(small_disk)
     plan.go_on()
-    until(lambda: plan.report().word == "dead", "the runner is through")
-    assert plan.report().slots[-1][::2] == ("E", "0", "skipped")
+    dead = plan.told("dead", "the runner is through")
+    assert dead.slots[-1][::2] == ("E", "0", "skipped")
     plan.leave()
 
 
