@@ -119,31 +119,10 @@ def _begins(
         )
     if from_step is not None:
         return dict.fromkeys(runs, _step_number(job, from_step))
-    stopped = _stopped(job, runs)
     return {
-        run: min(step, _step_number(job, back[run.name])) if run.name in back else step
-        for run, step in stopped.items()
+        run: min(run.step, _step_number(job, back[run.name])) if run.name in back else run.step
+        for run in runs
     }
-
-
-def _stopped(job: Job, runs: Iterable[HostRun]) -> dict[HostRun, int]:
-    """The step at which each stands: behind one that it may do without and must not do again, and
-    that failed as it was cancelled."""
-    steps = revisions.recipe_of(job.revision).steps
-    once = [n for n, step in enumerate(steps) if step.optional and step.repeat == "never"]
-    if job.rolls_back_id or not once:
-        return {run: run.step for run in runs}
-    failed = Attempt.objects.filter(
-        host_run__in=list(runs), step__in=once, kind=AttemptKind.DO, state=AttemptState.FAILED
-    )
-    tried = set(failed.values_list("host_run", "step"))
-    stopped = {}
-    for run in runs:
-        step = run.step
-        while (run.pk, step) in tried:
-            step += 1
-        stopped[run] = step
-    return stopped
 
 
 def _only(steps: Iterable[str | None]) -> str | None:

@@ -249,7 +249,9 @@ class Passage:
             undo = self._run.activity == UNDOING
         # What takes a job back is not taken back itself.
         undo = undo and not self._run.undoes_id
-        self._story.tell(changes={"error": error, "activity": UNDOING if undo else LEAVING})
+        again = {} if self._run.undoes_id else {"step": self._work.begin_again_at()}
+        activity = UNDOING if undo else LEAVING
+        self._story.tell(changes={"error": error, "activity": activity, **again})
         if self._work.launched:
             try:
                 if undo and await self._take_back() and state != HostRunState.SKIPPED:

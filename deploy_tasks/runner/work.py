@@ -156,6 +156,14 @@ class Work:
         else:
             self._outcomes.refuse_to_guess(plan.attempts)
 
+    def begin_again_at(self) -> int:
+        """The step of a retry: behind one that it may do without and must not do again, and that
+        failed as its job was cancelled."""
+        n = self._run.step
+        step = self._recipe.steps[n] if n < len(self._recipe.steps) else None
+        is_passed = step and step.optional and step.repeat == "never"
+        return n + 1 if is_passed and self._outcomes.given_up(n, AttemptKind.DO) else n
+
     def _go_on_after(self, plan: LivePlan, done: Sequence[int]) -> None:
         if plan.way == Way.FORWARD:
             self._run.step = max([self._run.step, *(n + 1 for n in done)])

@@ -9,6 +9,7 @@ from tests import factories
 from tests.faults.jobs import mira, start
 from tests.runner.world import Worker, count, ended, paused_at_work
 from tests.waiting import until
+from webapp import failures
 
 pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
 
@@ -59,3 +60,26 @@ def test_a_pause_that_is_taken_back_before_the_step_has_ended_is_not_felt(
     (host.home / "go").touch()
     until(ended(job, "succeeded"), "the job succeeds")
     assert count(host) == [f"stop {host.name} ", "work", "start", "tidy"]
+
+
+ONCE = """\
+recipe: once
+steps:
+  - {name: announce, optional: true, repeat: never, run: "echo announce >>count; sleep 60"}
+  - {name: work, run: echo work >>count}
+"""
+
+
+def test_a_retry_goes_on_behind_what_a_cancel_ended_and_must_not_be_done_again(
+    game: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    game.recipe.revisions.create(number=7, text=ONCE, sha256="7" * 64)
+    host = fleet.hosts[0]
+    job = start(game, host)
+    until(lambda: count(host) == ["announce"], "it announces")
+    orders.cancel(job, by=mira(), undo=False)
+    until(ended(job, "cancelled"), "the job is cancelled")
+    assert failures.again(job, job.host_runs.get().step) == "work", "as the button says"
+    orders.retry(job, by=mira())
+    until(ended(job, "succeeded"), "the job succeeds")
+    assert count(host) == ["announce", "work"]
