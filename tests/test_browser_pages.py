@@ -195,7 +195,8 @@ def test_a_retry_from_the_dashboard_shows_at_once(tab: Tab) -> None:
     page = tab.page
     job = scenes.midway(scenes.game("squid", hosts=5), done=0.5)
     page.goto("/")
-    page.locator("#troubled").get_by_role("button", name="Retry").click()
+    with page.expect_request(lambda request: request.headers.get("patchwave-live") == "now"):
+        page.locator("#troubled").get_by_role("button", name="Retry").click()
     expect(page.locator("#headline")).to_contain_text("No host is down.")
     expect(page.locator("#troubled")).to_have_count(0)
     assert not job.host_runs.filter(state=HostRunState.FAILED).exists()

@@ -44,6 +44,14 @@ def test_what_has_changed_is_sent(admin_client: Client, monkeypatch: pytest.Monk
     assert b"1 update is running." in now.content
 
 
+def test_after_an_order_nobody_is_told_how_it_was_before(admin_client: Client) -> None:
+    admin_client.get("/", headers=AGAIN)
+    scenes.midway(scenes.game("paper", hosts=5))
+    assert b"1 update is running." not in admin_client.get("/", headers=AGAIN).content
+    now = admin_client.get("/", headers={live.HEADER: live.NOW})
+    assert b"1 update is running." in now.content
+
+
 def test_whoever_logged_out_is_asked_to_log_in() -> None:
     assert Client().get("/", headers=AGAIN).status_code == 302
 

@@ -17,8 +17,9 @@ from django.utils.translation import get_language
 from webapp import access
 from webapp.recent import Recent
 
-#: The header by which a page asks again.
-HEADER = "Patchwave-Live"
+#: The header by which a page asks again, and what it says after an order that was given there: an
+#: answer that is older would seem to take it back.
+HEADER, NOW = "Patchwave-Live", "now"
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
@@ -32,7 +33,8 @@ def live(view: View) -> View:
         if HEADER not in request.headers:
             return view(request, **place)
         about = (request.get_full_path(), get_language(), access.audience(request.user))
-        body = _answers.get(about, lambda: view(request, **place).content)
+        anew = request.headers[HEADER] == NOW
+        body = _answers.get(about, lambda: view(request, **place).content, anew=anew)
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         answer = HttpResponse(body, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
         return get_conditional_response(request, etag=etag, response=answer) or answer

@@ -1,5 +1,6 @@
 """What was made a moment ago, for all who ask for the same at about the same time."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -21,15 +22,21 @@ class Recent(Generic[T]):
         self._lock = threading.Lock()
         self._kept: dict[Hashable, _Answer[T]] = {}
 
-    def get(self, about: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` gave a moment ago, or gives now; who comes meanwhile waits for it."""
+    def get(self, about: Hashable, make: Callable[[], T], *, anew: bool = False) -> T:
+        """What ``make`` gave a moment ago, or gives now; who comes meanwhile waits for it.
+
+        ``anew``: never what was begun before it was asked for.
+        """
+        asked = time.monotonic()
         with self._lock:
             answer = self._kept.setdefault(about, _Answer())
             while len(self._kept) > KEPT:
                 del self._kept[next(iter(self._kept))]
         with answer.lock:
-            if (begun := time.monotonic()) >= answer.until:
+            begun = time.monotonic()
+            if begun >= answer.until or (anew and answer.begun < asked):
                 answer.made = make()
+                answer.begun = begun
                 made = time.monotonic()
                 answer.until = made + max(FRESH, WORTH * (made - begun))
             return answer.made
@@ -40,4 +47,4 @@ class _Answer(Generic[T]):
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.until = 0.0
+        self.begun = self.until = -math.inf

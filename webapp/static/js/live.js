@@ -17,19 +17,22 @@ let told = new Date();
 let failures = 0;
 let timer = 0;
 let asking = false;
+/** An order was given here: what was told before it is of no use. */
+let given = false;
 
 again();
 document.addEventListener("visibilitychange", ask);
 addEventListener("online", ask);
 document.addEventListener("given", () => {
   release();
+  given = true;
   ask();
 });
 
 function again() {
   // A page without a badge is live only until its question is answered.
   if (!badge && !pending(document)) return;
-  const wait = pending(document) ? WHILE_PENDING : EVERY;
+  const wait = given ? 0 : pending(document) ? WHILE_PENDING : EVERY;
   clearTimeout(timer);
   timer = setTimeout(ask, Math.min(wait * 2 ** failures, LONGEST_PAUSE));
 }
@@ -38,9 +41,11 @@ async function ask() {
   // Nobody looks: the next glance asks.
   if (document.hidden || asking) return;
   asking = true;
+  const since = given ? "now" : "1";
+  given = false;
   try {
     const answer = await fetch(location.href, {
-      headers: { "Patchwave-Live": "1", ...(etag ? { "If-None-Match": etag } : {}) },
+      headers: { "Patchwave-Live": since, ...(etag ? { "If-None-Match": etag } : {}) },
       cache: "no-store",
       redirect: "manual",
       signal: AbortSignal.timeout(ANSWER_WITHIN),
