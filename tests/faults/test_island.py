@@ -18,7 +18,8 @@ from tests.faults.jobs import RECIPE, is_working, make_game, mira, start, wait_f
 from tests.faults.world import COUNT, assert_world_ok, left_on
 from tests.waiting import until
 
-pytestmark = [pytest.mark.ssh, pytest.mark.django_db(transaction=True)]
+#: With the tests of the whole product, which have a network of their own: bin/test.
+pytestmark = [pytest.mark.ssh, pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 #: Seconds.
 TIMER = 1.0
