@@ -102,13 +102,21 @@ class Tab:
             "console",
             lambda said: self.errors.append(said.text) if said.type == "error" else None,
         )
+        self.under_way: set[str] = set()
+        self.page.on("request", lambda request: self.under_way.add(request.url))
+        for over in ("requestfinished", "requestfailed"):
+            self.page.on(over, lambda request: self.under_way.discard(request.url))
 
     def complaints(self) -> list[str]:
         return [*self.errors, *self.page.evaluate("window.violations")]
 
     def open_job(self, job: Job, query: str = "") -> Page:
         self.page.goto(f"/jobs/{job.pk}/{query}")
-        expect(self.page.locator("#link")).to_have_class("badge end live")
+        try:
+            expect(self.page.locator("#link")).to_have_class("badge end live")
+        except AssertionError as error:
+            error.add_note(f"complaints: {self.complaints()}; under way: {self.under_way}")
+            raise
         return self.page
 
     @property

@@ -529,8 +529,11 @@ def test_what_was_given_up_is_found_without_its_directory(launch: Launch, host: 
     plan = launch(host, Script(HELD, 60), Script("touch never", 60)).wait_until_begun()
     wait_for_look(host)
     runner = plan.runner
+    # Else its watchdog might be quicker.
+    processes.send(signal.SIGSTOP, all_of_it := host.pids())
     shutil.rmtree(host.home / ".patchwave")
     assert end(plan) == "busy"
+    processes.send(signal.SIGCONT, all_of_it)
     until(lambda: end(plan) == "quiet" and gone(runner), "its watchdog has ended it")
     assert not (host.home / "never").exists()
     plan.leave()
