@@ -20,6 +20,7 @@ let asking = false;
 /** An order was given here: what was told before it is of no use. */
 let given = false;
 
+say("live", gettext("live"));
 again();
 document.addEventListener("visibilitychange", ask);
 addEventListener("online", ask);

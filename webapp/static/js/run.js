@@ -237,6 +237,7 @@ listen({
   Escape: () => chosen.search.clear() || fleet.showAll(),
   ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => [n, () => score.press(n)])),
 });
+dispatchEvent(new Event("begun"));
 
 // ---- painting
 
