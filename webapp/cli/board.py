@@ -76,7 +76,7 @@ def told(link: Link, *, seq: int, gaps: int) -> str:
     """What is true of the connection."""
     match link:
         case Link.LIVE:
-            return ngettext("live, %d gap", "live, %d gaps", gaps) % gaps
+            return ngettext("live, %d gap", "live, %d gaps", gaps) % gaps if gaps else _("live")
         case Link.BEHIND:
             return _("behind, catching up")
         case Link.RECONNECTING:

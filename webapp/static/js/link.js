@@ -12,15 +12,13 @@ export function paintLink(node, { state, gaps = 0, lag_ms: lag = null, at_seq: s
 function say(state, gaps, lag, seq) {
   switch (state) {
     case "live": {
-      const text = fill(ngettext("live, %(gaps)s gap", "live, %(gaps)s gaps", gaps), {
-        gaps: number(gaps),
-      });
-      return [
-        "live",
-        lag === null
-          ? text
-          : `${text}, ${fill(gettext("%(lag)s ms behind"), { lag: number(Math.round(lag)) })}`,
+      const missed = ngettext("%(gaps)s gap", "%(gaps)s gaps", gaps);
+      const told = [
+        gettext("live"),
+        gaps ? fill(missed, { gaps: number(gaps) }) : "",
+        lag === null ? "" : fill(gettext("%(lag)s ms behind"), { lag: number(Math.round(lag)) }),
       ];
+      return ["live", told.filter(Boolean).join(gettext(", "))];
     }
     case "silent":
       return ["wait", gettext("no answer, checking the connection")];

@@ -78,7 +78,7 @@ export class Orders {
     for (const { state } of this.model.hosts.values()) counts[state] = (counts[state] ?? 0) + 1;
     const waiting = count(counts, ["waiting", "queued", "staged"]);
     const active = count(counts, ["running", "paused", "unknown"]);
-    this.#paintRetry(can, waiting);
+    this.#paintRetry(can, waiting, active);
     this.#paintRollback(can, count(counts, ["succeeded", "failed", "cancelled"]));
     this.#paintHolds(can, batches, waiting, count(counts, ["running"]));
     this.cancel.hidden = !can.includes("cancel") || (this.model.job.cancelled && active === 0);
@@ -94,13 +94,13 @@ export class Orders {
     );
   }
 
-  #paintRetry(can, waiting) {
+  #paintRetry(can, waiting, active) {
     const names = this.model.retryable;
     const n = names.length;
     this.retry.hidden = !can.includes("retry") || (n === 0 && this.model.job.state !== "halted");
     if (n === 0) {
-      const wait = ngettext("%(n)s host waits", "%(n)s hosts wait", waiting);
-      this.#label(this.retry, gettext("Go on"), fill(wait, { n: number(waiting) }));
+      const none = active ? "" : gettext("no host is left: it ends");
+      this.#label(this.retry, gettext("Go on"), waiting ? waits(waiting) : none);
       return;
     }
     const text =
@@ -142,9 +142,7 @@ export class Orders {
     this.#label(this.switch, ...switchLabel(this.ready.staged));
     this.switching.tell(this.ready);
     this.resume.hidden = !can.includes("resume");
-    const hosts = fill(ngettext("%(n)s host waits", "%(n)s hosts wait", waiting), {
-      n: number(waiting),
-    });
+    const hosts = waiting ? waits(waiting) : "";
     this.#label(this.resume, gettext("Resume"), hosts);
     this.pause.hidden = !can.includes("pause");
     this.#label(this.pause, gettext("Pause…"), hosts);
@@ -275,4 +273,8 @@ export class Orders {
     setText(button.firstChild, text);
     setText(button.lastChild, small);
   }
+}
+
+function waits(n) {
+  return fill(ngettext("%(n)s host waits", "%(n)s hosts wait", n), { n: number(n) });
 }

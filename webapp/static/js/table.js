@@ -2,6 +2,7 @@
 
 import { element, setClass, setText } from "./dom.js";
 import { attemptClass } from "./marks.js";
+import { arranged } from "./ranks.js";
 import { HOST_ENDED, isGone, word } from "./states.js";
 import { fill, gettext, number, span } from "./words.js";
 
@@ -13,6 +14,7 @@ export class HostTable {
   constructor(root, { model, onPick, onLook }) {
     Object.assign(this, { root, model, onPick, onLook });
     this.rows = new Map();
+    this.names = [];
     const heads = [gettext("Host"), ...model.steps].map((text) =>
       element("th", { scope: "col" }, text),
     );
@@ -34,7 +36,13 @@ export class HostTable {
     );
     this.body.addEventListener("click", (event) => this.#at(event, onPick));
     this.body.addEventListener("mouseover", (event) => this.#at(event, onLook));
-    this.body.addEventListener("mouseleave", () => onLook(null));
+    this.body.addEventListener("mouseleave", () => {
+      onLook(null);
+      this.list(this.names);
+    });
+    this.body.addEventListener("focusout", ({ relatedTarget: next }) => {
+      if (!this.body.contains(next)) this.list(this.names);
+    });
     this.body.addEventListener("focusin", (event) => {
       this.#at(event, onLook);
       this.#at(event, (name) => this.#stopAt(name));
@@ -42,9 +50,12 @@ export class HostTable {
     this.body.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** The hosts that show, in this order. Rows that stay are kept as they are. */
+  /** The hosts that show: those that failed first, else in this order. Rows that stay are kept as they
+   * are, and where they are while one is at them. */
   list(names) {
-    const shown = names.slice(0, ROWS);
+    this.names = names;
+    const held = this.body.matches(":hover, :focus-within") ? this.order : [];
+    const shown = arranged(names, (name) => this.model.hosts.get(name).state, held).slice(0, ROWS);
     const rest = names.length - shown.length;
     this.more.hidden = rest === 0;
     setText(

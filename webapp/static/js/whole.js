@@ -79,8 +79,7 @@
     node.setAttribute("role", "alert");
     node.append(text, " ", button);
     const badge = document.querySelector("#link, #live");
-    node.className = badge ? "badge end wait lost" : "note error lost";
-    if (badge) badge.hidden = true;
+    node.className = badge ? "badge wait lost" : "note error lost";
     if (badge) badge.after(node);
     else (document.querySelector("main") ?? document.body).prepend(node);
   }
