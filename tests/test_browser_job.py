@@ -324,6 +324,29 @@ def test_whatever_failed_the_hosts_stay_above_the_fold(tab: Tab, large: Job) -> 
     expect(page.locator("#causes .alone .who")).to_be_visible()
 
 
+def test_two_long_causes_show_to_their_buttons(tab: Tab) -> None:
+    job = scenes.midway(scenes.game("moor", hosts=4), state=JobState.FAILED)
+    said = "ERROR: {} is broken" + " and on it goes" * 20 + "\n"
+    for run, what in zip(job.host_runs.order_by("position")[1:3], "ab", strict=True):
+        attempt = run.attempts.latest("pk")
+        run.attempts.filter(pk=attempt.pk).update(state="failed", exit_status=1, log_offset=0)
+        Event.objects.filter(attempt=attempt).delete()
+        attempt.refresh_from_db()
+        output = said.format(f"manifest {what}") + said.format(f"library {what}")
+        scenes.add_output(job, attempt, output.encode())
+        HostRun.objects.filter(pk=run.pk).update(
+            state=HostRunState.FAILED, step=attempt.step, error="step “health” failed", down=True
+        )
+    tab.page.goto(f"/jobs/{job.pk}/")
+    page = tab.page
+    expect(page.locator("#causes li .do")).to_have_count(2)
+    foot = page.locator("#causes").evaluate("it => it.getBoundingClientRect().bottom")
+    for button in page.locator("#causes li .do button").all():
+        box = button.bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= foot
+
+
 def test_a_host_that_has_not_begun_is_left_out(tab: Tab, large: Job) -> None:
     waiting = run_in(large, HostRunState.WAITING)
     page = tab.open_job(large, f"?host={waiting.name}")
@@ -694,6 +717,7 @@ def test_a_text_is_found_in_one_host_and_in_all_of_them(tab: Tab, large: Job) ->
     page.get_by_label("Where to search").select_option("all hosts")
     expect(hits).to_have_count(3)
     expect(page.locator("[data-search=said]")).to_have_text("3 lines")
+    assert page.locator("#log").evaluate("it => it.scrollHeight <= it.clientHeight")
     page.get_by_label("Search the output").press("Enter")
     expect(page.locator("[data-search=said]")).to_have_text("1 of 3")
     expect(hits.first.locator("i")).to_have_class("sq failed")
