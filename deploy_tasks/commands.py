@@ -145,8 +145,7 @@ def launch(
         files |= _files_of(number, script)
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
-        "sick.sh",
-        "launch.sh",
+        *("state.sh", "watch.sh", "sick.sh", "launch.sh"),
         FILES=lay,
         STAGE=stage,
         NOTES="now why probe" if any(script.probe for script in scripts) else "now why",
@@ -158,7 +157,8 @@ def launch(
 
 def attach(plan: str, nonce: str, offset: int, *, follower: Follower = "tail") -> Program:
     """Follow a plan that was launched before, from byte ``offset`` of its log."""
-    return _program(plan, nonce, _source("sick.sh", "attach.sh") + _follow(follower, offset))
+    source = _source("state.sh", "watch.sh", "sick.sh", "attach.sh")
+    return _program(plan, nonce, source + _follow(follower, offset))
 
 
 def abandon(plan: str, nonce: str) -> Program:
@@ -182,7 +182,8 @@ def pause(plan: str, nonce: str) -> Program:
 
 def end(plan: str, nonce: str) -> Program:
     """Ask a plan that nobody follows any more to end: ``quiet`` or ``busy``. Blocks its launch."""
-    return _program(plan, nonce, _source("state.sh", "unfollow.sh", "end.sh", PLAN=plan))
+    source = _source("state.sh", "watch.sh", "unfollow.sh", "end.sh", PLAN=plan)
+    return _program(plan, nonce, source)
 
 
 def left(plan: str) -> tuple[Program, bytes]:
@@ -266,7 +267,7 @@ def _program(plan: str, nonce: str, body: str) -> Program:
 
 def _follow(follower: Follower, offset: int) -> str:
     tail = FOLLOWERS[follower].format(first=offset + 1)
-    return _source("state.sh", "unfollow.sh", "follow.sh", FOLLOWER=tail)
+    return _source("unfollow.sh", "follow.sh", FOLLOWER=tail)
 
 
 def _runner(scripts: Sequence[Script], variables: Variables) -> str:

@@ -9,7 +9,7 @@ unfollow
 mkdir go.1 2>/dev/null
 # Without room for the wish: what has begun is never begun again, and its end can be waited for.
 true >cancel || mv follower cancel || [ -e go.1 ] || exit 75
-case $(state_of_runner 2>/dev/null) in alive|orphan) head_ busy; exit;; esac
+case $(state_of_runner 2>/dev/null) in alive|orphan) try stand_in; head_ busy; exit;; esac
 # Also where its notes are gone. The pattern does not find itself.
 if cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -q "/runs/@PLAN@/[0-9]"
 then head_ busy

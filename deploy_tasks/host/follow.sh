@@ -22,8 +22,11 @@ report() {
   # Or the plan was taken away under us: whoever comes next is told so.
   if ! alive "$follower" || [ ! -e st ]; then exit; fi
   runner=$(state_of_runner 2>/dev/null)
-  # Since another boot nobody writes.
-  case $runner in dead|"") if log_grows; then runner=writing; fi;; esac
+  case $runner in
+    alive|orphan) try stand_in;;
+    # Since another boot nobody writes.
+    dead|"") if log_grows; then runner=writing; fi;;
+  esac
   read -r up _ </proc/uptime
   case $runner in
     alive|starting|writing) printf '\036%s R %s %s\n' "$N" "$runner" "$up";;

@@ -5,31 +5,27 @@
 # them. sh reads one byte at a time: what is read often is kept short; and where it waits for what it
 # starts it need not copy itself first.
 slot() { printf '%-63s\n' "$*" >&8; }
-# In place, where room is reserved: also on a full disk. Only the first line counts.
-write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
-uptime_() { read -r up _ </proc/uptime; }
-# Where no process can be started any more, sh ends; but not where it evaluates by "command".
-try() { command eval '"$@"'; }
-# Without a process to sleep, until the clock's next second.
-nap() {
-  try sleep "$1" && return
-  was=${up%.*}
-  while uptime_; [ "${up%.*}" = "$was" ]; do :; done
-}
-# Who this very process is, and whose child. An id may be given again; with the start it cannot.
+# Who this very process is. An id may be given again; with the start it cannot.
 look_at_self() {
   read -r stat </proc/self/stat
-  me=${stat%% *}
+  runner=${stat%% *}
   set -- ${stat##*) }
-  parent=$2
   shift 19
   ticks=$1
+}
+# It stands in the plan's directory, and is known by that.
+watch() {
+  { cd "$D"; watch_over; } >/dev/null 2>&1 8>&- &
+  watchdog=$!
 }
 finish() {
   records="$records\0036$N Z $1\n"
   tell
-  kill -s KILL "$watchdog"
-  wait "$watchdog"
+  # It ends by itself, a moment later, where its id may be another's.
+  if [ "/proc/$watchdog/cwd" -ef "$D" ]; then
+    kill -s KILL "$watchdog"
+    wait "$watchdog"
+  fi
   exit 0
 }
 
@@ -43,7 +39,7 @@ step() {
   try run "$@"
   status=$?
   note=-
-  read -r whose why <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi
+  read -r whose why _ <"$D/why" && if [ "$whose" = "$1" ]; then note=$why; fi
   # It ended well in the very moment in which it was to be ended.
   if [ "$status" = 0 ] && [ "$note" = cancelled ]; then note=-; fi
   case $note in timeout|cancelled) wait_for_session;; esac
@@ -85,6 +81,8 @@ begin() {
   if [ -e "$D/cancel" ] || [ -e "$D/pause" ]; then finish cancelled; fi
   # What was begun goes on for as long as its directory is there.
   case $1 in 1) true >"$D/go.1";; *) [ -e "$D/go.1" ];; esac || finish abandoned
+  # It may have been killed, or stopped.
+  kill -s CONT "$watchdog" || try watch
   slot S "$1" "$up"
   records="$records\0036$N S $1 $up\n"
 }
@@ -104,40 +102,6 @@ over() {
   finish failed
 }
 
-# What of a session lives, and in which groups beside its first: "timeout" and "set -m" make some.
-# The dead do not count: where nobody reaps, they stay. grep, for sh reads one byte at a time. From
-# the name of a program, which may lie, to the end of the line there are numbers alone.
-look_at_session() {
-  session=$1
-  set -- $(LC_ALL=C grep -hos ") [^ZX] [0-9]* [0-9]* $1 [-0-9 ]\{40,\}$" /proc/[0-9]*/stat)
-  lives=
-  others=
-  if [ $# = 0 ] && ! command -v grep >/dev/null && kill -s 0 -- "-$session"; then lives=yes; fi
-  place=0
-  for word do
-    place=$((place + 1))
-    case $word in ")") place=1;; esac
-    if [ "$place" = 4 ]; then
-      lives=yes
-      case "$others -$session " in *" -$word "*) ;; *) others="$others -$word";; esac
-    fi
-  done
-}
-# Never everybody (-1), nor ourselves (-0). Its first group at once: it may be what keeps us from
-# looking, by starting more and more.
-kill_session() {
-  case $1 in [2-9]*|1?*) ;; *) return;; esac
-  kill -s KILL -- "-$1"
-  look_at_session "$1"
-  kill -s KILL -- $others
-}
-# Of a wait that was killed: one that ends by itself has none.
-end_probe() {
-  if read -r probe _ again <"$D/probe" && [ "$probe" = "$again" ]; then
-    kill_session "$probe"
-    write probe 0
-  fi
-} 2>/dev/null
 # A script was ended; what it has started may take longer, and is ended by the watchdog, too. Not
 # for ever: it may belong to somebody else, or wait for a disk.
 wait_for_session() {
@@ -153,71 +117,6 @@ wait_for_session() {
   fi
 }
 
-# Ends a step that has outlived its limit, also while nobody follows, and one that shall be ended.
-# An id is believed where it stands twice: sh reads byte by byte, and of what is written meanwhile the
-# beginning is of one line and the end of another. Of "1 1234 ..." and "0 0" it may be "1 1": everybody.
-watch_over() {
-  trap '' HUP
-  ending=
-  asked=
-  script=0
-  probe=0
-  while :; do
-    nap 1
-    try look_after_script
-  done
-}
-look_after_script() {
-  uptime_
-  now=${up%.*}
-  look_at_self
-  # Where the file was taken away, the id that it told last may be another's by now.
-  read -r number script limit interrupt started <"$D/now" || script_lives || interrupt=
-  # Of a dead runner only the script is left to be watched.
-  if [ "$parent" != "$runner" ] && ! script_lives; then
-    end_probe
-    if [ "$ending" = "$number" ]; then kill_session "$script"; fi
-    exit
-  fi
-  if [ "${interrupt#*:}" != "$script" ]; then return; fi
-  # What a "wait" asks again and again, and what has to answer in time.
-  if ! read -r probe cut_at again <"$D/probe" || [ "$probe" != "$again" ]; then probe=0; fi
-  if [ "$probe" != 0 ] && [ "$now" -ge "$cut_at" ]; then
-    kill_session "$probe"
-    write probe 0
-  fi
-  if [ "$ending" = "$number" ]; then
-    # Somebody may have stopped it: it could not note the end.
-    if [ "$parent" = "$runner" ]; then kill -s CONT "$runner"; fi
-    if [ "$now" -ge "$kill_at" ]; then kill_session "$script"
-    elif [ "$asked" != "$number" ]; then
-      look_at_session "$script"
-      kill -s TERM -- $others
-      asked=$number
-    fi
-    return
-  fi
-  why=
-  if [ "$now" -ge "$limit" ]; then why=timeout; fi
-  if [ -e "$D/cancel" ]; then
-    if [ "${interrupt%:*}" = now ] || [ -e "$D/force" ]; then why=cancelled; fi
-  fi
-  if [ -z "$why" ]; then return; fi
-  write why "$number $why"
-  ending=$number
-  kill_at=$((now + 10))
-  if [ "$probe" != 0 ]; then kill_session "$probe"; fi
-  # Its other groups in a second: most have none, and many hosts of one machine would look at once.
-  kill -s TERM -- "-$script"
-}
-script_lives() {
-  read -r stat </proc/"$script"/stat || return 1
-  set -- ${stat##*) }
-  case $1 in Z|X) return 1;; esac
-  shift 19
-  [ "$1" = "$started" ]
-}
-
 {
   # A trap with a command, unlike an ignored signal, is not passed on to the scripts.
   trap : HUP PIPE
@@ -226,12 +125,10 @@ script_lives() {
   records=
   variables=@VARIABLES@
   look_at_self
-  runner=$me
   read -r boot </proc/sys/kernel/random/boot_id
   exec 8<>st
   slot M "$runner" "$ticks" "$boot"
-  watch_over >/dev/null 2>&1 8>&- &
-  watchdog=$!
+  watch
   cd
   uptime_
 @STEPS@

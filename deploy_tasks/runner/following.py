@@ -31,6 +31,8 @@ from deploy_tasks.wishes import Wish
 #: second is just below `ssh.session.PING_AFTER`: its answer saves asking for a sign of life.
 ASK_AFTER = 5.0
 ASK_AGAIN = 19.0
+#: A log that never falls silent: whoever answers also ends what nobody else ends any more.
+ASK_ANYWAY = 60.0
 QUESTION = b"\n"
 #: Of silence in spite of questions. What should answer there was killed or hangs: the plan is
 #: followed anew.
@@ -135,7 +137,7 @@ class Follower:
         self._noise = b""
         self._doubts: int | None = None
         self._last_report: frames.RunnerReport | None = None
-        self._read_at = time.monotonic()
+        self._asked_at = self._read_at = time.monotonic()
         self.refusal = ""
         self._sent_before = plan.sent
 
@@ -240,13 +242,14 @@ class Follower:
             vigil = self._vigil if is_calm else None
             data = await channel.listen(max(until - time.monotonic(), 0.0), vigil)
             if data:
-                ask_at = time.monotonic() + ASK_AFTER
+                ask_at = min(time.monotonic() + ASK_AFTER, self._asked_at + ASK_ANYWAY)
                 end = self._take(data)
                 # A host that falls silent now would keep what it said last.
-                del data
+                data = None
                 if end:
                     return end
-                continue
+                if time.monotonic() < ask_at:
+                    continue
             for answer in self._answers(channel):
                 if isinstance(answer, frames.RunnerReport):
                     if end := self._judge(answer, time.monotonic() - began):
@@ -265,6 +268,7 @@ class Follower:
         """Raises TimeoutError where it has not been heard for too long."""
         if time.monotonic() - channel.heard_at > ANSWERS_WITHIN:
             raise TimeoutError(_("the host gave no answer within %s s") % round(ANSWERS_WITHIN))
+        self._asked_at = time.monotonic()
         channel.write(QUESTION, timeout=SEND_LIMIT)
 
     def _answers(self, channel: ssh.Channel) -> list[frames.RunnerReport | frames.HostSum]:

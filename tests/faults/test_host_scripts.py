@@ -44,6 +44,7 @@ class Plan:
         for was, here in (
             (b"kill_at=$((now + 10))", b"kill_at=$((now + %d))" % patience),
             (b"\nnap 1\n", b"\nnap %s\n" % NAP),
+            (b"\nnap 3\n", b"\nnap 1.1\n"),
         ):
             assert text.count(was) == 1
             text = text.replace(was, here)
@@ -60,6 +61,13 @@ class Plan:
     @property
     def runner(self) -> int:
         return int((self.path / "st").read_text().split()[1])
+
+    @property
+    def watchdog(self) -> int:
+        """A child of the runner, as the script is."""
+        children = Path(f"/proc/{self.runner}/task/{self.runner}/children")
+        (watchdog,) = {int(child) for child in children.read_text().split()} - {self.script}
+        return watchdog
 
     @property
     def relay(self) -> list[int]:
@@ -252,6 +260,59 @@ def test_an_orphan_can_be_cancelled(launch: Launch, host: HostShell) -> None:
     os.kill(plan.runner, signal.SIGKILL)
     assert b"H wished" in plan.run(commands.cancel(plan.id, plan.nonce))
     plan.told("dead", "its watchdog ends it")
+    plan.leave()
+
+
+#: What can befall one that watches over a plan.
+LOST = [signal.SIGKILL, signal.SIGSTOP]
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_the_next_step_has_a_watchdog_again(
+    how: signal.Signals, launch: Launch, host: HostShell
+) -> None:
+    plan = launch(host, Script(HELD, 60), Script("sleep 9", 1)).wait_until_begun()
+    os.kill(plan.watchdog, how)
+    plan.go_on()
+    assert ends(plan.follow()) == [(1, 0, "-"), (2, 143, "timeout")]
+    plan.leave()
+
+
+@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize("why", ["timeout", "cancelled"])
+def test_who_follows_stands_in_for_a_watchdog(
+    how: signal.Signals, why: str, launch: Launch, host: HostShell
+) -> None:
+    """A child that ignores the end of its step is ended, too. What stands in needs no link."""
+    text = f"sh -c \"trap '' TERM; sleep 60\" & {HELD}"
+    plan = launch(host, Script(text, 1 if why == "timeout" else 60), patience=1).wait_until_begun()
+    os.kill(plan.watchdog, how)
+    if why == "cancelled":
+        plan.run(commands.cancel(plan.id, plan.nonce))
+    until(lambda: plan.report() and "sleep 1.1" in host.running(), "it is noticed")
+    plan.process.communicate(timeout=10)
+    assert ends(plan.follow()) == [(1, 143, why)]
+    plan.leave()
+
+
+def test_an_orphan_without_a_watchdog_is_ended(launch: Launch, host: HostShell) -> None:
+    plan = launch(host, Script(HELD, 2), patience=1).wait_until_begun()
+    for pid in (plan.watchdog, plan.runner):
+        os.kill(pid, signal.SIGKILL)
+    plan.told("dead", "its limit is kept")
+    plan.leave()
+
+
+def test_who_follows_ends_a_probe_that_hangs_without_a_watchdog(
+    launch: Launch, host: HostShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "CUT_AFTER", 1)
+    probe = Probe(every=0.1, stable_for=0, at_most=60)
+    plan = launch(host, Script("[ -e begun ] || { touch begun; sleep 60; }", 60, probe=probe))
+    plan.wait_until_begun()
+    os.kill(plan.watchdog, signal.SIGKILL)
+    plan.told("dead", "the runner is through")
+    assert ends(plan.follow()) == [(1, 0, "-")]
     plan.leave()
 
 
@@ -507,6 +568,14 @@ def test_what_was_given_up_is_ended_and_nothing_follows_it(launch: Launch, host:
     until(lambda: end(plan) == "quiet", "it is ended")
     assert ends(plan.follow()) == [(1, 143, "cancelled")]
     assert not (host.home / "never").exists()
+    plan.leave()
+
+
+def test_what_was_given_up_is_ended_without_a_watchdog(launch: Launch, host: HostShell) -> None:
+    plan = launch(host, Script(HELD, 60)).wait_until_begun()
+    os.kill(plan.watchdog, signal.SIGKILL)
+    until(lambda: end(plan) == "quiet", "it is ended")
+    assert ends(plan.follow()) == [(1, 143, "cancelled")]
     plan.leave()
 
 

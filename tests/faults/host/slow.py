@@ -39,13 +39,17 @@ def followers(run: HostRun, host: FleetHost) -> tuple[int, int]:
     return int(shell), int(reads)
 
 
-def kill_runner(run: HostRun, host: FleetHost, *, and_script: bool = True) -> None:
-    """As the kernel does it when memory runs out."""
+def kept(run: HostRun, host: FleetHost) -> tuple[int, int]:
+    """The runner, and the script that runs."""
     run.refresh_from_db()
     plan = slots(run, host).parent
-    victims = [int((plan / "st").read_text().split()[1])]
-    if and_script:
-        victims.append(int((plan / "now").read_text().split()[1]))
+    runner, script = ((plan / name).read_text().split()[1] for name in ("st", "now"))
+    return int(runner), int(script)
+
+
+def kill_runner(run: HostRun, host: FleetHost, *, and_script: bool = True) -> None:
+    """As the kernel does it when memory runs out."""
+    victims = kept(run, host)[: 2 if and_script else 1]
     # Between two steps there is no script, and to kill 0 is to kill all the tests.
     assert 0 not in victims
     for pid in victims:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from deploy_tasks.states import Pause
 from tests.faults.crew import Crew
 from tests.faults.host.slow import (
     followers,
+    kept,
     kill_runner,
     make_slow,
     reboot,
@@ -95,6 +97,24 @@ def test_a_tail_that_stands_still_costs_no_output(
     os.kill(followers(run, host)[1], signal.SIGSTOP)
     (host.home / "go").touch()
     wait_for_end(run.job, "succeeded")
+    assert_world_ok(fleet, run.job)
+
+
+def test_a_step_that_never_falls_silent_is_ended_without_a_watchdog(
+    host: FleetHost, fleet: Fleet, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever follows it is asked all the same, and stands in."""
+    monkeypatch.setattr(following, "ASK_AFTER", 5.0)
+    monkeypatch.setattr(following, "ASK_ANYWAY", 0.5)
+    crew.start()
+    talks = RECIPE.replace("sleep .02", "echo; sleep .02")
+    run = start_and_wait(make_slow(fleet, host, talks), host)
+    runner, script = kept(run, host)
+    children = Path(f"/proc/{runner}/task/{runner}/children").read_text().split()
+    (watchdog,) = {int(child) for child in children} - {script}
+    os.kill(watchdog, signal.SIGKILL)
+    orders.cancel(run.job, by=mira())
+    wait_for_end(run.job, "cancelled")
     assert_world_ok(fleet, run.job)
 
 
