@@ -591,6 +591,28 @@ def test_giving_up_frees_the_host(game: Game, mira: User) -> None:
     assert job.state == "failed"
 
 
+def test_a_job_that_was_halted_goes_on_without_who_is_given_up(game: Game, mira: User) -> None:
+    job = start(mira, rollout={"batches": [1, 1]})
+    unknown(job)
+    assert job.state == "halted"
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="give_up")
+    conductor.conduct(job.pk)
+    states = job.host_runs.order_by("position").values_list("state", flat=True)
+    assert list(states[:2]) == ["failed", "queued"]
+
+
+def test_giving_up_frees_the_host_also_where_others_of_its_job_are_busy(
+    game: Game, mira: User
+) -> None:
+    job = start(mira, rollout={"batches": [1, 1]})
+    run = unknown(job)
+    start(mira, hosts=["us-1"])
+    orders.answer(job, by=mira, hosts=["eu-1"], answer="give_up")
+    run.refresh_from_db()
+    job.refresh_from_db()
+    assert (run.holds_host, job.state) == (False, "halted")
+
+
 @pytest.mark.parametrize(
     ("disruptive", "attempts", "down"),
     [

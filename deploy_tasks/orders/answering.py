@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from django.contrib.auth.models import User
@@ -11,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from deploy_tasks import bells, journal, revisions
-from deploy_tasks.errors import OrderRefused
+from deploy_tasks.errors import HostsBusy, OrderRefused
 from deploy_tasks.models import Attempt, HostRun, Job
 from deploy_tasks.orders.giving_up import attempts_in_doubt, decide, give_up, leave_to_be_ended
 from deploy_tasks.orders.naming import named
@@ -33,7 +34,8 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
 
     *It ran*: go on with the next step. *It did not run*: a new attempt. *Give up*: failed, and
     the host is free. Raises InvalidInput for a host that is not there, OrderRefused where no answer
-    is awaited or the step allows it not, HostsBusy where the job cannot go on for others of it.
+    is awaited or the step allows it not, HostsBusy where the job cannot go on for others of it: who
+    is given up is free all the same.
     """
     job = journal.lock(job.pk)
     runs = _awaiting(job, hosts)
@@ -48,6 +50,9 @@ def answer(job: Job, *, by: User, hosts: Sequence[str], answer: Answer, note: st
     tell(job, by, "answer", **which, answer=answer, note=note)
     if answer == "give_up":
         give_up(job, runs, attempts, by=by)
+        # Where others of it are busy by now it stays halted; who is given up is free all the same.
+        with suppress(HostsBusy), transaction.atomic():
+            end_halt(job)
         return rung(job)
     leave_to_be_ended([run for run in runs if lost[run.pk]])
     steps = {run.pk: run.step for run in runs}
