@@ -70,11 +70,17 @@ def test_a_pause_between_steps_is_wished_of_those_that_run(mira: User) -> None:
     assert wishes(job) == ["", "cancel", ""]
 
 
-def test_a_pause_that_shall_stop_less_takes_the_wish_back(mira: User) -> None:
+@pytest.mark.parametrize("state", ["running", "paused"])
+@pytest.mark.parametrize("after", [Pause.HOST, Pause.BATCH])
+def test_a_pause_that_shall_stop_less_takes_the_wish_back(
+    mira: User, after: Pause, state: str
+) -> None:
+    """Also of one that has stopped by now: it would stop again, each time that it is woken."""
     job = running(1)
     job.host_runs.update(state="running", fence=1)
     orders.pause(job, by=mira, after=Pause.STEP)
-    orders.pause(job, by=mira, after=Pause.HOST)
+    job.host_runs.update(state=state)
+    orders.pause(job, by=mira, after=after)
     assert wishes(job) == [""]
 
 

@@ -36,13 +36,13 @@ def pause(job: Job, *, by: User, after: Pause = Pause.HOST, note: str = "") -> J
         queued = job.host_runs.filter(state=HostRunState.QUEUED, fence=0)
         ids = list(queued.values_list("pk", flat=True))
         journal.move_host_runs(job, ids, [HostRunState.QUEUED], HostRunState.WAITING)
-    # One that is unknown hears of it once a person has answered.
-    going = [HostRunState.QUEUED, HostRunState.RUNNING, HostRunState.UNKNOWN]
-    under_way = job.host_runs.filter(state__in=going)
     if after == Pause.STEP:
-        under_way.filter(wish=Wish.NONE).update(wish=Wish.PAUSE)
+        # One that is unknown hears of it once a person has answered.
+        going = [HostRunState.QUEUED, HostRunState.RUNNING, HostRunState.UNKNOWN]
+        job.host_runs.filter(state__in=going, wish=Wish.NONE).update(wish=Wish.PAUSE)
     else:
-        under_way.filter(wish=Wish.PAUSE).update(wish=Wish.NONE)
+        # Also of those that stand still by now: they go on to their end.
+        job.host_runs.filter(wish=Wish.PAUSE).update(wish=Wish.NONE)
     return rung(job)
 
 
