@@ -109,7 +109,7 @@ def decide(rollout: Rollout, batches: Sequence[BatchStand], situation: Situation
     if spent and rollout.on_halt == "rollback":
         return Decision(halt=spent)
     if spent:
-        return Decision(over=all(batch.is_over for batch in batches))
+        return _held(Decision(over=all(batch.is_over for batch in batches)), situation)
     return _advance(rollout, batches, situation)
 
 

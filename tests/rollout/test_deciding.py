@@ -143,6 +143,14 @@ def test_a_pause_starts_nothing(pause: Pause) -> None:
     assert (decision.start, decision.hold) == ({}, "paused by mira")
 
 
+@pytest.mark.parametrize("max_failed", [None, 0])
+def test_a_pause_is_told_also_where_nothing_is_left_to_start(max_failed: int | None) -> None:
+    """One host stands still, and another has spent the budget."""
+    batches = [counts(1, failed=1, active=1)]
+    decision = ask({"max_failed": max_failed}, batches, pause=Pause.STEP, paused_by="mira")
+    assert decision.hold == "paused by mira"
+
+
 def test_a_pause_after_the_batch_lets_it_end_and_holds_the_next() -> None:
     assert ask({}, [counts(1, waiting=3), NEXT], pause=Pause.BATCH).start == {1: 3}
     decision = ask({}, [counts(1, **DONE), NEXT], pause=Pause.BATCH)
