@@ -22,6 +22,12 @@ from tests.runner.told import Deed
 from tests.runner.world import Worker, count
 from tests.waiting import until
 
+PAUSES = {
+    "pause": Pause.STEP,
+    "pause after host": Pause.HOST,
+    "pause after batch": Pause.BATCH,
+}
+
 
 class Fate:
     job: Job
@@ -77,10 +83,10 @@ class Fate:
         """Nobody can order what crosses it."""
         name = self.host.name
         self.is_refused(lambda: orders.retry(self.job, by=mira(), hosts=[name]))
-        if deed.what == "pause" and self.model.cancelled:
+        if deed.what in PAUSES and self.model.cancelled:
             self.is_refused(lambda: orders.pause(self.job, by=mira(), after=Pause.STEP))
-        elif deed.what == "pause":
-            orders.pause(self.job, by=mira(), after=Pause.STEP)
+        elif deed.what in PAUSES:
+            orders.pause(self.job, by=mira(), after=PAUSES[deed.what])
         else:
             undo, force = deed.what != "cancel and leave", deed.what == "force"
             orders.cancel(self.job, by=mira(), undo=undo, force=force)

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import get_args
 
 import pytest
 
@@ -10,28 +12,32 @@ from demo.fleet import Fleet, FleetHost
 from deploy_tasks import failpoints, orders, owner
 from deploy_tasks.errors import InvalidInput, LostClaim, OrderRefused
 from deploy_tasks.models import Event, Game, HostRun
+from deploy_tasks.orders.answering import Answer
 from deploy_tasks.runner.story import LetGo
-from deploy_tasks.states import HOST_ENDED, JOB_ENDED, HostRunState
+from deploy_tasks.states import HOST_ENDED, HostRunState, Pause
 from tests.faults.jobs import mira, start, sweep
 from tests.runner.fate import Fate
-from tests.runner.fleet_model import FleetModel, Terms
+from tests.runner.fleet_model import OVER, FleetModel, Terms
 from tests.runner.model import Model
-from tests.runner.told import PLAY, PROBE, Deed, Kind, Recipe, What, text_of
+from tests.runner.told import PLAY, PROBE, Deed, Kind, Order, Recipe, text_of
 from tests.runner.world import Worker, count
 from tests.waiting import until
 
 HOSTS = 4
-CANCELS: tuple[What, ...] = ("cancel", "cancel and leave", "force")
+ORDERS = get_args(Order)
 
 
 @dataclass(frozen=True)
 class Turn:
     """``act``: which of the orders that are possible, or of the others, is given, round and round;
-    ``gone``: where a worker is gone meanwhile, and how; or what befalls a script of the host."""
+    ``answer``, ``after``: of an answer, and of a pause; ``gone``: where a worker is gone meanwhile,
+    and how; or what befalls a script of the host."""
 
     act: int
     is_possible: bool
     host: int
+    answer: Answer
+    after: Pause
     mends: bool
     gone: tuple[str, int, str] | None
     deed: Deed | None
@@ -98,7 +104,8 @@ class Player:
                 its.broken.clear()
                 for path in host.home.glob("broken.*"):
                     path.unlink()
-        is_over = model.state in JOB_ENDED
+        in_doubt = next(iter(model.those("unknown")), turn.host)
+        doubted = [self.hosts[in_doubt].name]
         orders_of = {
             "retry": (
                 model.may_retry(model.retryable()),
@@ -115,17 +122,36 @@ class Player:
                 lambda: model.exclude(turn.host),
                 lambda: orders.exclude(self.job, hosts=[name], **given),
             ),
+            "answer": (
+                model.may_answer(in_doubt, turn.answer),
+                lambda: model.answer(in_doubt, turn.answer),
+                lambda: orders.answer(self.job, hosts=doubted, answer=turn.answer, **given),
+            ),
+            "pause": (
+                model.may_pause(),
+                lambda: model.hold(turn.after),
+                lambda: orders.pause(self.job, after=turn.after, **given),
+            ),
+            "resume": (
+                model.may_resume(),
+                model.resume,
+                lambda: orders.resume(self.job, **given),
+            ),
             "allow": (
-                not is_over,
+                model.is_open,
                 lambda: model.allow(HOSTS),
                 lambda: orders.change(self.job, max_failed=HOSTS, **given),
             ),
             "promote": (
-                model.state == "paused",
+                model.may_promote(),
                 model.promote,
                 lambda: orders.promote(self.job, **given),
             ),
-            "cancel": (not is_over, model.cancel, lambda: orders.cancel(self.job, **given)),
+            "cancel": (
+                model.state not in OVER,
+                model.cancel,
+                lambda: orders.cancel(self.job, **given),
+            ),
             "roll back": (model.may_roll_back(), self._take_back, self._roll_back),
         }
         some = [one[1:] for one in orders_of.values() if one[0] == turn.is_possible]
@@ -163,10 +189,11 @@ class Player:
         order()
         if befalls and turn.deed:
             fate.job = self.job
-            if turn.deed.what in CANCELS:
+            if turn.deed.what in ORDERS:
                 until(lambda: self._others_rest(fate.host.name), "no other one is under way")
             fate.befall(turn.deed)
-        until(self._rests, f"it rests: {self.model.state}, {[h.state for h in self.model.hosts]}")
+        with suppress(AssertionError):
+            until(self._rests, "it rests")
         failpoints.disarm()
         self._compare()
 
@@ -202,23 +229,37 @@ class Player:
     def _rests(self) -> bool:
         self._bury()
         self.job.refresh_from_db()
-        under_way = self.job.host_runs.filter(state__in=["queued", "running"])
+        under_way = HostRun.objects.filter(state__in=["queued", "running"])
         assert not under_way.filter(holds_host=False).exists(), "nobody else may have it"
-        return self.job.state == self.model.state and not under_way.exists()
+        as_expected = self._is_in(self.model.state) and self._found() == self._expected()
+        return as_expected and self._all_did_theirs() and not under_way.exists()
+
+    def _is_in(self, state: str) -> bool:
+        """That of a job which is being cancelled says no more than that it is not over."""
+        if self.model.cancelled and state not in OVER:
+            return self.job.state not in OVER
+        return self.job.state == state
+
+    def _found(self) -> dict[str, str]:
+        return dict(self.job.host_runs.values_list("name", "state"))
+
+    def _expected(self) -> dict[str, str]:
+        there = [n for batch in self.model.batches for n in batch]
+        return {self.hosts[n].name: self.model.hosts[n].state for n in there}
+
+    def _all_did_theirs(self) -> bool:
+        return all(count(host) == its.lines for host, its in self._hosts())
 
     def _compare(self) -> None:
-        model = self.model
-        runs = {run.name: run for run in self.job.host_runs.all()}
+        found, expected = self._found(), self._expected()
+        assert found == expected, (found, expected)
+        assert self._is_in(self.model.state), (self.job.state, self.job.reason)
         for host, its in self._hosts():
             assert count(host) == its.lines, host.name
-        there = [n for batch in model.batches for n in batch]
-        found = {n: runs[self.hosts[n].name].state for n in there}
-        assert found == {n: model.hosts[n].state for n in there}
-        assert self.job.state == model.state, self.job.reason
-        for run in runs.values():
-            waits = run.state not in HOST_ENDED and self.job.state != "halted"
-            assert run.holds_host == waits, (run.name, run.state)
-        if self.story.terms.alone:
+        for run in self.job.host_runs.all():
+            is_free = run.state == "waiting" and self.job.state == "halted"
+            assert run.holds_host == (run.state not in HOST_ENDED and not is_free), run.name
+        if self.story.terms.alone == "lock":
             self._nobody_was_under_way_beside_another()
 
     def _nobody_was_under_way_beside_another(self) -> None:

@@ -80,6 +80,7 @@ class Model(Stand):
             if step.repeat == "never":
                 self.spoilt.add(n)
             if how == "ended" and not step.always:
+                self.at += step.optional and step.repeat == "never"
                 raise Ends("cancelled")
             self.failures[n] += 1
             if self.failures[n] > step.retries:

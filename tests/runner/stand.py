@@ -98,7 +98,8 @@ class Stand:
         """Something was done that nobody knows to take back."""
         steps = [self.recipe.steps[n] for n in self.standing]
         harm = (one for one in steps if one.disruptive or one.repeat == "never")
-        return self._rests and not all(one.undo for one in harm)
+        is_touched = self._rests or self.state == "paused"
+        return is_touched and not all(one.undo for one in harm)
 
     @property
     def _rests(self) -> bool:

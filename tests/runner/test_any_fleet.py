@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from demo.fleet import Fleet
 from deploy_tasks import failpoints
 from deploy_tasks.models import Game, Host, HostRun, Job, Machine
-from deploy_tasks.states import HOST_ENDED
+from deploy_tasks.states import HOST_ENDED, Pause
 from tests.runner.fleet_model import Terms
-from tests.runner.fleet_playing import CANCELS, HOSTS, Player, Story, Turn
+from tests.runner.fleet_playing import HOSTS, ORDERS, Player, Story, Turn
 from tests.runner.test_any_story import POINTS, clear_away, often, rarely, recipes
 from tests.runner.told import Deed, Recipe, text_of
 from tests.runner.world import Worker
@@ -28,15 +28,24 @@ def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
     # Of a last thing that can be taken back a new worker cannot always tell at which end it was.
     is_steady = any(step.always and step.undo for step in recipe.steps)
     gone = deed = None
-    if not is_steady and draw(st.booleans()):
+    if not is_steady and draw(rarely):
         point = draw(st.sampled_from([*POINTS, "conduct.decided", "end.committed"]))
         gone = (point, draw(st.integers(1, 5)), draw(st.sampled_from(["dead", "stopped"])))
     elif draw(often):
-        what = draw(st.sampled_from([*CANCELS, "cancel" if is_steady else "another worker"]))
-        deed = Deed(draw(st.integers(0, 9)), what, not is_steady and draw(rarely))
-    host = draw(st.integers(0, HOSTS - 1))
-    act, is_possible = draw(st.integers(0, 6)), draw(often)
-    return Turn(act, is_possible, host, draw(st.booleans()), gone, deed)
+        lost = ("kill", "kill", "kill", "pause")
+        what = draw(st.sampled_from([*lost, *ORDERS, *([] if is_steady else ["another worker"])]))
+        unheard = what in ORDERS and not is_steady and draw(rarely)
+        deed = Deed(draw(st.integers(0, 9)), what, unheard)
+    return Turn(
+        act=draw(st.integers(0, 60)),
+        is_possible=draw(often),
+        host=draw(st.integers(0, HOSTS - 1)),
+        answer=draw(st.sampled_from(["it_ran", "it_did_not_run", "give_up"])),
+        after=draw(st.sampled_from([Pause.BATCH, Pause.HOST, Pause.STEP])),
+        mends=draw(st.booleans()),
+        gone=gone,
+        deed=deed,
+    )
 
 
 @st.composite
@@ -57,7 +66,7 @@ def fleet_stories(draw: st.DrawFn) -> Story:
     hosts = st.sets(numbers, min_size=1, max_size=3) if places else st.just(set())
     broken = {host: draw(one) for host in sorted(draw(hosts))}
     return Story(
-        recipe, terms, broken, tuple(draw(st.lists(turns(recipe), min_size=2, max_size=6)))
+        recipe, terms, broken, tuple(draw(st.lists(turns(recipe), min_size=3, max_size=8)))
     )
 
 

@@ -23,7 +23,10 @@ Kind = Literal["do", "undo"]
 #: A wait that is patient does not fail, and one that is not can be held up by nothing.
 Form = Literal["run", "wait", "short wait", "upload"]
 #: What befalls a step while its script runs.
-What = Literal["kill", "cancel", "cancel and leave", "force", "pause", "another worker", "cut"]
+Order = Literal[
+    "cancel", "cancel and leave", "force", "pause", "pause after host", "pause after batch"
+]
+What = Literal[Order, "kill", "another worker", "cut"]
 
 
 @dataclass(frozen=True)
