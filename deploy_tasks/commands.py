@@ -145,7 +145,7 @@ def launch(
         files |= _files_of(number, script)
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
-        *("state.sh", "watch.sh", "sick.sh", "launch.sh"),
+        *("state.sh", "nap.sh", "watch.sh", "sick.sh", "launch.sh"),
         FILES=lay,
         STAGE=stage,
         NOTES="now why probe" if any(script.probe for script in scripts) else "now why",
@@ -157,7 +157,7 @@ def launch(
 
 def attach(plan: str, nonce: str, offset: int, *, follower: Follower = "tail") -> Program:
     """Follow a plan that was launched before, from byte ``offset`` of its log."""
-    source = _source("state.sh", "watch.sh", "sick.sh", "attach.sh")
+    source = _source("state.sh", "nap.sh", "watch.sh", "sick.sh", "attach.sh")
     return _program(plan, nonce, source + _follow(follower, offset))
 
 
@@ -182,7 +182,7 @@ def pause(plan: str, nonce: str) -> Program:
 
 def end(plan: str, nonce: str) -> Program:
     """Ask a plan that nobody follows any more to end: ``quiet`` or ``busy``. Blocks its launch."""
-    source = _source("state.sh", "watch.sh", "unfollow.sh", "end.sh", PLAN=plan)
+    source = _source("state.sh", "nap.sh", "watch.sh", "unfollow.sh", "end.sh", PLAN=plan)
     return _program(plan, nonce, source)
 
 
@@ -319,7 +319,7 @@ def _files_of(number: int, script: Script) -> dict[str, str]:
 
 def _waiting(number: int, probe: Probe) -> str:
     return _source(
-        "wait.sh",
+        *("nap.sh", "wait.sh"),
         PROBE=f"{number}.sh",
         CUT=str(ceil(max(probe.every, CUT_AFTER))),
         STABLE=str(round(probe.stable_for * 100)),

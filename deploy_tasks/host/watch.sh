@@ -2,15 +2,6 @@
 # what the runner of a plan has beside it.
 # In place, where room is reserved: also on a full disk. Only the first line counts.
 write() { printf '%s\n' "$2" 1<>"$D/$1"; } 2>/dev/null
-uptime_() { read -r up _ </proc/uptime; }
-# Where no process can be started any more, sh ends; but not where it evaluates by "command".
-try() { command eval '"$@"'; }
-# Without a process to sleep, until the clock's next second.
-nap() {
-  try sleep "$1" && return
-  was=${up%.*}
-  while uptime_; [ "${up%.*}" = "$was" ]; do :; done
-}
 # What of a session lives, and in which groups beside its first: "timeout" and "set -m" make some.
 # The dead do not count: where nobody reaps, they stay. grep, for sh reads one byte at a time. From
 # the name of a program, which may lie, to the end of the line there are numbers alone.

@@ -211,6 +211,26 @@ def test_a_step_for_which_no_process_can_be_started_has_failed(
     plan.leave()
 
 
+def test_a_wait_goes_on_while_no_process_can_be_started(launch: Launch, narrow: HostShell) -> None:
+    """What could not be asked has not answered otherwise: what was good before counts."""
+    if narrow.shell == "bash":
+        pytest.skip("a bash tries again for a while")
+    probe = Probe(every=0.1, stable_for=0, at_most=60, times=3)
+    text = "echo $$ >>asked; [ -e asked ] && until [ -e gate ]; do :; done"
+    plan = launch(narrow, Script(text, 60, probe=probe))
+    asked = narrow.home / "asked"
+    until(lambda: asked.exists() and asked.read_text(), "it is asked")
+    with crowded(narrow):
+        (narrow.home / "gate").touch()
+        log = plan.path / "log"
+        until(lambda: b"no process can be started to ask\n" in log.read_bytes(), "it is told")
+    found = plan.follow()
+    assert ends(found) == [(1, 0, "-")]
+    assert output(found, 1) == b"no process can be started to ask\n\n"
+    assert len(asked.read_text().split()) == 3
+    plan.leave()
+
+
 def test_a_hang_up_ends_neither_the_runner_nor_its_wait(launch: Launch, host: HostShell) -> None:
     plan = launch(host, Script(HELD, 60), Script("echo next", 60)).wait_until_begun()
     for _ in range(3):
