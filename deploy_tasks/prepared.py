@@ -63,8 +63,8 @@ class Prepared:
 
 
 class PreparedObjects(Generic[M]):
-    """``make`` gives a queryset; ``related`` names what its objects point at, always, and shall
-    come with them."""
+    """``make`` gives a queryset; ``related`` names what its objects point at, and shall come with
+    them, as for ``select_related``: ``host``, and then ``host__game``."""
 
     def __init__(self, make: Callable[[], QuerySet[M]], *related: str) -> None:
         self._make = make
@@ -87,23 +87,38 @@ class PreparedObjects(Generic[M]):
 
     @cached_property
     def _related(self) -> dict[str, type[Model]]:
-        found = {name: self._model._meta.get_field(name).related_model for name in self._names}
-        return {name: model for name, model in found.items() if isinstance(model, type)}
+        found: dict[str, type[Model]] = {}
+        for name in self._names:
+            of, _, last = name.rpartition("__")
+            model = (found[of] if of else self._model)._meta.get_field(last).related_model
+            assert isinstance(model, type)
+            found[name] = model
+        return found
 
     def _made(self, values: Iterator[Any]) -> M:
-        made = _object(self._model, values)
+        made: dict[str, Any] = {"": _object(self._model, values)}
         for name, model in self._related.items():
-            setattr(made, name, _object(model, values))
-        return made
+            of, _, last = name.rpartition("__")
+            made[name] = _object(model, values)
+            # What points at nothing has nothing to be told of.
+            if made[of] is not None:
+                setattr(made[of], last, made[name])
+        found: M = made[""]
+        return found
 
 
+@lru_cache(maxsize=32)
 def _fields(model: type[Model]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields]
 
 
-def _object(model: type[M], values: Iterator[Any]) -> M:
+def _object(model: type[M], values: Iterator[Any]) -> M | None:
+    """None where there is none: its key is missing."""
     names = _fields(model)
-    return model.from_db(connection.alias, names, list(islice(values, len(names))))
+    row = dict(zip(names, islice(values, len(names)), strict=True))
+    if row[model._meta.pk.attname] is None:
+        return None
+    return model.from_db(connection.alias, names, list(row.values()))
 
 
 def _converted(row: tuple[Any, ...], conversions: _Conversions) -> tuple[Any, ...]:

@@ -71,9 +71,9 @@ def test_to_let_the_next_host_begin_takes_few_statements() -> None:
     with CaptureQueriesContext(connection) as asked:
         conductor.conduct(made.pk)
     assert made.host_runs.filter(state="queued").count() == 4
-    # The job, its tally (2), who waits, who is moved (2), their events (2).
+    # The job, its tally (2), who waits, who is moved, their events (2).
     own = [one["sql"] for one in asked if "SAVEPOINT" not in one["sql"]]
-    assert len(own) == 8
+    assert len(own) == 7
 
 
 def test_the_canary_goes_first_and_alone() -> None:

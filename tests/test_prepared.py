@@ -67,6 +67,22 @@ def test_objects_come_whole_with_what_they_point_at(
     assert prepared(job=0) == []
 
 
+def test_what_is_pointed_at_comes_with_what_that_points_at_if_anything(
+    jobs: tuple[Job, Job], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    without = jobs[0].host_runs.get(position=1)
+    jobs[0].host_runs.filter(pk=without.pk).update(host=None)
+    prepared = PreparedObjects(
+        lambda: HostRun.objects.filter(job=Given("job")).order_by("position"), "host", "host__game"
+    )
+
+    with django_assert_num_queries(1):
+        with_host, gone = prepared(job=jobs[0].pk)
+        assert with_host.host
+        assert with_host.host.game == jobs[0].game
+        assert gone.host is None
+
+
 def test_its_statement_is_written_once(jobs: tuple[Job, Job]) -> None:
     written = []
 

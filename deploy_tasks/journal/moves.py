@@ -8,10 +8,16 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from deploy_tasks import calls
+from deploy_tasks.journal import sql
 from deploy_tasks.journal.news import News, append
 from deploy_tasks.models import Batch, Event, HostRun, Job, Moment
+from deploy_tasks.prepared import Given, PreparedObjects
 from deploy_tasks.states import Gate, HostRunState, JobState
 from deploy_tasks.times import iso
+
+_locked = PreparedObjects(
+    lambda: Job.objects.select_for_update().filter(pk=Given("job")), "game", "release"
+)
 
 
 def lock(job_id: int) -> Job:
@@ -19,7 +25,9 @@ def lock(job_id: int) -> Job:
 
     On SQLite a transaction holds the whole database already.
     """
-    return Job.objects.select_for_update().select_related("game", "release").get(pk=job_id)
+    if found := _locked(job=job_id):
+        return found[0]
+    raise Job.DoesNotExist(job_id)
 
 
 def lock_all(job_ids: Collection[int]) -> None:
@@ -88,10 +96,10 @@ def move_host_runs(
 ) -> list[int]:
     """Take one arrow for many host runs of a locked job; gives the ids that were moved."""
     there = HostRun.objects.filter(job=job, pk__in=list(ids), state__in=come_from)
-    moved = list(there.order_by("position").values_list("pk", flat=True))
+    changes |= {"state": to, "reason": reason}
+    moved = [pk for _, pk in sorted(sql.update_returning(there, ("position", "id"), changes))]
     if not moved:
         return []
-    HostRun.objects.filter(pk__in=moved).update(state=to, reason=reason, **changes)
     told = {"reason": reason, "error": str(changes.get("error", "")), "down": changes.get("down")}
     data = {"to": to.value} | {name: value for name, value in told.items() if value}
     append(job.pk, [News(Event.Kind.HOST, data, host_run=pk) for pk in moved])

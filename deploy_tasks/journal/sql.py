@@ -7,11 +7,12 @@ SQLite's driver lets go of the interpreter lock for each row that it fetches, an
 among fifty busy threads: nothing is fetched that can be known without asking.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import (
     AutoField,
@@ -25,8 +26,10 @@ from django.db.models import (
     IntegerField,
     JSONField,
     Model,
+    QuerySet,
     TextField,
 )
+from django.db.models.sql import UpdateQuery
 
 #: Rows a statement; keeps it below SQLite's limit of 32,766 values.
 CHUNK = 200
@@ -99,6 +102,21 @@ def compare_and_set(
             cursor.execute(f"{begin}{places}{end} RETURNING {_table(model)}.id", values)
             won |= {row[0] for row in cursor.fetchall()}
     return won
+
+
+def update_returning(
+    rows: QuerySet[Any], columns: Sequence[str], changes: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """``rows.update(**changes)``; gives these columns of those that were there, in any order."""
+    changing = cast(UpdateQuery, rows.query.chain(UpdateQuery))
+    changing.add_update_values(dict(changes))
+    try:
+        statement, values = changing.get_compiler(connection=connection).as_sql()
+    except EmptyResultSet:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(f"{statement} RETURNING {', '.join(columns)}", values)
+        return list(cursor.fetchall())
 
 
 # The same few statements all the time. Writing one anew took half as long as preparing its values.
