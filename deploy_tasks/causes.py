@@ -5,7 +5,8 @@ differs from host to host is folded away.
 """
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from deploy_tasks.visible import spelled
 
@@ -42,17 +43,30 @@ AWAY = (
 )
 
 
+def _having(hints: Iterable[str], lines: Sequence[str]) -> list[str]:
+    """Those that have one of the hints, in small letters. Which of these are there at all is told
+    of all lines at once: mostly none is, and that is told at a tenth of the cost."""
+    small = "\n".join(lines).lower()
+    there = [hint for hint in hints if hint in small]
+    return [line for line in lines if any(hint in line.lower() for hint in there)] if there else []
+
+
 class _Hinted:
-    """A pattern that is looked for only where a line has one of its hints, in small letters: most
-    have none, and that is told at a tenth of the cost."""
+    """A pattern that is looked for only where a line has one of its hints."""
 
     def __init__(self, pattern: str, hints: Iterable[str], flags: int = 0) -> None:
         self._compiled, self._hints = re.compile(pattern, flags), tuple(hints)
         self.pattern, self.flags = pattern, self._compiled.flags
 
     def search(self, line: str) -> re.Match[str] | None:
-        small = line.lower()
-        return self._compiled.search(line) if any(one in small for one in self._hints) else None
+        return self._compiled.search(line) if _having(self._hints, [line]) else None
+
+    def among(self, lines: Sequence[str]) -> list[str]:
+        return [line for line in _having(self._hints, lines) if self._compiled.search(line)]
+
+    def without(self, lines: Sequence[str]) -> list[str]:
+        found = set(self.among(lines))
+        return [line for line in lines if line not in found]
 
 
 _PLAIN, _AWAY = (
@@ -199,25 +213,24 @@ def troubles(output: str) -> set[str]:
 def _telling(output: str) -> Iterator[str]:
     """Lines that tell why, those that tell most first."""
     lines = _lines(output)
-    open_ended = [line for line in lines if not _CLOSING.search(line)]
-    for tells, among in (
-        *((tells, lines) for tells in (_PLAIN, _DEAD)),
-        *((tells, open_ended) for tells in (_NAMED, _AWAY, _PRECISE, _TROUBLE)),
-        *((tells, lines) for tells in (_NAMED, _TROUBLE)),
-    ):
+    yield from _PLAIN.among(lines)
+    yield from _DEAD.among(lines)
+    open_ended = _CLOSING.without(lines)
+    yield from filter(_NAMED.search, open_ended)
+    yield from _AWAY.among(open_ended)
+    for tells, among in ((_PRECISE, open_ended), (_TROUBLE, open_ended), (_NAMED, lines)):
         yield from filter(tells.search, among)
+    yield from filter(_TROUBLE.search, lines)
 
 
 def named(output: str) -> list[str]:
     """Lines of an output's end in which a program names what it died of, those that tell most
     first: what `telling` gives, where that is more than a guess."""
-    if not _hints(output):
-        return []
-    lines = [line for line in _printed(output) if _hints(line) and not _IDLE.search(line)]
-    lines = [line for line in lines if not is_sign(line)]
-    open_ended = [line for line in lines if not _CLOSING.search(line)]
-    tiers = ((_PLAIN, lines), (_DEAD, lines), (_NAMED, open_ended))
-    return [line for tells, among in tiers for line in among if tells.search(line)]
+    lines = _IDLE.without(_having(_HINTS, _printed(output)))
+    plain = _PLAIN.among(lines)
+    signs = set(_AWAY.among(lines)) - set(plain)
+    lines = [line for line in lines if line not in signs]
+    return [*plain, *_DEAD.among(lines), *filter(_NAMED.search, _CLOSING.without(lines))]
 
 
 def above(output: str, line: str) -> str:
@@ -242,14 +255,9 @@ def is_sign(line: str) -> bool:
     return bool(_AWAY.search(line)) and not _PLAIN.search(line)
 
 
-def _hints(text: str) -> bool:
-    text = text.lower()
-    return any(hint in text for hint in _HINTS)
-
-
 def _lines(output: str) -> list[str]:
     """Those that speak of something, the last first."""
-    return [line for line in _printed(output) if not _IDLE.search(line)]
+    return _IDLE.without(_printed(output))
 
 
 def _printed(output: str) -> list[str]:
@@ -280,8 +288,9 @@ def opened(line: str) -> str:
     return _OPENING.sub("", line)
 
 
+@lru_cache(maxsize=2048)
 def folded(line: str) -> str:
-    """Without paths, numbers and addresses."""
+    """Without paths, numbers and addresses. Hosts that do the same print the same lines."""
     for differs, fold in _DIFFERS:
         line = differs.sub(fold, line)
     return _FOLDED.sub("…", line).strip()[:LONGEST]
@@ -291,5 +300,10 @@ def nameless(line: str, names: Iterable[str]) -> str:
     """Without the ``names`` of the host that printed it."""
     for name in sorted(filter(None, names), key=len, reverse=True):
         if name in line:
-            line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line)
+            line = _whole(name).sub("…", line)
     return line
+
+
+@lru_cache(maxsize=1024)
+def _whole(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
