@@ -13,7 +13,7 @@ from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.states import AttemptState, HostRunState
 from tests import factories, scenes
 from webapp import differs
-from webapp.failures import failures
+from webapp.failures import failures, ways_back
 
 pytestmark = pytest.mark.django_db
 
@@ -101,7 +101,10 @@ def test_a_retry_may_go_back_to_the_first_step_in_which_they_differ(
     for n in range(2):
         host(strict, f"us-{n}", LINKED)
         host(strict, f"eu-{n}", INSIDE, failed=True)
-    assert [one["unlike_since"] for one in failures(strict)["causes"]] == [since]
+    (cause,) = failures(strict)["causes"]
+    assert cause["unlike_since"] == since
+    assert [host["back_to"] for host in cause["hosts"]] == [since, since]
+    assert ways_back(strict, ["eu-1"]) == ({"eu-1": since} if since else {})
 
 
 def test_a_host_that_is_silent_where_others_speak_is_told(job: Job) -> None:

@@ -115,7 +115,10 @@ def failures(job: Job) -> FailureList:
             unlike[alike].append(Failed(run.pk, run.name, run.names, why.step, why.line))
     for alike, differences in differs(job.pk, unlike).items():
         found[alike]["differs"] = differences
-        found[alike]["unlike_since"] = _unlike_since(job, found[alike])
+        if since := _unlike_since(job, found[alike]):
+            found[alike]["unlike_since"] = since
+            for host in found[alike]["hosts"]:
+                host["back_to"] = since
     for alike, shared in facts.shared(job, groups).items():
         found[alike]["shared"] = shared
     for cause in found.values():
@@ -167,12 +170,13 @@ def _undo(run: "_Failed", why: Why) -> UndoReport | None:
 
 
 def ways_back(job: Job, hosts: Collection[str] | None = None) -> dict[str, str]:
-    """The steps in which causes stand, by hosts that may be retried from there."""
-    failed = job.host_runs.filter(state__in=FAILED)
-    runs = [run for run in failed if hosts is None or run.name in hosts]
-    known = whys(runs)
-    found = {run.name: back_to(run, known.get(run.pk)) for run in runs}
-    return {name: step for name, step in found.items() if step}
+    """The steps to which those of the hosts go back that do, when they are retried."""
+    told = (host for cause in failures(job)["causes"] for host in cause["hosts"])
+    return {
+        host["name"]: host["back_to"]
+        for host in told
+        if host["back_to"] and (hosts is None or host["name"] in hosts)
+    }
 
 
 def back_to(run: HostRun, why: Why | None) -> str | None:

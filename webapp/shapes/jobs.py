@@ -111,7 +111,8 @@ class FailureReport(TypedDict):
     """A host that failed. ``line``: of what it printed, what tells most of why. ``left_at``:
     the version that it has kept, or has again, for no step that players feel was done, or it was
     undone; null: nobody knows. ``again``: the step that a retry begins with; null: all stand.
-    ``back_to``: an earlier one, in which the cause stands, if a retry may go back to it."""
+    ``back_to``: an earlier one, in which the cause stands, or since which it is unlike
+    hosts that are well, if a retry may go back to it."""
 
     name: str
     line: str

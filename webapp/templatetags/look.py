@@ -146,6 +146,13 @@ def order(**body: Any) -> SafeString:
     return format_html('data-body="{}"', json.dumps(body))
 
 
+@register.simple_tag
+def retry(run: HostRun, known: Mapping[int, Why]) -> SafeString:
+    """The same of a retry of it: it begins with the step that is `again`, and so stands on it."""
+    back = failures.back_to(run, known.get(run.pk))
+    return order(hosts=[run.name], **({"from_step": back} if back else {}))
+
+
 @register.filter
 def retryable(run: HostRun) -> bool:
     return run.state in HOST_RETRYABLE
@@ -156,11 +163,6 @@ def again(run: HostRun, known: Mapping[int, Why]) -> str | None:
     """The step that a retry of it begins with: in which the cause stands, or that does not stand
     itself, if there is one."""
     return failures.back_to(run, known.get(run.pk)) or failures.again(run.job, run.step)
-
-
-@register.filter
-def as_list(one: str) -> list[str]:
-    return [one]
 
 
 def _moment(at: datetime | str) -> datetime:

@@ -21,10 +21,8 @@ export function openKey({ step, why }) {
 }
 
 export function failure(told, alone, may, on) {
-  const { hosts, unlike_since: since } = told;
+  const { hosts } = told;
   const goBack = hosts.some((host) => host.back_to);
-  const begin = !goBack && since ? hosts.map((host) => ({ ...host, back_to: since })) : hosts;
-  const order = begin === hosts ? { back: true } : { from_step: since };
   const what = failed(told);
   const downs = hosts.filter((host) => host.down).length;
   const names = hosts.map(({ name }) => name);
@@ -50,8 +48,8 @@ export function failure(told, alone, may, on) {
     those,
     [
       showing(key(told), alone, on),
-      may.retry ? button("retry", again(begin), (press) => on.onRetry({ hosts: names, ...order }, press)) : null,
-      may.retry && (goBack || since) ? button("retry-only", only(hosts), (press) => on.onRetry({ hosts: names }, press)) : null,
+      may.retry ? button("retry", again(hosts), (press) => on.onRetry({ hosts: names, back: true }, press)) : null,
+      may.retry && goBack ? button("retry-only", only(hosts), (press) => on.onRetry({ hosts: names }, press)) : null,
       excluding(counting, may, on),
     ],
     unlike(told).map((one) => apart(one, on)),
