@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from deploy_tasks.models import Game
 from tests import factories, waiting
-from webapp import guessing
+from webapp import differs, failures, guessing, lately, usual
 from webapp import valkey as embedded
 
 pytest_plugins = ["tests.fleet_fixtures", "tests.watching_fixtures", "tests.browser_fixtures"]
@@ -42,6 +42,13 @@ def _is_slow(item: pytest.Item) -> bool:
 def nobody_has_guessed() -> None:
     for guesses in guessing.ALL:
         guesses.forget()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept() -> None:
+    """Of another test's host runs, which had the same numbers."""
+    for kept in (failures._kept, lately._causes, differs._compared, usual._shapes):
+        kept.cache_clear()
 
 
 @pytest.fixture
