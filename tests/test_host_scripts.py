@@ -226,9 +226,14 @@ def test_following_goes_on_from_any_byte(host: HostShell) -> None:
     assert found[-1] == frames.Finished("done")
 
 
+@pytest.mark.parametrize("slow", [False, True])
 def test_an_upload_whose_connection_died_without_a_word_is_ended_by_the_next(
-    host: HostShell,
+    host: HostShell, *, slow: bool
 ) -> None:
+    """Also where a disk takes its time to give it its file."""
+    strace = shutil.which("strace")
+    if slow and not strace:
+        pytest.skip("needs strace")
     content = b"build" * 100
     artifact = commands.Artifact(hashlib.sha256(content).hexdigest(), len(content))
     plan, nonce = commands.new_plan_id(), commands.new_nonce()
@@ -240,8 +245,12 @@ def test_an_upload_whose_connection_died_without_a_word_is_ended_by_the_next(
     def is_asked_for() -> bool:
         return any(place.parent.glob("*.part"))
 
+    if slow:
+        delay = "inject=openat,open:delay_enter=200000"
+        host.inside = [str(strace), "-o", "/dev/null", "-e", delay]
     with host.exec(launch) as cut_off:
         until(is_asked_for, "its bytes are asked for")
+        host.inside = []
         with host.exec(launch) as again:
             until(lambda: cut_off.poll() is not None, "the first one is ended")
             until(is_asked_for, "they are asked for again")

@@ -19,6 +19,11 @@ end_uploads() {
     rm -f "$old"
   done
 }
+receive() {
+  head_ wanted
+  began=${up%.*}
+  head -c @SIZE@ >&9
+}
 stage() {
   artifact=$HOME/@PATH@
   staged=had
@@ -26,11 +31,9 @@ stage() {
   if [ -e "$artifact" ]; then return; fi
   sweep_parts
   part=$artifact.@RUN@.$$.part
-  if ! own "${artifact%/*}" || ! true >"$part"; then can_write || refuse readonly; no_space; fi
   if ! command -v sha256sum >/dev/null; then refuse nosum; fi
-  head_ wanted
-  began=${up%.*}
-  { head -c @SIZE@ >&9; } 9>"$part" || no_space
+  # Made and held open at once: by that it is known whose it is.
+  if ! own "${artifact%/*}" || ! receive 9>"$part"; then can_write || refuse readonly; no_space; fi
   # Not every sha256sum can compare; one that can need not be listened to by a copy of this shell.
   if ! sha256sum -c /proc/self/fd/3 <"$part" >/dev/null 2>&1 3<<END
 @SUM@  -
