@@ -3,7 +3,7 @@
 Also what speaks against taking them back, before anything is tried.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -44,6 +44,18 @@ def standing(attempts: Iterable[Tried]) -> list[int]:
         elif has_begun(one) and one.state != AttemptState.SKIPPED:
             found.add(one.step)
     return sorted(found, reverse=True)
+
+
+def is_felt(attempts: Iterable[Tried], felt: Collection[int]) -> bool:
+    """Whether one of the steps ``felt`` has begun and was not taken back since. What comes after a
+    step is taken back with it, also where its recipe has nothing to do for that."""
+    found: set[int] = set()
+    for one in attempts:
+        if one.kind == AttemptKind.UNDO and one.state == AttemptState.SUCCEEDED:
+            found = {n for n in found if n < one.step}
+        elif one.step in felt and has_begun(one):
+            found.add(one.step)
+    return bool(found)
 
 
 def irreversible(recipe: Recipe, steps: Iterable[int], *, previous: str) -> str:

@@ -336,6 +336,8 @@ def test_a_host_that_is_down_stays_counted_through_every_retry(game: Game, mira:
     orders.retry(job, by=mira)
     orders.cancel(job, by=mira)
     conductor.conduct(job.pk)
+    run = job.host_runs.get()
+    assert (run.state, run.down, run.out) == ("cancelled", True, False), "it is named as down"
     orders.retry(job, by=mira)
     run = job.host_runs.get()
     assert (run.state, run.out) == ("waiting", True)
@@ -634,9 +636,11 @@ def test_who_is_given_up_where_players_may_feel_it_is_down(
     factories.host(game, "eu-1")
     job = start(mira)
     unknown(job).attempts.update(**attempts)
+    job.host_runs.update(out=True)
     orders.answer(job, by=mira, hosts=["eu-1"], answer="give_up")
     told = Event.objects.filter(job=job, kind="host").latest("seq").data or {}
-    assert (job.host_runs.get().down, told.get("down", False)) == (down, down)
+    run = job.host_runs.get()
+    assert (run.down, told.get("down", False), run.out) == (down, down, False)
 
 
 def test_an_answer_nobody_waits_for_is_refused(game: Game, mira: User) -> None:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 
 from deploy_tasks import clock, floors, journal, revisions
 from deploy_tasks.models import Attempt, Event, Host, HostRun, Job
-from deploy_tasks.standing import has_begun
+from deploy_tasks.standing import is_felt
 from deploy_tasks.states import HOST_ACTIVE, AttemptState, HostRunState, Link
 
 # What is stored is read by everybody: it is written in English, and told again where it is shown.
@@ -41,6 +41,7 @@ def give_up(
             [HostRunState.UNKNOWN, *HOST_ACTIVE],
             HostRunState.FAILED,
             down=is_down,
+            out=False,
             holds_host=False,
             error=error,
             ended_at=clock.now(),
@@ -55,8 +56,10 @@ def give_up(
 
 def _left_down(job: Job, runs: Sequence[HostRun]) -> set[int]:
     felt = floors.felt(revisions.recipe_of(job.revision))
-    tried = Attempt.objects.filter(host_run__in=runs, step__in=felt)
-    return {one.host_run_id for one in tried if has_begun(one)}
+    tried: defaultdict[int, list[Attempt]] = defaultdict(list)
+    for one in Attempt.objects.filter(host_run__in=runs).order_by("pk"):
+        tried[one.host_run_id].append(one)
+    return {pk for pk, its in tried.items() if is_felt(its, felt)}
 
 
 def attempts_in_doubt(runs: Sequence[HostRun]) -> Mapping[int, list[Attempt]]:

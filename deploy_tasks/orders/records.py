@@ -1,7 +1,7 @@
 """What every order leaves behind: its event, its audit entry, and the bell."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -103,17 +103,22 @@ def end_halt(job: Job) -> None:
         journal.move_job(job, [JobState.HALTED], JobState.RUNNING)
 
 
-def call_off(job: Job, ids: Iterable[int]) -> None:
-    """Host runs of which nothing runs will not begin any more."""
-    journal.move_host_runs(
-        job,
-        ids,
-        [HostRunState.WAITING, HostRunState.QUEUED],
-        HostRunState.CANCELLED,
-        holds_host=False,
-        fence=F("fence") + 1,
-        ended_at=clock.now(),
-    )
+def call_off(job: Job, ids: Sequence[int]) -> None:
+    """Host runs of which nothing runs will not begin any more. One that was to be tried again while
+    its host was down leaves that as it is."""
+    down = set(job.host_runs.filter(pk__in=ids, out=True).values_list("pk", flat=True))
+    for is_down in (True, False):
+        journal.move_host_runs(
+            job,
+            [pk for pk in ids if (pk in down) == is_down],
+            [HostRunState.WAITING, HostRunState.QUEUED],
+            HostRunState.CANCELLED,
+            down=is_down,
+            out=False,
+            holds_host=False,
+            fence=F("fence") + 1,
+            ended_at=clock.now(),
+        )
 
 
 def stop(job: Job, *, undo: bool, force: bool = False) -> None:

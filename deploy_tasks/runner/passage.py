@@ -20,7 +20,6 @@ from deploy_tasks.runner.contact import Contact
 from deploy_tasks.runner.ends import Cancelled, Failed, Held, Paused, Skipped, Unknown
 from deploy_tasks.runner.story import LONGEST_LEASE, Carriage, Later, LetGo, Story
 from deploy_tasks.runner.work import Work
-from deploy_tasks.standing import has_begun
 from deploy_tasks.states import HostRunState
 from deploy_tasks.visible import words
 from deploy_tasks.wishes import Wish
@@ -297,8 +296,7 @@ class Passage:
         was not undone."""
         if state == HostRunState.ROLLED_BACK:
             return False
-        felt = floors.felt(self._recipe)
-        return any(one.step in felt and has_begun(one) for one in self._work.attempts)
+        return self._work.is_felt(floors.felt(self._recipe))
 
     # The version
 

@@ -1,6 +1,6 @@
 """Carries out steps of a host run, in plans: all that are left go over together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.utils.translation import gettext as _
 
@@ -15,7 +15,7 @@ from deploy_tasks.runner.ends import Cancelled, Failed, Paused
 from deploy_tasks.runner.outcomes import Outcomes, undoing
 from deploy_tasks.runner.plans import STANDING, LivePlan, Way
 from deploy_tasks.runner.story import Story
-from deploy_tasks.standing import has_begun, standing, without_previous
+from deploy_tasks.standing import has_begun, is_felt, standing, without_previous
 from deploy_tasks.states import AttemptKind, AttemptState
 from deploy_tasks.wishes import Wish
 
@@ -117,6 +117,11 @@ class Work:
             if has_begun(one) and not self._recipe.steps[one.step].always:
                 break
         return None
+
+    def is_felt(self, felt: Collection[int]) -> bool:
+        """Whether players feel what this host run has begun, and not taken back."""
+        begun = any(one.step in felt and has_begun(one) for one in self.attempts)
+        return begun and is_felt([*self._earlier, *self.attempts], felt)
 
     def _refuse_undo_without_previous(self, steps: Sequence[int]) -> None:
         for n in steps:

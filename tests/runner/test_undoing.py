@@ -71,6 +71,24 @@ def test_a_failure_is_undone_last_step_first(
     assert count(host)[len(before) :] == ["stop", "switch"]
 
 
+def test_who_was_taken_back_and_fails_before_it_goes_down_again_is_up(
+    undoable: Game, fleet: Fleet, workers: list[Worker]
+) -> None:
+    text = UNDOABLE.replace("on_failure: undo", "on_failure: stop")
+    with_recipe(undoable, text.replace("run: echo look", "run: test ! -e blind; echo look"))
+    host, jonas = fleet.hosts[0], factories.user("jonas")
+    (host.home / "slow").touch()
+    job = start(undoable, hosts=[host.name])
+    until(lambda: "switch" in count(host), "it switches")
+    orders.cancel(job, by=jonas)
+    until(ended(job, "cancelled"), "it is taken back")
+    (host.home / "blind").touch()
+    orders.retry(job, by=jonas, from_step="look")
+    until(ended(job, "failed"), "it fails")
+    run = job.host_runs.get()
+    assert (run.error, run.down) == ("step “look” ended with exit status 1", False)
+
+
 @pytest.fixture
 def stuck(undoable: Game, fleet: Fleet, workers: list[Worker]) -> HostRun:
     """A step of the first host has failed, and then the undo of the one before it."""
