@@ -117,7 +117,8 @@ def job_with(job: Mapping[str, Any], host: Mapping[str, Any]) -> Job:
         Batch.objects.create(job=made, n=0, gate=check)
     for run, columns in zip(made.host_runs.order_by("position"), hosts, strict=True):
         state = columns.get("state", "waiting")
-        holds = state not in HOST_ENDED
+        # A halt lets those go that wait.
+        holds = state not in HOST_ENDED and (made.state, state) != ("halted", "waiting")
         HostRun.objects.filter(pk=run.pk).update(holds_host=holds, previous="1.0", **columns)
         if columns.get("fence") and not columns.get("held"):
             did(run, 1)

@@ -103,6 +103,18 @@ def test_a_host_that_failed_half_way_goes_back_too(mira: User) -> None:
     assert back.host_runs.count() == 2
 
 
+def test_a_host_that_was_to_be_tried_again_goes_back_too(mira: User) -> None:
+    """First, for it is down and keeps the place that the others wait for."""
+    job = updated(2, state="halted", batches=[1, 1], max_down={"region": 1})
+    Host.objects.update(labels={"region": "eu"})
+    job.host_runs.filter(position=1).update(state="waiting", out=True)
+    back, _ = orders.rollback(job, by=mira)
+    runs = back.host_runs.order_by("position")
+    assert [run.undoes.position for run in runs if run.undoes] == [1, 0]
+    left = job.host_runs.get(position=1)
+    assert (left.state, left.down) == ("cancelled", True)
+
+
 def test_hosts_that_are_down_come_first_where_few_may_be_down(mira: User) -> None:
     """They keep the places that everybody before them would wait for."""
     job = updated(4, state="failed", canary=1, batches=[1, 1, 1], max_down={"region": 1})

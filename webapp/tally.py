@@ -10,7 +10,7 @@ from deploy_tasks import floors
 from deploy_tasks.checking import FIRST
 from deploy_tasks.models import Batch, HostRun, Job
 from deploy_tasks.orders.adjusting import AHEAD, HELD, UNTOUCHED
-from deploy_tasks.orders.rolling_back import ENDED_WITH_WORK
+from deploy_tasks.orders.rolling_back import AT_REST_WITH_WORK
 from deploy_tasks.prepared import Given, Prepared
 from deploy_tasks.states import HOST_ENDED, HOST_FAILED, Gate, HostRunState, Link
 from deploy_tasks.times import iso
@@ -72,7 +72,7 @@ def _runs(of: Q) -> QuerySet[HostRun, tuple[Any, ...]]:
             unreachables=Count("pk", filter=Q(link=Link.UNREACHABLE)),
             held=Count("pk", filter=UNTOUCHED | HELD),
             ahead=Count("pk", filter=UNTOUCHED | AHEAD),
-            done=Count("pk", filter=Q(state__in=ENDED_WITH_WORK, fence__gt=0)),
+            done=Count("pk", filter=Q(state__in=AT_REST_WITH_WORK, fence__gt=0)),
         )
     )
 

@@ -18,8 +18,13 @@ from deploy_tasks.rollout import Rollout
 from deploy_tasks.standing import irreversible, standing
 from deploy_tasks.states import JOB_ENDED, HostRunState, JobState
 
-#: Where something may stand that can be taken back.
-ENDED_WITH_WORK = [HostRunState.SUCCEEDED, HostRunState.FAILED, HostRunState.CANCELLED]
+#: Where something may stand that can be taken back: also where one was to be tried again.
+AT_REST_WITH_WORK = [
+    HostRunState.SUCCEEDED,
+    HostRunState.FAILED,
+    HostRunState.CANCELLED,
+    HostRunState.WAITING,
+]
 #: Of a job that stands still these have to end before it goes back. Where one merely stands still
 #: itself, the job takes it back once it is called off.
 UNDER_WAY = [HostRunState.QUEUED, HostRunState.RUNNING, HostRunState.UNKNOWN]
@@ -68,14 +73,14 @@ def _create(job: Job, by: User | None, note: str) -> Job:
         by=by,
         by_name=name_of(by),
     )
+    if job.state == JobState.HALTED:
+        # What stands still has no part in the new job.
+        stop(job, undo=True)
     by_name = {run.name: run for run in runs}
     cut = in_batches(job.game, hosts, Rollout.model_validate(back.rollout))
     add_batches(back, cut)
     numbered = [(n, by_name[name]) for n, names in enumerate(cut.batches, 1) for name in names]
     add_host_runs(back, [_undoing(run) | {"batch": n} for n, run in numbered])
-    if job.state == JobState.HALTED:
-        # What stands still has no part in the new job.
-        stop(job, undo=True)
     tell(job, by, "rollback", hosts=len(runs), by_job=back.pk, note=note)
     tell(back, by, "start", hosts=len(runs), rolls_back=job.pk, note=note)
     for one in (job, back):
@@ -120,10 +125,10 @@ def _refuse_what_still_runs(job: Job) -> None:
 
 
 def _to_take_back(job: Job) -> list[HostRun]:
-    """Host runs that have ended, and of which something stands; at the step that is undone first.
+    """Host runs of which something stands, and nothing runs; at the step that is undone first.
     Raises OrderRefused for one that cannot go back, also of those that the job itself takes back.
     """
-    touched = job.host_runs.filter(Q(state__in=ENDED_WITH_WORK) | STOPPED).order_by("position")
+    touched = job.host_runs.filter(Q(state__in=AT_REST_WITH_WORK) | STOPPED).order_by("position")
     runs = {run.pk: run for run in touched.select_related("host__machine")}
     attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
     for attempt in Attempt.objects.filter(host_run__in=runs).order_by("pk"):
@@ -135,7 +140,7 @@ def _to_take_back(job: Job) -> list[HostRun]:
         if reason := irreversible(recipe, steps, previous=run.previous or ""):
             raise OrderRefused(f"{run.name}: {reason}")
         undone = [n for n in steps if recipe.steps[n].undo]
-        if run.state in ENDED_WITH_WORK and undone:
+        if run.state in AT_REST_WITH_WORK and undone:
             run.step = undone[0]
             found.append(run)
     if not found:
