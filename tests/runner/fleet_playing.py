@@ -17,7 +17,8 @@ from deploy_tasks.runner.story import LetGo
 from deploy_tasks.states import HOST_ENDED, HostRunState, Pause
 from tests.faults.jobs import mira, start, sweep
 from tests.runner.fate import Fate
-from tests.runner.fleet_model import OVER, FleetModel, Terms
+from tests.runner.fleet_model import FleetModel
+from tests.runner.fleet_stand import OVER, Terms
 from tests.runner.model import Model
 from tests.runner.told import PLAY, PROBE, Deed, Kind, Order, Recipe, text_of
 from tests.runner.world import Worker, count
@@ -94,6 +95,7 @@ class Player:
             "max_failed": terms.max_failed,
             "max_failed_in_batch": terms.max_failed_in_batch,
             "gate": terms.gate,
+            "max_down": {"all": terms.max_down} if terms.max_down else {},
         }
         self.job = start(self.game, *self.hosts, rollout=rollout)
 
@@ -189,7 +191,7 @@ class Player:
         order()
         if befalls and turn.deed:
             fate.job = self.job
-            if turn.deed.what in ORDERS:
+            if turn.deed.what in ORDERS and not self.story.terms.alone:
                 until(lambda: self._others_rest(fate.host.name), "no other one is under way")
             fate.befall(turn.deed)
         with suppress(AssertionError):
@@ -245,7 +247,9 @@ class Player:
 
     def _expected(self) -> dict[str, str]:
         there = [n for batch in self.model.batches for n in batch]
-        return {self.hosts[n].name: self.model.hosts[n].state for n in there}
+        states = {n: self.model.hosts[n].state for n in there}
+        shown = {n: "paused" if state == "held" else state for n, state in states.items()}
+        return {self.hosts[n].name: state for n, state in shown.items()}
 
     def _all_did_theirs(self) -> bool:
         return all(count(host) == its.lines for host, its in self._hosts())
@@ -256,7 +260,9 @@ class Player:
         assert self._is_in(self.model.state), (self.job.state, self.job.reason)
         for host, its in self._hosts():
             assert count(host) == its.lines, host.name
+        down = {host.name: its.down for host, its in self._hosts()}
         for run in self.job.host_runs.all():
+            assert run.down == down[run.name] or run.state not in HOST_ENDED, run.name
             is_free = run.state == "waiting" and self.job.state == "halted"
             assert run.holds_host == (run.state not in HOST_ENDED and not is_free), run.name
         if self.story.terms.alone == "lock":

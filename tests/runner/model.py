@@ -50,17 +50,29 @@ class Model(Stand):
                     raise Ends("failed")
             self.state = "succeeded"
         except Ends as end:
-            if end.state in ("unknown", "paused"):
+            if end.state in ("unknown", "paused", "held"):
                 self.state = end.state
             else:
                 self._wind_up(end.state)
+        if self.state not in ("unknown", "paused", "held"):
+            went_well = self.state in ("succeeded", "rolled_back")
+            self.out, self.down = False, self.feels and bool(self.felt) and not went_well
+            self.was_down = self.was_down and not went_well
 
     def _forward(self) -> None:
         for n, step in enumerate(self.recipe.steps):
             if n >= self.at and not step.always:
+                if self.border is not None and n >= self.border:
+                    self._come_to_border()
                 self.at = n
                 self._do(n)
                 self.at = n + 1
+        self._come_to_border()
+
+    def _come_to_border(self) -> None:
+        if self.must_wait:
+            self._heed()
+            raise Ends("held")
 
     def _do(self, n: int) -> None:
         """Until it went well, or may be done without."""
@@ -98,6 +110,8 @@ class Model(Stand):
             raise Ends("paused" if self.wish == "pause" else "cancelled")
 
     def _back(self) -> None:
+        if self.rolls_back:
+            self._come_to_border()
         for n in sorted(self.standing, reverse=True):
             if not self.recipe.steps[n].undo or n in self.final:
                 continue
@@ -168,6 +182,7 @@ class Model(Stand):
     def _run(self, n: int, kind: Kind) -> str:
         step = self.recipe.steps[n]
         self.launched = True
+        self.feel(n)
         if kind == "undo":
             self.has_gone_back = True
         elif not step.always:

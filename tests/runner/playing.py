@@ -158,7 +158,7 @@ class Player(Fate):
         if run.state in HOST_ENDED:
             assert self.job.state == model.job_state
             assert model.blame in run.error.partition(";")[0], "what failed first is told first"
-            assert model.is_down in (None, run.down)
+            assert run.down == model.down
             assert not run.holds_host
         attempts = run.attempts.filter(state__in=["new", "running"])
         assert not attempts.exists() or run.state not in HOST_ENDED

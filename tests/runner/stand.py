@@ -33,6 +33,17 @@ class Stand:
     failures: Counter[int] = field(default_factory=Counter)
     #: Must never be repeated, and did not go well.
     spoilt: set[int] = field(default_factory=set)
+    #: How many of its fleet may be down is limited.
+    is_limited: bool = False
+    #: It was let in to go down, and has not come to its end since.
+    out: bool = False
+    #: Steps that players feel, which have begun and were not taken back since.
+    felt: set[int] = field(default_factory=set)
+    #: Anything of that in this very host run.
+    feels: bool = False
+    #: Left so at its last end; by a job before this one.
+    down: bool = False
+    was_down: bool = False
     #: Anything has begun.
     launched: bool = False
     undone: bool = False
@@ -67,6 +78,7 @@ class Stand:
         self.failures.clear()
         self.winding_up = self.wish = self.blame = ""
         self.cancelled = self.undoes = False
+        self.out, self.down = self.out or self.down, False
 
     def may_answer_not_run(self) -> bool:
         return self.lost is not None and self.recipe.steps[self.lost[0]].repeat != "never"
@@ -76,6 +88,7 @@ class Stand:
         n, kind = self.lost
         if answer == "give_up":
             self.state, self.given_up, self.blame = "failed", True, ""
+            self.out, self.down = False, bool(self.felt)
             if self.recipe.steps[n].repeat == "never":
                 self.spoilt.add(n)
         elif answer == "it_ran":
@@ -103,18 +116,22 @@ class Stand:
 
     @property
     def _rests(self) -> bool:
-        return self.state in ("succeeded", "failed", "cancelled")
+        """Also where it was to be tried again."""
+        return self.state in ("succeeded", "failed", "cancelled", "waiting")
 
     def roll_back(self) -> None:
         self.rolls_back = True
         self.over, self.spoilt, self.final = set(), set(), set()
-        self.launched = self.undone = False
+        self.launched = self.undone = self.feels = False
+        self.was_down = self.was_down or self.down
         self.retry(None)
+        self.out = False
 
     def went_well(self, n: int, kind: Kind) -> None:
         if kind == "undo":
             self.standing.discard(n)
             self.over.discard(n)
+            self.felt = {one for one in self.felt if one < n}
             self.undone = True
             self.at = min(self.at, n)
         elif self.recipe.steps[n].always:
@@ -131,10 +148,20 @@ class Stand:
         return "cancelled" if self.cancelled or self.state == "cancelled" else "failed"
 
     @property
-    def is_down(self) -> bool | None:
-        """None: both can be said."""
-        felt = next((n for n, one in enumerate(self.recipe.steps) if one.disruptive), None)
-        if self.state in ("succeeded", "rolled_back") or felt is None:
-            return False
-        stands = any(n >= felt and not self.recipe.steps[n].always for n in self.standing)
-        return True if stands and not self.rolls_back else None
+    def border(self) -> int | None:
+        """From which step on players feel it."""
+        return next((n for n, one in enumerate(self.recipe.steps) if one.disruptive), None)
+
+    @property
+    def is_down(self) -> bool:
+        return self.down or self.was_down
+
+    @property
+    def must_wait(self) -> bool:
+        return self.is_limited and self.border is not None and not self.out
+
+    def feel(self, n: int) -> None:
+        """It begins with this step, or with taking it back."""
+        if self.border is not None and n >= self.border and not self.recipe.steps[n].always:
+            self.felt.add(n)
+            self.feels = True

@@ -12,8 +12,8 @@ from demo.fleet import Fleet
 from deploy_tasks import failpoints
 from deploy_tasks.models import Game, Host, HostRun, Job, Machine
 from deploy_tasks.states import HOST_ENDED, Pause
-from tests.runner.fleet_model import Terms
 from tests.runner.fleet_playing import HOSTS, ORDERS, Player, Story, Turn
+from tests.runner.fleet_stand import Terms
 from tests.runner.test_any_story import POINTS, clear_away, often, rarely, recipes
 from tests.runner.told import Deed, Recipe, text_of
 from tests.runner.world import Worker
@@ -51,13 +51,15 @@ def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
 @st.composite
 def fleet_stories(draw: st.DrawFn) -> Story:
     recipe = draw(recipes(most=3))
+    alone = draw(st.sampled_from(["", "width", "width", "lock"]))
     terms = Terms(
         canary=draw(st.sampled_from([0, 0, 1, 2])),
         batch=draw(st.integers(1, HOSTS)),
-        alone=draw(st.sampled_from(["", "", "width", "lock"])),
+        alone=alone,
         max_failed=draw(st.sampled_from([None, 0, 1, 2])),
         max_failed_in_batch=draw(st.sampled_from([None, None, 0, 1])),
         gate=draw(st.sampled_from(["auto", "manual"])),
+        max_down=draw(st.sampled_from([None, 1, 2])) if alone == "width" else None,
     )
     places = [(n, "do") for n, step in enumerate(recipe.steps) if step.form == "run"]
     places += [(n, "undo") for n, step in enumerate(recipe.steps) if step.undo]
@@ -77,7 +79,7 @@ def tell(
     for name, seconds in {"ASK_AFTER": 0.3, "ASK_AGAIN": 0.5, "CONFIRM_AFTER": 0.1}.items():
         monkeypatch.setattr(f"deploy_tasks.runner.following.{name}", seconds)
     # What has the same values there shares an installation.
-    Host.objects.update(machine=Machine.objects.create(name="box"))
+    Host.objects.update(machine=Machine.objects.create(name="box"), labels={"all": "all"})
 
     def play(story: Story) -> None:
         player = Player(game, fleet, workers, story)
