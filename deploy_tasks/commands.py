@@ -259,7 +259,7 @@ def _program(plan: str, nonce: str, body: str) -> Program:
     """
     head = (
         f"N={nonce}\nD=$HOME/.patchwave/runs/{plan}\n"
-        "head_() { read -r up _ </proc/uptime; "
+        "head_() { up=0; [ ! -r /proc/uptime ] || read -r up _ </proc/uptime; "
         'printf \'\\036%s H %s %s\\n\' "$N" "$1" "$up"; }\n'
     )
     return Program("exec sh", f"{{\n{head}{body}\nexit\n}}\n".encode())

@@ -590,6 +590,18 @@ def test_a_host_without_setsid_says_so(host: HostShell) -> None:
     assert not (host.home / ".patchwave").exists()
 
 
+def test_a_host_without_proc_says_so(host: HostShell) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can unmount it for itself")
+    host.inside = ["unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$@"', "sh"]
+    nonce, script = commands.new_nonce(), Script("touch ran", 10)
+    launch = commands.launch(commands.new_plan_id(), nonce, [script], NONE, run=1)
+    reader = frames.LogReader(nonce, frames.Position())
+    reader.feed(host.run(launch))
+    assert reader.header == frames.Header("noproc", 0.0)
+    assert not (host.home / ".patchwave").exists()
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_nobody_else_sees_what_lies_on_the_host(tmp_path: Path, shell: str) -> None:
     (tmp_path / "home").mkdir()

@@ -19,6 +19,8 @@ own() {
 } 2>/dev/null
 can_write() { [ -w "$HOME" ] && { [ ! -e "$HOME/.patchwave" ] || [ -w "$HOME/.patchwave" ]; }; }
 command -v setsid >/dev/null || { head_ nosetsid; exit 75; }
+# Such as in a container, or early in a boot.
+[ -r /proc/self/stat ] || { head_ noproc; exit 75; }
 for d in "$HOME/.patchwave" "${D%/*}"; do
   if [ -L "$d" ] || { [ -e "$d" ] && [ ! -O "$d" ]; }; then head_ foreign; exit 75; fi
 done

@@ -72,6 +72,7 @@ REFUSALS = {
     "readonly": gettext_lazy("the home directory on the host cannot be written to"),
     "foreign": gettext_lazy("~/.patchwave on the host is a link or belongs to somebody else"),
     "nosetsid": gettext_lazy("the host has no setsid"),
+    "noproc": gettext_lazy("the host has no /proc"),
 }
 #: The same, of the artifact.
 UPLOAD_REFUSALS = {
