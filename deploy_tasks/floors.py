@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from deploy_tasks import desk
 from deploy_tasks.models import Host, HostRun, Instance, Job
+from deploy_tasks.prepared import Given, Prepared
 from deploy_tasks.recipes import Recipe
 from deploy_tasks.rollout import Rollout
 from deploy_tasks.rollout.floor import MACHINE, Group, Wanting, admit, strictest
@@ -52,11 +53,20 @@ def limits_in_force(game_id: int, *, own: int) -> bool:
     return _others_limit(game_id, own=own)
 
 
+#: Asked once for each host that is about to go down.
+_others_in_force = Prepared(
+    lambda: (
+        Job.objects.filter(state__in=IN_FORCE)
+        .exclude(pk=Given("job"))
+        .values_list("game", "rollout")
+    )
+)
+
+
 def _others_limit(game_id: int, *, own: int) -> bool:
-    others = Job.objects.filter(state__in=IN_FORCE).exclude(pk=own)
     return any(
         rollout.get("per_machine") is not None or (rollout.get("max_down") and game == game_id)
-        for game, rollout in others.values_list("game", "rollout")
+        for game, rollout in _others_in_force(job=own)
     )
 
 
