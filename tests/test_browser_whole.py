@@ -34,8 +34,8 @@ def test_what_does_not_come_once_is_loaded_again(
 ) -> None:
     tab.page.route(lost, lambda route: route.abort(), times=times)
     tab.page.goto(path.format(job=small.pk))
-    expect(tab.page.locator(".lost")).to_contain_text(f"{WHOLE}: loading it again in ")
-    expect(tab.page.locator(".lost")).to_have_count(0)
+    expect(tab.page.locator(".unwhole")).to_contain_text(f"{WHOLE}: loading it again in ")
+    expect(tab.page.locator(".unwhole")).to_have_count(0)
     badge = tab.page.locator("#link, #live")
     if badge.count():
         expect(badge).to_contain_text("live")
@@ -51,7 +51,7 @@ def test_a_page_that_breaks_every_time_is_left_to_the_person(
     tab.page.add_init_script("sessionStorage['loaded-again'] ??= 4")
     tab.page.route("**/js/story.js", broken)
     tab.page.goto(f"/jobs/{small.pk}/")
-    expect(tab.page.locator(".lost")).to_have_text(f"{WHOLE} Reload")
+    expect(tab.page.locator(".unwhole")).to_have_text(f"{WHOLE} Reload")
     tab.page.unroute("**/js/story.js")
     tab.page.get_by_role("button", name="Reload").click()
     expect(tab.page.locator("#link")).to_have_class("badge end live")

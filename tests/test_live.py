@@ -34,6 +34,13 @@ def test_what_a_page_has_already_is_not_sent_again(admin_client: Client) -> None
     assert (same.status_code, same.content) == (304, b"")
 
 
+def test_of_when_it_is_only_the_whole_page_says(admin_client: Client) -> None:
+    """What is asked again would never be the same else."""
+    for path in ("/", "/jobs/", "/hosts/", "/games/"):
+        assert b"not live yet" in admin_client.get(path).content
+        assert b"not live yet" not in admin_client.get(path, headers=AGAIN).content
+
+
 def test_what_has_changed_is_sent(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "FRESH", 0.0)
     monkeypatch.setattr(recent, "WORTH", 0)

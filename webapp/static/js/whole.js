@@ -79,7 +79,7 @@
     node.setAttribute("role", "alert");
     node.append(text, " ", button);
     const badge = document.querySelector("#link, #live");
-    node.className = badge ? "badge wait lost" : "note error lost";
+    node.className = badge ? "badge wait unwhole" : "note error unwhole";
     if (badge) badge.after(node);
     else (document.querySelector("main") ?? document.body).prepend(node);
   }
