@@ -90,7 +90,9 @@ def _go_on(job: Job, tally: Tally) -> bool:
     stands_still = job.pause in STANDING_STILL or rollout.failed_too_much(terms, batches)
     if (held := sum(batch.held for batch in batches)) and not stands_still:
         room = rollout.room_for(terms, batches)
-        some_wait = letting_in.let_in_held(job, tally, room=room) < held
+        let_in = letting_in.let_in_held(job, tally, room=room)
+        if some_wait := let_in < held:
+            letting_in.bring_up(job, tally, room=room - let_in)
         batches = count(job).batches
     decision = rollout.decide(terms, batches, _situation(job, terms))
     _move_gates(job, decision, batches)

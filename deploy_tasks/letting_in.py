@@ -40,6 +40,12 @@ def let_in_held(job: Job, tally: Tally, *, room: int) -> int:
     return _let_in(job, held, tally, room=room)
 
 
+def bring_up(job: Job, tally: Tally, *, room: int) -> int:
+    """Let hosts begin again that are down from before, whatever their batch: others wait for their
+    places."""
+    return _begin(job, job.host_runs.filter(out=True), tally, max(0, room))
+
+
 def start(job: Job, tally: Tally, hosts: Mapping[int, int]) -> int:
     """Let so many ``hosts`` of each batch begin."""
     some = ((job.host_runs.filter(batch=n), most) for n, most in hosts.items())

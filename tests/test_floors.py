@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy_tasks import bells, conductor, floors, orders
-from deploy_tasks.models import Game, Host, HostRun, Job, Machine
+from deploy_tasks.models import Batch, Game, Host, HostRun, Job, Machine
 from deploy_tasks.rollout.floor import MACHINE, Wanting, admit, strictest
 from tests import factories
 
@@ -148,6 +148,18 @@ def test_a_host_that_stays_down_keeps_its_place_until_it_is_up(squid: Game, mira
     assert states(job) == ["queued", "paused"]
     end(job, "succeeded")
     assert states(job) == ["succeeded", "queued"]
+
+
+def test_who_is_down_is_tried_again_before_its_batch_where_others_wait_for_its_place(
+    squid: Game,
+) -> None:
+    job = held(squid, hosts(squid, 2, labels={"region": "eu"}), max_down={"region": 1})
+    Batch.objects.create(job=job, n=2)
+    again = {"state": "waiting", "held": False, "out": True}
+    job.host_runs.filter(position=1).update(batch=2, **again)
+    assert states(job) == ["paused", "queued"]
+    end(job, "succeeded")
+    assert states(job) == ["queued", "succeeded"]
 
 
 def test_a_later_job_brings_a_host_up_again(squid: Game) -> None:
