@@ -11,7 +11,7 @@ from demo.fleet import FleetHost
 from demo.processes import gone
 from deploy_tasks import orders, owner
 from deploy_tasks.errors import OrderRefused
-from deploy_tasks.models import HostRun, Job
+from deploy_tasks.models import HostRun
 from deploy_tasks.orders.answering import Answer
 from deploy_tasks.ssh import Session
 from deploy_tasks.states import Pause
@@ -28,15 +28,19 @@ PAUSES = {
     "pause after batch": Pause.BATCH,
 }
 
+#: Connections by the name of their host.
+Links = dict[str, Session]
+
 
 class Fate:
-    job: Job
+    """``links``: the newest connection to each host."""
 
-    def __init__(self, host: FleetHost, workers: list[Worker], model: Model) -> None:
+    def __init__(
+        self, host: FleetHost, workers: list[Worker], model: Model, links: Links | None = None
+    ) -> None:
         self.host, self.workers, self.model = host, workers, model
         self.ghosts: set[int] = set()
-        #: Every connection that was made, in order.
-        self.links: list[Session] = []
+        self.links: Links = {} if links is None else links
 
     @property
     def hold(self) -> Path:
@@ -81,21 +85,21 @@ class Fate:
 
     def _order(self, deed: Deed) -> None:
         """Nobody can order what crosses it."""
-        name = self.host.name
-        self.is_refused(lambda: orders.retry(self.job, by=mira(), hosts=[name]))
+        name, job = self.host.name, self.run.job
+        self.is_refused(lambda: orders.retry(job, by=mira(), hosts=[name]))
         if deed.what in PAUSES and self.model.cancelled:
-            self.is_refused(lambda: orders.pause(self.job, by=mira(), after=Pause.STEP))
+            self.is_refused(lambda: orders.pause(job, by=mira(), after=Pause.STEP))
         elif deed.what in PAUSES:
-            orders.pause(self.job, by=mira(), after=PAUSES[deed.what])
+            orders.pause(job, by=mira(), after=PAUSES[deed.what])
         else:
             undo, force = deed.what != "cancel and leave", deed.what == "force"
-            orders.cancel(self.job, by=mira(), undo=undo, force=force)
-        self.is_refused(lambda: orders.retry(self.job, by=mira(), hosts=[name]))
+            orders.cancel(job, by=mira(), undo=undo, force=force)
+        self.is_refused(lambda: orders.retry(job, by=mira(), hosts=[name]))
         if self.model.state != "unknown":
             self.is_refused(lambda: self.answer("it_ran"))
 
     def answer(self, answer: Answer) -> None:
-        orders.answer(self.job, by=mira(), hosts=[self.host.name], answer=answer)
+        orders.answer(self.run.job, by=mira(), hosts=[self.host.name], answer=answer)
 
     def _kill(self) -> None:
         """Its plan's runner and what that runs: also what a wait asks."""
@@ -108,7 +112,7 @@ class Fate:
 
     def cut(self) -> None:
         with suppress(OSError):
-            link = self.links[-1]._wire._socket
+            link = self.links[self.host.name]._wire._socket
             if link:
                 link.shutdown(socket.SHUT_RDWR)
 

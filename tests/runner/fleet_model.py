@@ -1,6 +1,7 @@
 """What the documents say a job of several hosts does, beside what each of them does."""
 
 from dataclasses import replace
+from typing import Any
 
 from tests.runner.fleet_stand import PAUSES, FleetStand
 
@@ -24,6 +25,9 @@ class FleetModel(FleetStand):
 
     def _goes_on(self) -> bool:
         """As far as hosts that begin together go, or until its state says why not."""
+        if self.terms.goes_back and not self.cancelled and self.is_spent():
+            self._go_back()
+            return False
         if self.cancelled or self.is_at_rest():
             self._end()
             return False
@@ -47,6 +51,14 @@ class FleetModel(FleetStand):
             self.open.add(place)
         return True
 
+    def _go_back(self) -> None:
+        """As soon as nobody has to answer. It is called off where nothing can be taken back."""
+        self.state = "halted"
+        if self.standing() and not self.those("unknown"):
+            self.back = self.roll_back(gate="auto")
+        elif not self.those("unknown"):
+            self.cancel()
+
     def _let_in(self) -> bool:
         """The first of those that wait to go down, where there is a place for it."""
         if self.stands_still or self.those("paused"):
@@ -57,7 +69,10 @@ class FleetModel(FleetStand):
                 self.hosts[n].out = True
                 self._carry([n])
                 return True
-        return False
+        # Where others wait for its place, one that is down comes first, whatever its batch.
+        again = [n for n in self.waiting() if self.hosts[n].out and self.those("held")]
+        self._carry(again[:1])
+        return bool(again)
 
     def _begin(self, hosts: list[int]) -> bool:
         if self.stands_still:
@@ -162,7 +177,8 @@ class FleetModel(FleetStand):
         self._carry(still)
         self._end()
 
-    def roll_back(self) -> "FleetModel":
+    def roll_back(self, **changes: Any) -> "FleetModel":
+        """``changes``: of its terms."""
         back = self.standing()
         again = [n for n in self.waiting() if self.hosts[n].out]
         down = [n for n, host in enumerate(self.hosts) if host.is_down or n in again]
@@ -174,7 +190,7 @@ class FleetModel(FleetStand):
         for n in back:
             self.hosts[n].roll_back()
             self.hosts[n].state = "waiting"
-        terms = replace(self.terms, max_failed=self.max_failed)
+        terms = replace(self.terms, max_failed=self.max_failed, goes_back=False, **changes)
         other = FleetModel(
             terms, self.hosts, self._with_first(terms.cut(back), ahead), deed=self.deed
         )

@@ -11,12 +11,12 @@ import pytest
 from demo.fleet import Fleet, FleetHost
 from deploy_tasks import failpoints, orders, owner
 from deploy_tasks.errors import InvalidInput, LostClaim, OrderRefused
-from deploy_tasks.models import Event, Game, HostRun
+from deploy_tasks.models import Event, Game, HostRun, Job
 from deploy_tasks.orders.answering import Answer
 from deploy_tasks.runner.story import LetGo
 from deploy_tasks.states import HOST_ENDED, HostRunState, Pause
 from tests.faults.jobs import mira, start, sweep
-from tests.runner.fate import Fate
+from tests.runner.fate import Fate, Links
 from tests.runner.fleet_model import FleetModel
 from tests.runner.fleet_stand import OVER, Terms
 from tests.runner.model import Model
@@ -59,6 +59,7 @@ class Player:
         recipe, broken = story.recipe, story.broken
         models = [Model(recipe, Counter(broken.get(n, {})), set()) for n in range(HOSTS)]
         self.model = FleetModel(story.terms, models, story.terms.cut(list(range(HOSTS))))
+        self.links: Links = {}
         #: A worker was gone without a word.
         self.is_haunted = False
 
@@ -95,6 +96,7 @@ class Player:
             "max_failed": terms.max_failed,
             "max_failed_in_batch": terms.max_failed_in_batch,
             "gate": terms.gate,
+            "on_halt": "rollback" if terms.goes_back else "wait",
             "max_down": {"all": terms.max_down} if terms.max_down else {},
         }
         self.job = start(self.game, *self.hosts, rollout=rollout)
@@ -109,10 +111,10 @@ class Player:
         in_doubt = next(iter(model.those("unknown")), turn.host)
         doubted = [self.hosts[in_doubt].name]
         orders_of = {
-            "retry": (
-                model.may_retry(model.retryable()),
-                lambda: model.retry(model.retryable()),
-                lambda: orders.retry(self.job, **given),
+            "answer": (
+                model.may_answer(in_doubt, turn.answer),
+                lambda: model.answer(in_doubt, turn.answer),
+                lambda: orders.answer(self.job, hosts=doubted, answer=turn.answer, **given),
             ),
             "retry one": (
                 model.may_retry([turn.host]),
@@ -123,11 +125,6 @@ class Player:
                 model.may_exclude(turn.host),
                 lambda: model.exclude(turn.host),
                 lambda: orders.exclude(self.job, hosts=[name], **given),
-            ),
-            "answer": (
-                model.may_answer(in_doubt, turn.answer),
-                lambda: model.answer(in_doubt, turn.answer),
-                lambda: orders.answer(self.job, hosts=doubted, answer=turn.answer, **given),
             ),
             "pause": (
                 model.may_pause(),
@@ -155,6 +152,11 @@ class Player:
                 lambda: orders.cancel(self.job, **given),
             ),
             "roll back": (model.may_roll_back(), self._take_back, self._roll_back),
+            "retry": (
+                model.may_retry(model.retryable()),
+                lambda: model.retry(model.retryable()),
+                lambda: orders.retry(self.job, **given),
+            ),
         }
         some = [one[1:] for one in orders_of.values() if one[0] == turn.is_possible]
         if not some:
@@ -181,16 +183,18 @@ class Player:
         for its in self.model.hosts:
             its.deed_at = 0
         decide()
+        if isinstance(self.model.back, FleetModel):
+            self.model = self.model.back
         failpoints.disarm()
         if turn.gone:
             self._arm(*turn.gone)
-        fate = Fate(self.hosts[turn.host], self.workers, self.model.hosts[turn.host])
+        its = self.model.hosts[turn.host]
+        fate = Fate(self.hosts[turn.host], self.workers, its, self.links)
         befalls = turn.deed and fate.model.deed_at
         if befalls:
             fate.hold.touch()
         order()
         if befalls and turn.deed:
-            fate.job = self.job
             if turn.deed.what in ORDERS and not self.story.terms.alone:
                 until(lambda: self._others_rest(fate.host.name), "no other one is under way")
             fate.befall(turn.deed)
@@ -200,7 +204,7 @@ class Player:
         self._compare()
 
     def _others_rest(self, name: str) -> bool:
-        under_way = self.job.host_runs.filter(state__in=["queued", "running"]).exclude(name=name)
+        under_way = HostRun.objects.filter(state__in=["queued", "running"]).exclude(name=name)
         so_far = [count(h) == its.lines for h, its in self._hosts() if h.name != name]
         return all(so_far) and not under_way.exists()
 
@@ -231,6 +235,7 @@ class Player:
     def _rests(self) -> bool:
         self._bury()
         self.job.refresh_from_db()
+        self.job = Job.objects.filter(rolls_back=self.job).first() or self.job
         under_way = HostRun.objects.filter(state__in=["queued", "running"])
         assert not under_way.filter(holds_host=False).exists(), "nobody else may have it"
         as_expected = self._is_in(self.model.state) and self._found() == self._expected()

@@ -24,6 +24,8 @@ class Terms:
     gate: str = "auto"
     #: Of all hosts, where one is under way at a time.
     max_down: int | None = None
+    #: By itself, where a budget is spent.
+    goes_back: bool = False
 
     def cut(self, hosts: list[int]) -> list[list[int]]:
         first, rest = hosts[: self.canary], hosts[self.canary :]
@@ -44,6 +46,8 @@ class FleetStand:
     cancelled: bool = False
     #: After what a person wants it to stand still.
     pause: str = ""
+    #: The job that takes this one back by itself.
+    back: "FleetStand | None" = None
     #: What befalls a script of which host, if that comes to one.
     deed: tuple[int, Deed] | None = None
 

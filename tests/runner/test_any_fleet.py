@@ -3,18 +3,19 @@ documents say, beside a model, and so does each of its hosts."""
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from demo.fleet import Fleet
-from deploy_tasks import failpoints
+from deploy_tasks import failpoints, ssh
 from deploy_tasks.models import Game, Host, HostRun, Job, Machine
 from deploy_tasks.states import HOST_ENDED, Pause
 from tests.runner.fleet_playing import HOSTS, ORDERS, Player, Story, Turn
 from tests.runner.fleet_stand import Terms
-from tests.runner.test_any_story import POINTS, clear_away, often, rarely, recipes
+from tests.runner.test_any_story import POINTS, clear_away, noted, often, rarely, recipes
 from tests.runner.told import Deed, Recipe, text_of
 from tests.runner.world import Worker
 
@@ -33,7 +34,8 @@ def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
         gone = (point, draw(st.integers(1, 5)), draw(st.sampled_from(["dead", "stopped"])))
     elif draw(often):
         lost = ("kill", "kill", "kill", "pause")
-        what = draw(st.sampled_from([*lost, *ORDERS, *([] if is_steady else ["another worker"])]))
+        other = ["cut"] if is_steady else ["cut", "another worker"]
+        what = draw(st.sampled_from([*lost, *ORDERS, *other]))
         unheard = what in ORDERS and not is_steady and draw(rarely)
         deed = Deed(draw(st.integers(0, 9)), what, unheard)
     return Turn(
@@ -51,6 +53,8 @@ def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
 @st.composite
 def fleet_stories(draw: st.DrawFn) -> Story:
     recipe = draw(recipes(most=3))
+    undone = [step.undo for step in recipe.steps if step.disruptive or step.repeat == "never"]
+    may_go_back = all(undone) and any(step.undo for step in recipe.steps)
     alone = draw(st.sampled_from(["", "width", "width", "lock"]))
     terms = Terms(
         canary=draw(st.sampled_from([0, 0, 1, 2])),
@@ -60,6 +64,7 @@ def fleet_stories(draw: st.DrawFn) -> Story:
         max_failed_in_batch=draw(st.sampled_from([None, None, 0, 1])),
         gate=draw(st.sampled_from(["auto", "manual"])),
         max_down=draw(st.sampled_from([None, 1, 2])) if alone == "width" else None,
+        goes_back=may_go_back and draw(st.booleans()),
     )
     places = [(n, "do") for n, step in enumerate(recipe.steps) if step.form == "run"]
     places += [(n, "undo") for n, step in enumerate(recipe.steps) if step.undo]
@@ -76,6 +81,7 @@ def fleet_stories(draw: st.DrawFn) -> Story:
 def tell(
     game: Game, fleet: Fleet, workers: list[Worker], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Story], None]]:
+    ssh_connect = ssh.connect
     for name, seconds in {"ASK_AFTER": 0.3, "ASK_AGAIN": 0.5, "CONFIRM_AFTER": 0.1}.items():
         monkeypatch.setattr(f"deploy_tasks.runner.following.{name}", seconds)
     # What has the same values there shares an installation.
@@ -83,6 +89,7 @@ def tell(
 
     def play(story: Story) -> None:
         player = Player(game, fleet, workers, story)
+        monkeypatch.setattr(ssh, "connect", partial(noted, player.links, ssh_connect))
         try:
             player.play()
         except BaseException:
@@ -92,6 +99,7 @@ def tell(
         finally:
             Job.objects.update(state="failed")
             HostRun.objects.exclude(state__in=HOST_ENDED).update(state="failed", holds_host=False)
+            HostRun.objects.update(down=False, out=False)
 
     yield play
     failpoints.disarm()

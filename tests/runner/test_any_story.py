@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from demo.fleet import Fleet
 from deploy_tasks import failpoints, ssh
 from deploy_tasks.models import Game, Host, HostRun, Job
+from tests.runner.fate import Links
 from tests.runner.playing import Player
 from tests.runner.told import Deed, Gone, Recipe, Step, Story, Turn
 from tests.runner.world import Worker
@@ -119,7 +120,7 @@ def tell(
 
     def play(story: Story) -> None:
         player = Player(game, fleet.hosts[0], workers, story)
-        monkeypatch.setattr(ssh, "connect", partial(_noted, player.links, ssh_connect))
+        monkeypatch.setattr(ssh, "connect", partial(noted, player.links, ssh_connect))
         try:
             player.play()
         except BaseException:
@@ -131,11 +132,11 @@ def tell(
     failpoints.disarm()
 
 
-def _noted(
-    links: list[ssh.Session], connect: Callable[..., ssh.Session], *args: Any, **more: Any
+def noted(
+    links: Links, connect: Callable[..., ssh.Session], place: ssh.Target, *args: Any, **more: Any
 ) -> ssh.Session:
-    links.append(connect(*args, **more))
-    return links[-1]
+    links[place.name] = connect(place, *args, **more)
+    return links[place.name]
 
 
 def clear_away(workers: list[Worker]) -> None:
