@@ -61,7 +61,7 @@ class AttemptKind(TextChoices):
 class Gate(TextChoices):
     """What comes after a batch: closed -> soaking -> waiting (for a person) -> open.
 
-    Each may be passed over. A host that is retried closes it again, unless it is open.
+    Each may be passed over. A host that is retried closes it again.
     """
 
     CLOSED = "closed"
