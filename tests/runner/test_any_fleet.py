@@ -33,9 +33,9 @@ def turns(draw: st.DrawFn, recipe: Recipe) -> Turn:
         point = draw(st.sampled_from([*POINTS, "conduct.decided", "end.committed"]))
         gone = (point, draw(st.integers(1, 5)), draw(st.sampled_from(["dead", "stopped"])))
     elif draw(often):
-        lost = ("kill", "kill", "kill", "pause")
+        mostly = ("kill", "kill", "kill", "pause", "pause", "pause")
         other = ["cut"] if is_steady else ["cut", "another worker"]
-        what = draw(st.sampled_from([*lost, *ORDERS, *other]))
+        what = draw(st.sampled_from([*mostly, *ORDERS, *other]))
         unheard = what in ORDERS and not is_steady and draw(rarely)
         deed = Deed(draw(st.integers(0, 9)), what, unheard)
     return Turn(
