@@ -59,7 +59,8 @@ class _Hinted:
         self.pattern, self.flags = pattern, self._compiled.flags
 
     def search(self, line: str) -> re.Match[str] | None:
-        return self._compiled.search(line) if _having(self._hints, [line]) else None
+        small = line.lower()
+        return self._compiled.search(line) if any(one in small for one in self._hints) else None
 
     def among(self, lines: Sequence[str]) -> list[str]:
         return [line for line in _having(self._hints, lines) if self._compiled.search(line)]
@@ -226,6 +227,8 @@ def _telling(output: str) -> Iterator[str]:
 def named(output: str) -> list[str]:
     """Lines of an output's end in which a program names what it died of, those that tell most
     first: what `telling` gives, where that is more than a guess."""
+    if not _having(_HINTS, [output]):
+        return []
     lines = _IDLE.without(_having(_HINTS, _printed(output)))
     plain = _PLAIN.among(lines)
     signs = set(_AWAY.among(lines)) - set(plain)
