@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 HOST_DIR = Path(__file__).parent / "host"
+#: What ends a step whose time is over, or that shall end, and what that stands on.
+WATCHING = ("state.sh", "nap.sh", "watch.sh")
 
 #: A probe that has not answered by then is cut off, or when it is to be asked again (seconds).
 CUT_AFTER = 10
@@ -145,7 +147,7 @@ def launch(
         files |= _files_of(number, script)
     lay = "\n".join(f"printf %s {shlex.quote(text)} >{name} &&" for name, text in files.items())
     claim = _source(
-        *("state.sh", "nap.sh", "watch.sh", "sick.sh", "launch.sh"),
+        *(*WATCHING, "sick.sh", "launch.sh"),
         FILES=lay,
         STAGE=stage,
         NOTES="now why probe" if any(script.probe for script in scripts) else "now why",
@@ -157,7 +159,7 @@ def launch(
 
 def attach(plan: str, nonce: str, offset: int, *, follower: Follower = "tail") -> Program:
     """Follow a plan that was launched before, from byte ``offset`` of its log."""
-    source = _source("state.sh", "nap.sh", "watch.sh", "sick.sh", "attach.sh")
+    source = _source(*WATCHING, "sick.sh", "attach.sh")
     return _program(plan, nonce, source + _follow(follower, offset))
 
 
@@ -182,7 +184,7 @@ def pause(plan: str, nonce: str) -> Program:
 
 def end(plan: str, nonce: str) -> Program:
     """Ask a plan that nobody follows any more to end: ``quiet`` or ``busy``. Blocks its launch."""
-    source = _source("state.sh", "nap.sh", "watch.sh", "unfollow.sh", "end.sh", PLAN=plan)
+    source = _source(*WATCHING, "unfollow.sh", "end.sh", PLAN=plan)
     return _program(plan, nonce, source)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
@@ -21,6 +22,12 @@ from tests.instances import free_port
 from webapp.env import BASE
 
 CHROMIUM = shutil.which("chromium") or ""
+#: Of a file of tests in a browser.
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
+]
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests import factories
+from deploy_tasks.models import Job
+from tests import factories, scenes
 from tests.browser import Tab, launch, serving
 
 
@@ -37,3 +38,9 @@ def tab(chromium: Browser, site: str, valkey: str) -> Iterator[Tab]:
     made = Tab(chromium, site, factories.user("boss", is_superuser=True, is_staff=True))
     yield made
     made.context.close()
+
+
+@pytest.fixture
+def small(tab: Tab) -> Job:
+    """A job of five hosts, half of them through."""
+    return scenes.midway(scenes.game("squid", hosts=5), done=0.5)

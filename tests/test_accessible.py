@@ -15,15 +15,13 @@ from deploy_tasks import audit
 from deploy_tasks.models import Job
 from deploy_tasks.states import Gate, JobState
 from tests import factories, scenes
-from tests.browser import CHROMIUM, Tab
+from tests.browser import MARKS, Tab
 from webapp.views import own_password
 
 AXE = importlib.util.find_spec("axe_playwright_python")
 
 pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
+    *MARKS,
     pytest.mark.skipif(AXE is None, reason="axe-playwright-python is not installed"),
 ]
 

@@ -6,13 +6,9 @@ from playwright.sync_api import Page, expect
 from deploy_tasks.models import HostRun, Job
 from deploy_tasks.states import AttemptState, HostRunState
 from tests import scenes
-from tests.browser import CHROMIUM, Tab
+from tests.browser import MARKS, Tab
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
-]
+pytestmark = MARKS
 
 BATCH = "[03:10:%02d INFO] batch %d of 30: 110 accounts awarded"
 FAILED = "\x1b[31mERROR\x1b[0m: <b>mail gateway</b> is gone"

@@ -3,19 +3,14 @@
 import subprocess
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
 from deploy_tasks.models import Event, HostRun, Job
 from deploy_tasks.states import AttemptState, HostRunState
 from tests import scenes
-from tests.browser import CHROMIUM, Tab
+from tests.browser import MARKS, Tab
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
-]
+pytestmark = MARKS
 
 SWITCH = 'cd "$1"; ln -sfnv releases/1.21.8 current; cat current/version; echo switched'
 

@@ -13,13 +13,9 @@ from deploy_tasks.journal import News
 from deploy_tasks.models import Attempt, Event, HostRun, Job
 from deploy_tasks.states import AttemptKind, AttemptState, HostRunState, JobState
 from tests import scenes, waiting
-from tests.browser import CHROMIUM, Tab
+from tests.browser import MARKS, Tab
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture
@@ -586,11 +582,6 @@ def test_every_key_is_told_and_does_what_is_told(tab: Tab, large: Job) -> None:
 
 
 # ---- the log
-
-
-@pytest.fixture
-def small(tab: Tab) -> Job:
-    return scenes.midway(scenes.game("squid", hosts=5), done=0.5)
 
 
 def run_in(job: Job, state: HostRunState) -> HostRun:

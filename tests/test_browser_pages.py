@@ -15,7 +15,7 @@ from deploy_tasks.journal import News
 from deploy_tasks.models import Attempt, Event, Host, HostCheck, HostKey, HostRun, Job, Release
 from deploy_tasks.states import HostRunState, JobState
 from tests import factories, scenes
-from tests.browser import CHROMIUM, Tab
+from tests.browser import MARKS, Tab
 
 NO_SOCKETS = """
 window.WebSocket = class {
@@ -26,16 +26,7 @@ window.WebSocket = class {
 };
 """
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
-]
-
-
-@pytest.fixture
-def small(tab: Tab) -> Job:
-    return scenes.midway(scenes.game("squid", hosts=5), done=0.5)
+pytestmark = MARKS
 
 
 def tell(job: Job, *news: News) -> int:

@@ -4,21 +4,11 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from deploy_tasks.models import Job
-from tests import scenes
-from tests.browser import CHROMIUM, Tab
+from tests.browser import MARKS, Tab
 
 WHOLE = "the page did not load whole"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
-]
-
-
-@pytest.fixture
-def small(tab: Tab) -> Job:
-    return scenes.midway(scenes.game("squid", hosts=5), done=0.5)
+pytestmark = MARKS
 
 
 @pytest.mark.parametrize(
